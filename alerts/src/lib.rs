@@ -1,0 +1,1 @@
+//! Judgements go out: receivers, outbox, incidents, silences, reports

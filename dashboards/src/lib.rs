@@ -1,0 +1,1 @@
+//! What people look at: metrics, Grafana and Prometheus files, the web page

@@ -1,0 +1,1 @@
+//! Judgement: scope, grants, baseline, detections, and the memory they need

@@ -1,0 +1,1 @@
+//! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds
