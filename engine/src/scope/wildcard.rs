@@ -1,0 +1,1 @@
+//! `*` and `?` as the clouds read them
