@@ -1,1 +1,14 @@
-//! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds
+//! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds.
+//!
+//! `source` names objects and hands out their bytes, [`read_object`] turns the bytes of one object into an
+//! [`EventBatch`] and the records that could not be read.
+
+pub mod event;
+pub mod inflate;
+pub mod quarantine;
+pub mod redact;
+
+pub use event::EventBatch;
+pub use inflate::{Limits, ObjectError, inflate};
+pub use quarantine::Quarantined;
+pub use redact::Redaction;
