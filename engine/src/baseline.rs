@@ -10,6 +10,9 @@ use std::sync::{PoisonError, RwLock};
 /// The permission under which an identity's own activity is kept.
 pub const ANY_PERMISSION: &str = "*";
 
+/// Prefix of a permission that a successful call may have needed: never new, but never unused either.
+pub const POSSIBLE: &str = "~";
+
 const DAYS_PER_BLOCK: i64 = 32;
 
 /// When a baseline says that something is new.

@@ -6,7 +6,7 @@ mod table;
 
 pub use table::schema;
 
-use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta};
+use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
 use crate::finding::Sample;
 use crate::grant::{Grant, Grants};
 use crate::manifest::{Agent, Caller, Manifests};
@@ -216,6 +216,9 @@ fn judge_permission(
     row.level = permission::level(&needed.permission);
     row.own_iam = agent.is_some() && acts_on_own_iam(needed, row.level, actor, &rules.grants);
     if !needed.certain {
+        if outcome == "success" {
+            calls.baseline.used(actor, &format!("{POSSIBLE}{}", needed.permission), time);
+        }
         return;
     }
     match outcome {

@@ -12,6 +12,7 @@ pub mod manifest;
 pub mod permission;
 pub mod posture;
 pub mod reference;
+pub mod right_size;
 pub mod scope;
 pub mod store;
 pub mod time;

@@ -1,8 +1,15 @@
 //! Posture: per agent and identity, what is declared, granted and used, and what follows from it.
 
-use crate::permission::AccessLevel;
+use crate::baseline::{ANY_PERMISSION, Denials, POSSIBLE};
+use crate::grant::Grants;
+use crate::manifest::{Agent, Manifests};
+use crate::permission::{self, AccessLevel, Logged};
+use crate::right_size::right_size;
+use crate::scope::wildcard::{ArnPattern, Match, Target};
+use crate::store::{Store, StoreError, Use};
+use crate::time::day_of;
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What a row of the three-way table means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -111,8 +118,10 @@ pub struct AgentPosture {
     pub owner: Option<String>,
     /// Its environment.
     pub environment: Option<String>,
-    /// The manifest's file.
+    /// The manifest's file and line.
     pub manifest: String,
+    /// Known permissions that it declares on some resource.
+    pub declared: usize,
     /// Its identities that were seen or are granted something.
     pub identities: Vec<IdentityPosture>,
 }
@@ -151,4 +160,210 @@ pub struct Posture {
     pub unparsed: Vec<String>,
     /// Services whose data events are logged in full, as configured.
     pub data_events: Vec<String>,
+}
+
+type Uses = BTreeMap<String, Use>;
+
+impl Posture {
+    /// Reads the store and holds it against manifests and grants.
+    ///
+    /// `data_events`: services (`s3`, `dynamodb`) whose data events are logged in full, so that a permission
+    /// that was not seen was not used.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn read(
+        store: &Store,
+        manifests: &Manifests,
+        grants: &Grants,
+        data_events: &[String],
+    ) -> Result<Posture, StoreError> {
+        let uses = store.uses().await?;
+        let denials = store.denials().await?;
+        let covered = store.covered().await?;
+        let none = Uses::new();
+        let undenied = BTreeMap::new();
+        let days = covered_days(covered);
+
+        let mut claimed = BTreeSet::new();
+        let mut agents = Vec::new();
+        for agent in &manifests.agents {
+            let identities = identities_of(agent, grants, uses.keys().chain(denials.keys()));
+            let identities = identities
+                .iter()
+                .map(|identity| {
+                    let facts = IdentityFacts {
+                        uses: uses.get(identity).unwrap_or(&none),
+                        denials: denials.get(identity).unwrap_or(&undenied),
+                        data_events,
+                        days,
+                    };
+                    identity_posture(agent, identity, grants, &facts)
+                })
+                .collect::<Vec<_>>();
+            claimed.extend(identities.iter().map(|i| i.identity.clone()));
+            agents.push(AgentPosture {
+                agent: agent.name.clone(),
+                description: agent.description.clone(),
+                owner: agent.owner.team.clone(),
+                environment: agent.environment.clone(),
+                manifest: format!("{}:{}", agent.file, agent.line),
+                declared: agent.scope.permissions().len(),
+                identities,
+            });
+        }
+        let mut unclaimed: Vec<Unclaimed> = uses
+            .iter()
+            .filter(|(identity, _)| !claimed.contains(*identity))
+            .filter_map(|(identity, uses)| {
+                let any = uses.get(ANY_PERMISSION)?;
+                let permissions = uses.keys().filter(|p| is_permission(p)).count();
+                Some(Unclaimed { identity: identity.clone(), permissions, uses: any.uses, last_used: any.last })
+            })
+            .collect();
+        unclaimed.sort_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.identity.cmp(&b.identity)));
+        let unparsed = manifests.unparsed.iter().chain(&grants.unparsed);
+        Ok(Posture {
+            covered,
+            agents,
+            unclaimed,
+            unparsed: unparsed.map(|u| format!("{}: {} ({})", u.file, u.reason, u.subject)).collect(),
+            data_events: data_events.to_vec(),
+        })
+    }
+
+    /// Days that the logs cover, both ends counted.
+    #[must_use]
+    pub fn days(&self) -> i64 {
+        covered_days(self.covered)
+    }
+}
+
+struct IdentityFacts<'a> {
+    uses: &'a Uses,
+    denials: &'a BTreeMap<String, Denials>,
+    data_events: &'a [String],
+    days: i64,
+}
+
+fn covered_days(covered: Option<(i64, i64)>) -> i64 {
+    covered.map_or(0, |(first, last)| day_of(last) - day_of(first) + 1)
+}
+
+fn is_permission(key: &str) -> bool {
+    key != ANY_PERMISSION && !key.starts_with(POSSIBLE)
+}
+
+/// Identities of an agent: those that acted, those with policies, and those that its manifest names in full.
+fn identities_of<'a>(
+    agent: &Agent,
+    grants: &Grants,
+    acted: impl Iterator<Item = &'a String>,
+) -> BTreeSet<String> {
+    let mut identities: BTreeSet<String> = acted.filter(|arn| claims(agent, arn)).cloned().collect();
+    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)).map(str::to_owned));
+    let whole = agent.identities.iter().map(|i| &i.arn).filter(|arn| !arn.contains(['*', '?']));
+    identities.extend(whole.cloned());
+    identities
+}
+
+/// Whether some session of this identity may be the agent's.
+fn claims(agent: &Agent, arn: &str) -> bool {
+    let account = arn.split(':').nth(4).unwrap_or_default();
+    agent.identities.iter().any(|identity| {
+        (identity.accounts.is_empty() || identity.accounts.iter().any(|a| a == account))
+            && ArnPattern::new(&identity.arn).matches(Target::Exact(arn)) == Match::Yes
+    })
+}
+
+fn identity_posture(
+    agent: &Agent,
+    identity: &str,
+    grants: &Grants,
+    facts: &IdentityFacts<'_>,
+) -> IdentityPosture {
+    let known = grants.knows(identity);
+    let granted: BTreeMap<String, _> = grants
+        .granted_permissions(identity)
+        .into_iter()
+        .map(|granted| (granted.permission.clone(), granted))
+        .collect();
+    let mut names: BTreeSet<&str> = granted.keys().map(String::as_str).collect();
+    names.extend(facts.uses.keys().map(String::as_str).filter(|p| is_permission(p)));
+    names.extend(facts.denials.keys().map(String::as_str));
+
+    let permissions: Vec<PermissionPosture> = names
+        .into_iter()
+        .map(|name| {
+            let used = facts.uses.get(name);
+            let grant = granted.get(name);
+            let denied = facts.denials.get(name).map_or(0, |d| d.count);
+            let declared = agent.scope.declares(name);
+            let (mark, why) = mark(name, used, grant.map(|g| g.conditional), known, denied, facts);
+            PermissionPosture {
+                permission: name.to_owned(),
+                level: permission::level(name),
+                declared,
+                granted: known.then_some(grant.is_some()),
+                granted_by: grant.map(|g| vec![g.by.clone()]).unwrap_or_default(),
+                uses: used.map_or(0, |u| u.uses),
+                days_used: used.map_or(0, |u| u.days),
+                first_used: used.map(|u| u.first),
+                last_used: used.map(|u| u.last),
+                denied,
+                mark,
+                why,
+            }
+        })
+        .collect();
+    let any = facts.uses.get(ANY_PERMISSION);
+    let right_sized =
+        known.then(|| right_size(&grants.statements_of(identity), &permissions, facts.days));
+    IdentityPosture {
+        identity: identity.to_owned(),
+        active_days: any.map_or(0, |u| u.days),
+        first_used: any.map(|u| u.first),
+        last_used: any.map(|u| u.last),
+        permissions,
+        right_sized,
+    }
+}
+
+/// What one row means. `conditional`: none where nothing grants it.
+fn mark(
+    name: &str,
+    used: Option<&Use>,
+    conditional: Option<bool>,
+    known: bool,
+    denied: i64,
+    facts: &IdentityFacts<'_>,
+) -> (Mark, String) {
+    if let Some(used) = used {
+        let why = format!("used on {} of {} days", used.days, facts.days);
+        let undocumented = known && conditional.is_none();
+        let aside = if undocumented { ", though no policy that we know grants it" } else { "" };
+        return (Mark::Used, why + aside);
+    }
+    let Some(conditional) = conditional else {
+        if denied > 0 {
+            return (Mark::Denied, format!("denied {denied} times, never allowed"));
+        }
+        return (Mark::NotGranted, "no policy that we know grants it".to_owned());
+    };
+    if facts.uses.contains_key(&format!("{POSSIBLE}{name}")) {
+        return (Mark::Unknowable, "a call that may have needed it succeeded".to_owned());
+    }
+    let service = name.split_once(':').map_or(name, |(service, _)| service);
+    match permission::logged(name) {
+        Logged::Never => return (Mark::Unknowable, "CloudTrail has no event for it".to_owned()),
+        Logged::Data if !facts.data_events.iter().any(|s| s == service) => {
+            let why = format!("a data event, and those of `{service}` are not known to be logged in full");
+            return (Mark::Unknowable, why);
+        }
+        Logged::Data | Logged::Management => {}
+    }
+    if conditional {
+        return (Mark::Conditional, "granted under a condition that is not judged".to_owned());
+    }
+    (Mark::Unused, format!("not used in the {} days covered", facts.days))
 }

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::finding::Finding;
-use crate::scope::wildcard;
+use crate::scope::wildcard::{ActionPattern, Match};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteRow;
@@ -12,7 +12,7 @@ use std::str::FromStr;
 /// Labels that a matcher may name.
 const LABELS: [&str; 5] = ["agent", "actor", "detection", "permission", "severity"];
 
-/// `label=value`; the value may hold `*` and `?`.
+/// `label=value`; the value may hold `*` and `?`, and its case does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Matcher {
     /// `agent`, `actor`, `detection`, `permission` or `severity`.
@@ -47,7 +47,7 @@ impl Matcher {
             "permission" => finding.sample.permission.as_deref(),
             _ => Some(finding.severity.as_str()),
         };
-        value.is_some_and(|value| wildcard::matches(&self.value, value))
+        value.is_some_and(|value| ActionPattern::new(&self.value).matches(value) == Match::Yes)
     }
 }
 
