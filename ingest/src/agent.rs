@@ -120,7 +120,7 @@ fn credential_kind(record: &Record<'_>, identity: &UserIdentity<'_>) -> Option<&
         return Some("anonymous");
     }
     let console =
-        record.from_console() || record.event_type().is_some_and(|event| event.starts_with("AwsConsole"));
+        record.is_from_console() || record.event_type().is_some_and(|event| event.starts_with("AwsConsole"));
     if console {
         return Some("console");
     }

@@ -5,6 +5,7 @@
 
 pub mod agent;
 mod denial;
+pub mod envelope;
 pub mod event;
 pub mod formats;
 pub mod inflate;
@@ -14,6 +15,7 @@ pub mod source;
 mod time;
 mod token;
 
+pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
 pub use event::EventBatch;
 pub use formats::cloudtrail::{ReadObject, read_object};
 pub use inflate::{Limits, ObjectError, inflate};

@@ -323,7 +323,7 @@ mod tests {
 
     #[test]
     fn too_many_records_end_the_object() {
-        let five = vec!["{}"; 5].join(",");
+        let five = ["{}"; 5].join(",");
         assert_eq!(cut(&format!("[{five}]")).len(), 5);
         assert_eq!(
             cut(&format!("[{five},{{}},{{}}]")).last().map(String::as_str),

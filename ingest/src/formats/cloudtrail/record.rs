@@ -221,7 +221,7 @@ impl<'a> Record<'a> {
         flag(&self.read_only)
     }
 
-    pub(crate) fn from_console(&self) -> bool {
+    pub(crate) fn is_from_console(&self) -> bool {
         flag(&self.session_credential_from_console) == Some(true)
     }
 
