@@ -1,14 +1,24 @@
 //! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds.
 //!
-//! `source` names objects and hands out their bytes, [`read_object`] turns the bytes of one object into an
+//! [`source`] names objects and hands out their bytes, [`read_object`] turns the bytes of one object into an
 //! [`EventBatch`] and the records that could not be read.
 
+pub mod agent;
+mod denial;
+pub mod envelope;
 pub mod event;
+pub mod formats;
 pub mod inflate;
 pub mod quarantine;
 pub mod redact;
+pub mod source;
+mod time;
+mod token;
 
+pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
 pub use event::EventBatch;
+pub use formats::cloudtrail::{ReadObject, read_object};
 pub use inflate::{Limits, ObjectError, inflate};
 pub use quarantine::Quarantined;
 pub use redact::Redaction;
+pub use source::ObjectRef;

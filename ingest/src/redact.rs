@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
+use crate::token::{self, skip_space};
+
 const REDACTED: &str = "\"[redacted]\"";
 
 /// Whole names, normalised: lower case, letters and digits only. Names of things that only sound secret
@@ -83,6 +85,10 @@ impl Redaction {
         Cow::Owned(out)
     }
 
+    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.text(json))
+    }
+
     /// Whether values under `key`, as it stands in JSON, are secret.
     fn is_secret(&self, key: &str) -> bool {
         if key.contains('\\') {
@@ -120,22 +126,7 @@ fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
 
 /// Just past the string that opens at `open`; the end of `bytes` if it never closes.
 fn string_end(bytes: &[u8], open: usize) -> usize {
-    let mut at = open + 1;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-fn skip_space(bytes: &[u8], mut at: usize) -> usize {
-    while bytes.get(at).is_some_and(u8::is_ascii_whitespace) {
-        at += 1;
-    }
-    at
+    token::string_end(bytes, open).unwrap_or(bytes.len())
 }
 
 /// Where the value starts, if what ended at `at` was a key.
