@@ -130,6 +130,24 @@ impl Calls {
     }
 }
 
+impl<'a> Call<'a> {
+    /// The call of one row.
+    #[must_use]
+    pub fn of(view: &EventView<'a>, event: usize) -> Call<'a> {
+        Call {
+            service: view.service(event).unwrap_or_default(),
+            operation: view.operation(event).unwrap_or_default(),
+            event_type: view.event_type(event),
+            region: view.region(event),
+            account: view.recipient_account(event).or(view.account(event)),
+            request: view.request(event),
+            response: view.response(event),
+            resources: view.resources(event),
+            error_message: view.error_message(event),
+        }
+    }
+}
+
 fn annotate_event(
     view: &EventView<'_>,
     event: usize,
@@ -140,20 +158,9 @@ fn annotate_event(
     let actor = view.actor(event).unwrap_or("unknown");
     let time = view.time(event).unwrap_or_default();
     let outcome = view.outcome(event).unwrap_or("unknown");
-    let caller =
-        Caller { actor, session_name: view.session_name(event), account: view.account(event) };
+    let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
     let agent = rules.manifests.agent(&caller);
-    let call = Call {
-        service: view.service(event).unwrap_or_default(),
-        operation: view.operation(event).unwrap_or_default(),
-        event_type: view.event_type(event),
-        region: view.region(event),
-        account: view.recipient_account(event).or(view.account(event)),
-        request: view.request(event),
-        response: view.response(event),
-        resources: view.resources(event),
-        error_message: view.error_message(event),
-    };
+    let call = Call::of(view, event);
     let needed = permission::needed(&call);
 
     if outcome == "success" {
@@ -252,9 +259,7 @@ fn is_same_principal(resource: &str, actor: &str) -> bool {
         Some((account, kind.to_owned(), name))
     };
     match (parts(resource), parts(actor)) {
-        (Some(resource), Some(actor)) => {
-            resource == actor && matches!(resource.1.as_str(), "role" | "user")
-        }
+        (Some(resource), Some(actor)) => resource == actor && matches!(resource.1.as_str(), "role" | "user"),
         _ => false,
     }
 }
@@ -269,6 +274,9 @@ mod tests {
         assert!(is_same_principal("arn:aws:iam::111122223333:role/support-bot", own));
         assert!(!is_same_principal("arn:aws:iam::444455556666:role/support-bot", own), "another account's");
         assert!(!is_same_principal("arn:aws:iam::111122223333:user/support-bot", own), "a user of that name");
-        assert!(!is_same_principal("arn:aws:iam::111122223333:policy/support-bot", own), "a policy of that name");
+        assert!(
+            !is_same_principal("arn:aws:iam::111122223333:policy/support-bot", own),
+            "a policy of that name"
+        );
     }
 }

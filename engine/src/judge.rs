@@ -1,9 +1,9 @@
 //! Asks every detection of every batch. Planned once, run on each batch that is put into the slot.
 
+use crate::baseline::BaselineDelta;
 use crate::calls::{self, Calls, Rules, VerdictCounts};
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
-use crate::baseline::BaselineDelta;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, SchemaRef};

@@ -218,7 +218,12 @@ impl Posture {
             .filter_map(|(identity, uses)| {
                 let any = uses.get(ANY_PERMISSION)?;
                 let permissions = uses.keys().filter(|p| is_permission(p)).count();
-                Some(Unclaimed { identity: identity.clone(), permissions, uses: any.uses, last_used: any.last })
+                Some(Unclaimed {
+                    identity: identity.clone(),
+                    permissions,
+                    uses: any.uses,
+                    last_used: any.last,
+                })
             })
             .collect();
         unclaimed.sort_by(|a, b| b.uses.cmp(&a.uses).then_with(|| a.identity.cmp(&b.identity)));
@@ -254,8 +259,9 @@ fn is_permission(key: &str) -> bool {
     key != ANY_PERMISSION && !key.starts_with(POSSIBLE)
 }
 
-/// Identities of an agent: those that acted, those with policies, and those that its manifest names in full.
-fn identities_of<'a>(
+/// Identities of an agent: those of `acted`, those with policies, and those that its manifest names in full.
+#[must_use]
+pub fn identities_of<'a>(
     agent: &Agent,
     grants: &Grants,
     acted: impl Iterator<Item = &'a String>,
@@ -317,8 +323,7 @@ fn identity_posture(
         })
         .collect();
     let any = facts.uses.get(ANY_PERMISSION);
-    let right_sized =
-        known.then(|| right_size(&grants.statements_of(identity), &permissions, facts.days));
+    let right_sized = known.then(|| right_size(&grants.statements_of(identity), &permissions, facts.days));
     IdentityPosture {
         identity: identity.to_owned(),
         active_days: any.map_or(0, |u| u.days),

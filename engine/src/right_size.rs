@@ -79,7 +79,10 @@ pub fn right_size(
         } else if row.mark == Mark::Unused {
             (&mut removed, row.why.clone())
         } else {
-            let why = format!("{}; granted by `*` alone and of a service it was never seen using: check first", row.why);
+            let why = format!(
+                "{}; granted by `*` alone and of a service it was never seen using: check first",
+                row.why
+            );
             (&mut removed, why)
         };
         list.insert(row.permission.clone(), why);
@@ -108,9 +111,7 @@ fn keeps(row: &PermissionPosture, pattern: &str, observed: &BTreeSet<&str>) -> b
         Mark::Unused => false,
         // A bare `*` grants thousands of permissions that no log shows. Those of services that it was seen
         // using, and those that it declares, stay; a pattern that names a service keeps all of them.
-        Mark::Unknowable if pattern == "*" => {
-            row.declared || observed.contains(service_of(&row.permission))
-        }
+        Mark::Unknowable if pattern == "*" => row.declared || observed.contains(service_of(&row.permission)),
         _ => true,
     }
 }
@@ -120,8 +121,7 @@ fn still_granted(statement: &GrantedStatement, row: &PermissionPosture, observed
         return !statement.actions.iter().any(|p| matches(p, &row.permission));
     }
     statement.actions.iter().any(|pattern| {
-        matches(pattern, &row.permission)
-            && (statement.has_condition || keeps(row, pattern, observed))
+        matches(pattern, &row.permission) && (statement.has_condition || keeps(row, pattern, observed))
     })
 }
 
@@ -176,7 +176,9 @@ mod tests {
     fn actions(sized: &RightSized) -> Vec<String> {
         let mut all = Vec::new();
         for statement in sized.policy["Statement"].as_array().unwrap() {
-            all.extend(statement["Action"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()));
+            all.extend(
+                statement["Action"].as_array().unwrap().iter().map(|a| a.as_str().unwrap().to_owned()),
+            );
         }
         all
     }
@@ -202,8 +204,11 @@ mod tests {
 
     #[test]
     fn a_bare_star_keeps_the_unseen_of_observed_services_alone() {
-        let rows =
-            [row("s3:ListAllMyBuckets", Mark::Used), row("s3:GetObject", Mark::Unknowable), row("sqs:SendMessage", Mark::Unknowable)];
+        let rows = [
+            row("s3:ListAllMyBuckets", Mark::Used),
+            row("s3:GetObject", Mark::Unknowable),
+            row("sqs:SendMessage", Mark::Unknowable),
+        ];
         let sized = right_size(&[allow(&["*"])], &rows, 120);
         assert_eq!(actions(&sized), ["s3:GetObject", "s3:ListAllMyBuckets"]);
         assert!(sized.removed["sqs:SendMessage"].contains("check first"));

@@ -159,11 +159,8 @@ impl Store {
                 Durability::Full => SqliteSynchronous::Full,
                 Durability::None => SqliteSynchronous::Off,
             });
-        let writer = SqlitePoolOptions::new()
-            .max_connections(1)
-            .connect_with(options.clone())
-            .await
-            .map_err(open)?;
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
         Ok(Store { writer, reader, _lock: lock })

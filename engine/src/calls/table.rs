@@ -224,7 +224,10 @@ impl CallsBuilder {
             Arc::new(self.first_use.finish()),
             Arc::new(self.active_days.finish()),
         ];
-        #[expect(clippy::expect_used, reason = "one column per field, in the schema's order, each of one value per append")]
+        #[expect(
+            clippy::expect_used,
+            reason = "one column per field, in the schema's order, each of one value per append"
+        )]
         RecordBatch::try_new(schema(), columns).expect("the columns follow the schema")
     }
 }

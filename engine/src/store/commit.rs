@@ -154,10 +154,7 @@ impl Store {
     }
 }
 
-async fn end_claim(
-    tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
-) -> Result<bool, StoreError> {
+async fn end_claim(tx: &mut Transaction<'static, Sqlite>, commit: &Commit<'_>) -> Result<bool, StoreError> {
     let ended = sqlx::query(
         "UPDATE objects SET state = 'done', done_at = $1, sha256 = $2, read = $3, stored = $4,
                 duplicates = $5, quarantined = $6
@@ -388,12 +385,10 @@ pub(super) async fn refresh_incident(
     alert_max_age: Option<i64>,
     now: i64,
 ) -> Result<u64, StoreError> {
-    let row = sqlx::query(
-        "SELECT severity, state, revision, told, members FROM incidents WHERE id = $1",
-    )
-    .bind(id)
-    .fetch_one(&mut **tx)
-    .await?;
+    let row = sqlx::query("SELECT severity, state, revision, told, members FROM incidents WHERE id = $1")
+        .bind(id)
+        .fetch_one(&mut **tx)
+        .await?;
     let was_severity: i64 = row.try_get("severity")?;
     let was_open = row.try_get::<String, _>("state")? == "open";
     let revision: i64 = row.try_get("revision")?;
@@ -402,7 +397,11 @@ pub(super) async fn refresh_incident(
 
     let findings = incident_findings(tx, id).await?;
     let Some(severity) = incident::severity(&findings) else {
-        return if was_open { resolve(tx, id, "every finding in it is closed or superseded", now).await } else { Ok(0) };
+        return if was_open {
+            resolve(tx, id, "every finding in it is closed or superseded", now).await
+        } else {
+            Ok(0)
+        };
     };
     let live = || findings.iter().filter(|f| f.state.is_live());
     let members = live().count() as i64;

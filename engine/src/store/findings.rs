@@ -55,7 +55,8 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`] or [`StoreError::Damaged`].
     pub async fn findings(&self, filter: &FindingFilter) -> Result<Vec<Finding>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT id, state, incident, body FROM findings WHERE state IN (");
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT id, state, incident, body FROM findings WHERE state IN (");
         let mut states = query.separated(", ");
         if filter.states.is_empty() {
             for state in FindingState::ALL.iter().filter(|s| s.is_told()) {
@@ -140,7 +141,8 @@ impl Store {
         let mut counts = OpenCounts::default();
         let findings = "SELECT severity, count(*) AS n FROM findings
                         WHERE state IN ('open', 'acknowledged') GROUP BY severity";
-        let incidents = "SELECT severity, count(*) AS n FROM incidents WHERE state = 'open' GROUP BY severity";
+        let incidents =
+            "SELECT severity, count(*) AS n FROM incidents WHERE state = 'open' GROUP BY severity";
         for (sql, into) in [(findings, &mut counts.findings), (incidents, &mut counts.incidents)] {
             for row in sqlx::query(sql).fetch_all(&self.reader).await? {
                 let severity: i64 = row.try_get("severity")?;
@@ -190,8 +192,9 @@ pub(super) async fn read_findings(
 ) -> Result<Vec<StoredFinding>, StoreError> {
     let mut found = Vec::new();
     for chunk in ids.chunks(ROWS_MAX) {
-        let mut query =
-            QueryBuilder::<Sqlite>::new("SELECT id, state, incident, settled, body FROM findings WHERE id IN (");
+        let mut query = QueryBuilder::<Sqlite>::new(
+            "SELECT id, state, incident, settled, body FROM findings WHERE id IN (",
+        );
         let mut list = query.separated(", ");
         for id in chunk {
             list.push_bind(*id);

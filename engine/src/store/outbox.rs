@@ -63,7 +63,9 @@ impl Store {
                 let state = if is_silenced {
                     silenced += 1;
                     "silenced"
-                } else if incident.severity < rule.min_severity && !was_told(&mut tx, &id, &rule.receiver).await? {
+                } else if incident.severity < rule.min_severity
+                    && !was_told(&mut tx, &id, &rule.receiver).await?
+                {
                     "below"
                 } else {
                     waiting += 1;

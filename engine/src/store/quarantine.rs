@@ -75,9 +75,8 @@ pub(super) async fn insert(
     now: i64,
 ) -> Result<(), StoreError> {
     for chunk in quarantined.chunks(ROWS_MAX) {
-        let mut insert = QueryBuilder::<Sqlite>::new(
-            "INSERT INTO quarantine (id, place, row, reason, detail, head, at) ",
-        );
+        let mut insert =
+            QueryBuilder::<Sqlite>::new("INSERT INTO quarantine (id, place, row, reason, detail, head, at) ");
         insert.push_values(chunk, |mut row, q| {
             let mut hash = Sha256::new();
             hash.update(object);

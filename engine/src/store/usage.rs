@@ -81,9 +81,7 @@ impl Store {
                 last: row.try_get("last_seen")?,
                 count: row.try_get("count")?,
             };
-            all.entry(row.try_get("identity")?)
-                .or_default()
-                .insert(row.try_get("permission")?, denials);
+            all.entry(row.try_get("identity")?).or_default().insert(row.try_get("permission")?, denials);
         }
         Ok(all)
     }
