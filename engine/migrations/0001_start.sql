@@ -17,10 +17,10 @@ CREATE TABLE objects (
 );
 
 CREATE TABLE event_ids (
-    id   TEXT PRIMARY KEY,
-    time BIGINT NOT NULL
+    id      TEXT PRIMARY KEY,
+    seen_at BIGINT NOT NULL
 );
-CREATE INDEX event_ids_by_time ON event_ids (time);
+CREATE INDEX event_ids_by_age ON event_ids (seen_at);
 
 -- One row for each 32 days of (identity, permission): merged by OR, min, max and exactly-once sums.
 -- The permission '*' is the identity's own activity.

@@ -23,8 +23,8 @@ pub struct Commit<'a> {
     pub read: i64,
     /// Events left out because they were seen before.
     pub duplicates: i64,
-    /// Identity and time of each event that was judged.
-    pub event_ids: &'a [(String, i64)],
+    /// Identity of each event that was judged.
+    pub event_ids: &'a [String],
     /// Records that could not be read.
     pub quarantined: &'a [Quarantined],
     /// What the events add to the baseline.
@@ -71,7 +71,7 @@ impl Store {
         if !end_claim(&mut tx, commit).await? {
             return Ok(Committed::Fenced);
         }
-        if !insert_event_ids(&mut tx, commit.event_ids).await? {
+        if !insert_event_ids(&mut tx, commit).await? {
             // Dropping the transaction rolls it back; only then is it known which ids were there before.
             drop(tx);
             return Ok(Committed::Clash(self.known_events(commit.event_ids).await?));
@@ -108,12 +108,12 @@ impl Store {
         Ok(Committed::Stored(stored))
     }
 
-    async fn known_events(&self, ids: &[(String, i64)]) -> Result<HashSet<String>, StoreError> {
+    async fn known_events(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
         let mut known = HashSet::new();
         for chunk in ids.chunks(ROWS_MAX) {
             let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM event_ids WHERE id IN (");
             let mut list = query.separated(", ");
-            for (id, _) in chunk {
+            for id in chunk {
                 list.push_bind(id.as_str());
             }
             query.push(")");
@@ -124,13 +124,13 @@ impl Store {
         Ok(known)
     }
 
-    /// Forgets event ids whose events are older than `before` (µs): the horizon of exact deduplication.
+    /// Forgets event ids that were stored before `before` (µs): the horizon of exact deduplication.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn forget_events(&self, before: i64) -> Result<u64, StoreError> {
         let gone =
-            sqlx::query("DELETE FROM event_ids WHERE time < $1").bind(before).execute(&self.writer).await?;
+            sqlx::query("DELETE FROM event_ids WHERE seen_at < $1").bind(before).execute(&self.writer).await?;
         Ok(gone.rows_affected())
     }
 
@@ -176,12 +176,12 @@ async fn end_claim(tx: &mut Transaction<'static, Sqlite>, commit: &Commit<'_>) -
 /// False when at least one id was there before.
 async fn insert_event_ids(
     tx: &mut Transaction<'static, Sqlite>,
-    ids: &[(String, i64)],
+    commit: &Commit<'_>,
 ) -> Result<bool, StoreError> {
-    for chunk in ids.chunks(ROWS_MAX) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event_ids (id, time) ");
-        insert.push_values(chunk, |mut row, (id, time)| {
-            row.push_bind(id.as_str()).push_bind(*time);
+    for chunk in commit.event_ids.chunks(ROWS_MAX) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event_ids (id, seen_at) ");
+        insert.push_values(chunk, |mut row, id| {
+            row.push_bind(id.as_str()).push_bind(commit.now);
         });
         insert.push(" ON CONFLICT (id) DO NOTHING");
         if insert.build().execute(&mut **tx).await?.rows_affected() < chunk.len() as u64 {

@@ -136,7 +136,8 @@ impl Store {
         Ok(ended.rows_affected())
     }
 
-    /// Ends an object that gave no events. False when a later claim fenced this one off.
+    /// Ends an object that gave no events; one that cannot be read counts as one unreadable record. False when a
+    /// later claim fenced this one off.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
@@ -149,10 +150,12 @@ impl Store {
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
         let ended = sqlx::query(
-            "UPDATE objects SET state = $1, done_at = $2 WHERE id = $3 AND token = $4 AND state = 'claimed'",
+            "UPDATE objects SET state = $1, done_at = $2, read = $3, quarantined = $3
+             WHERE id = $4 AND token = $5 AND state = 'claimed'",
         )
         .bind(end.as_str())
         .bind(now)
+        .bind(i64::from(end == ObjectEnd::Quarantined))
         .bind(&claim.object)
         .bind(claim.token)
         .execute(&mut *tx)
