@@ -35,7 +35,7 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
 pub fn text(duration: Duration) -> String {
     let millis = duration.as_millis();
     let units = [(86_400_000, "d"), (3_600_000, "h"), (60_000, "m"), (1_000, "s")];
-    let unit = units.into_iter().find(|(size, _)| millis >= *size && millis % size == 0);
+    let unit = units.into_iter().find(|(size, _)| millis >= *size && millis.is_multiple_of(*size));
     unit.map_or_else(|| format!("{millis}ms"), |(size, unit)| format!("{}{unit}", millis / size))
 }
 

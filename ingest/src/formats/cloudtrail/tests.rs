@@ -294,6 +294,14 @@ fn a_record_alone_must_be_alone() {
         assert_eq!(refused(text), reason::BAD_JSON, "{text}");
     }
     assert_eq!(refused("{}"), reason::MISSING_FIELD);
+    assert_eq!(
+        refused(r#"["e",null,"2026-01-05T10:00:00Z","s3.amazonaws.com","GetObject"]"#),
+        reason::WRONG_TYPE
+    );
+    assert!(
+        read_record(&format!(" {} ", event("e", json!({}))), &Limits::default(), &Redaction::default())
+            .is_ok()
+    );
 }
 
 proptest! {
@@ -370,7 +378,6 @@ fn every_recorded_record_is_read_or_quarantined() {
             let record = line.get("record").or(line.get("event")).unwrap_or(&line).to_string();
             match read_record(&record, &Limits::default(), &Redaction::default()) {
                 Ok(batch) => rows += batch.rows(),
-                Err(quarantined) if quarantined.reason == reason::WRONG_TYPE => println!("{quarantined:?}"),
                 Err(quarantined) => *reasons.entry(quarantined.reason).or_insert(0) += 1,
             }
         }

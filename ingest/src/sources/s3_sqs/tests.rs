@@ -86,8 +86,7 @@ async fn a_message_that_waits_to_be_taken_stays_hidden() {
 async fn waiting_can_be_cancelled_without_losing_a_message() {
     let (mut source, _) = start(&config(8, &[]), vec![Ok(vec![message("m", &["a", "b"])])]);
     for _ in 0..5 {
-        let _ = tokio::time::timeout(Duration::ZERO, async { std::future::pending::<()>().await }).await;
-        select! { biased; () = std::future::ready(()) => {}, _ = source.next() => panic!() }
+        tokio::select! { biased; () = std::future::ready(()) => {}, _ = source.next() => panic!() }
     }
     assert_eq!(delivery(&mut source).await.object.key, "a");
     assert_eq!(delivery(&mut source).await.object.key, "b");
