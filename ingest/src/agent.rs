@@ -32,6 +32,8 @@ pub(crate) fn caller<'a>(record: &'a Record<'a>) -> Caller<'a> {
         "AssumedRole" | "Role" | "FederatedUser" => {
             identity.arn().and_then(session_of_arn).or(principal_session)
         }
+        // A caller of another account, known by its id alone.
+        "AWSAccount" => principal_session,
         _ => None,
     };
     let issuer = identity.issuer();
@@ -188,3 +190,6 @@ fn has_word(text: &str, word: &str) -> bool {
     let letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
     starts.into_iter().any(|(at, _)| !letter(at.checked_sub(1)) && !letter(Some(at + word.len())))
 }
+
+#[cfg(test)]
+mod tests;
