@@ -15,11 +15,13 @@
 mod archetypes;
 mod chance;
 mod company;
+mod customers;
 mod grants;
 mod incidents;
 mod live;
 mod manifests;
 mod month;
+mod operations;
 mod people;
 mod record;
 mod session;
@@ -47,7 +49,7 @@ pub struct Plan {
     /// Days of history, 1 to 3660. From 11 on every incident is there, from 28 on the monthly job; new
     /// permissions tell something after seven active days, so 20 and more show everything.
     pub days: u32,
-    /// The history's last moment. At midnight the day before is the last one; at another time the day
+    /// The history's end: nothing in it is as late as this. At midnight the day before is the last one; at another time the day
     /// that it lies in, cut short.
     pub end: DateTime<Utc>,
 }
@@ -81,7 +83,7 @@ impl Plan {
             seed: self.seed,
             start: start.timestamp(),
             days: self.days,
-            end: last.timestamp(),
+            end: self.end.timestamp(),
         })
     }
 }

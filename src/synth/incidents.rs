@@ -1,6 +1,7 @@
 //! What was planted in the month: the incidents that must be found, and the near misses that must not.
 
 use super::company::{Act, SHARED_KEY};
+use super::operations::HOSTILE_AGENT;
 use super::record::Outcome;
 use super::target::On;
 
@@ -144,6 +145,13 @@ pub const INCIDENTS: &[Scene] = &[
         ..scene("cost-reporter-writes", "cost-reporter", 5, (6, 12))
     },
     Scene {
+        story: "half an hour later the minted key writes to the run table from an address outside",
+        steps: &[done("dynamodb:PutItem", On::Table("agent_runs"), 5)],
+        findings: &[("ID05", "dynamodb:PutItem")],
+        again: true,
+        ..scene("executor-mints-a-key", "executor-cli", 6, (15, 37))
+    },
+    Scene {
         story: "the executor mints a long-lived access key for its own forgotten user",
         steps: &[
             done("sqs:ReceiveMessage", On::Queue("agent-tasks"), 1),
@@ -155,13 +163,6 @@ pub const INCIDENTS: &[Scene] = &[
             ("BL02", "iam:CreateAccessKey"),
         ],
         ..scene("executor-mints-a-key", "executor", 6, (15, 8))
-    },
-    Scene {
-        story: "half an hour later the minted key writes to the run table from an address outside",
-        steps: &[done("dynamodb:PutItem", On::Table("agent_runs"), 5)],
-        findings: &[("ID05", "dynamodb:PutItem")],
-        again: true,
-        ..scene("executor-mints-a-key", "executor-cli", 6, (15, 37))
     },
     Scene {
         story: "the order processor, declared for customer orders, reads the payroll table with the same call",
@@ -184,7 +185,7 @@ pub const INCIDENTS: &[Scene] = &[
     },
     Scene {
         story: "the coding agent deletes a staging table in order to make it anew",
-        user_agent: Some("coding-agent/0.9 <script>alert('remit')</script> <!channel> =cmd|' /C calc'!A0"),
+        user_agent: Some(HOSTILE_AGENT),
         steps: &[
             done("cloudformation:DescribeStacks", On::Request(r#"{"stackName":"checkout-staging"}"#), 1),
             done("dynamodb:DeleteTable", On::WholeTable("checkout-carts"), 1),
@@ -268,7 +269,7 @@ pub const NEAR_MISSES: &[Scene] = &[
     },
     Scene {
         story: "an error text and a user agent full of markup: attackers write the log's text",
-        user_agent: Some("coding-agent/0.9 <script>alert('remit')</script> <!channel> =cmd|' /C calc'!A0"),
+        user_agent: Some(HOSTILE_AGENT),
         steps: &[failed(
             "dynamodb:GetItem",
             On::Table("tf-locks"),

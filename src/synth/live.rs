@@ -46,7 +46,7 @@ impl LiveStream {
         Ok(Self { calendar: plan.calendar()? })
     }
 
-    /// What happened after `from`, up to and including `to`; nothing before the history's end.
+    /// What happened from `from` until just before `to`; nothing before the history's end.
     ///
     /// Any way to cut a time into stretches gives the same events. A minute holds some 200 of them, all
     /// in memory at once, so ask for minutes rather than for days.
@@ -57,7 +57,7 @@ impl LiveStream {
         let from = from.timestamp().max(self.calendar.end);
         let mut events = Vec::new();
         let mut stretch = Stretch::default();
-        for second in from + 1..=to.timestamp() {
+        for second in from..to.timestamp() {
             self.usual(second, &mut events);
             self.incident(second, &mut events, &mut stretch.planted);
         }

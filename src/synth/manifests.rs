@@ -4,13 +4,13 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Days, Utc};
 
-use super::archetypes::AGENTS;
+use super::archetypes::agents;
 use super::company::{Actor, Declaration, Kind};
 
 /// Name in `agents/` and text of every manifest, the catalogue included.
 pub fn files(end: DateTime<Utc>) -> Vec<(String, String)> {
     let mut files = vec![("resources.yaml".to_owned(), CATALOG.to_owned())];
-    for actor in AGENTS {
+    for actor in agents() {
         if let Some(declares) = &actor.declares {
             files.push((format!("{}.yaml", actor.name), manifest(actor, declares, end)));
         }
@@ -30,7 +30,7 @@ fn manifest(actor: &Actor, declares: &Declaration, end: DateTime<Utc>) -> String
          purpose: {purpose}\n  review: {{every: 90d, last: {reviewed}, by: j.doe@acme.example}}\n  \
          expires: {expires}\n  identities:\n"
     );
-    for identity in AGENTS.iter().filter(|other| other.agent == Some(name)) {
+    for identity in agents().filter(|other| other.agent == Some(name)) {
         let kind = if matches!(identity.kind, Kind::User(_)) { "aws.user" } else { "aws.role" };
         push(&mut yaml, &format!("    - {kind}: {}", identity.identity()));
     }

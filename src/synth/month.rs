@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Weekday};
 
-use super::archetypes::AGENTS;
+use super::archetypes::agents;
 use super::chance::Chance;
 use super::company::{Act, Actor, Hours, Start};
 use super::incidents::Scene;
@@ -31,7 +31,7 @@ pub struct Calendar {
     pub start: i64,
     /// How many days.
     pub days: u32,
-    /// The last second.
+    /// The second after the last one.
     pub end: i64,
 }
 
@@ -49,7 +49,7 @@ impl Calendar {
 
 /// Everybody.
 pub fn everybody() -> impl Iterator<Item = &'static Actor> {
-    AGENTS.iter().chain(OTHERS)
+    agents().chain(OTHERS)
 }
 
 /// The actor of that name.

@@ -2,7 +2,7 @@
 //! manifest, and all of it must stay quiet, the contractor's one evening excepted.
 
 use super::company::{
-    Act, Actor, DATA, Hours, IRELAND, Kind, PROD, Place, Rhythm, SHARED_KEY, STAGING, Start, VIRGINIA,
+    Act, Actor, DATA, Grant, Hours, IRELAND, Kind, PROD, Place, Rhythm, SHARED_KEY, STAGING, Start, VIRGINIA,
 };
 use super::target::On;
 
@@ -126,6 +126,13 @@ pub const OTHERS: &[Actor] = &[
         session: "mk@contractor.example",
         network: "198.51.100",
         born: Some(5),
+        grants: &[Grant {
+            policy: "TemporaryOperator",
+            managed: true,
+            actions: &["ec2:*", "logs:*", "cloudtrail:*"],
+            resources: &["*"],
+            condition: None,
+        }],
         rhythm: Rhythm { hours: Hours::Office, sessions: 2, calls: (4, 9), pace: (5, 60) },
         ..other(
             "contractor",
@@ -169,7 +176,7 @@ pub const OTHERS: &[Actor] = &[
         session: "vendor-monitoring",
         user_agents: &["vendor-monitoring/7.2 Go-http-client/2.0"],
         network: "203.0.113",
-        rhythm: Rhythm { hours: Hours::Clock, sessions: 48, calls: (2, 4), pace: (0, 2) },
+        rhythm: Rhythm { hours: Hours::Clock, sessions: 24, calls: (2, 4), pace: (0, 2) },
         ..other(
             "vendor",
             Kind::Role("integrations/vendor-monitoring"),
@@ -189,7 +196,7 @@ pub const OTHERS: &[Actor] = &[
         "trail",
         Kind::Service("cloudtrail.amazonaws.com"),
         place(PROD, IRELAND),
-        48,
+        24,
         &[
             Act::new("s3:GetBucketAcl", On::Bucket("acme-cloudtrail-logs"), 30),
             Act::new("kms:GenerateDataKey", On::Key(SHARED_KEY), 40),
@@ -199,7 +206,7 @@ pub const OTHERS: &[Actor] = &[
         "config",
         Kind::Linked("config.amazonaws.com", "aws-service-role/config.amazonaws.com/AWSServiceRoleForConfig"),
         place(PROD, IRELAND),
-        48,
+        24,
         &[
             Act::new("ec2:DescribeVolumes", On::Nothing, 30),
             Act::new("ec2:DescribeNetworkInterfaces", On::Nothing, 30),

@@ -164,6 +164,7 @@ fn table_arn(place: Place, name: &str) -> String {
 fn item_request(table: &str, operation: &str, chance: &mut Chance) -> Value {
     match operation {
         "Query" => json!({"tableName": table, "keyConditionExpression": "#pk = :pk", "limit": 25}),
+        "BatchGetItem" => json!({"requestItems": {table: {"keys": [{"id": chance.digits("#######")}]}}}),
         "Scan" => json!({"tableName": table, "select": "ALL_ATTRIBUTES"}),
         _ => json!({"tableName": table, "key": {"id": chance.digits("#######")}}),
     }

@@ -152,7 +152,7 @@ fn perform(calendar: &Calendar, scene: &Scene) -> Option<(&'static Actor, Vec<(A
     let at = calendar.day(day) + i64::from(hour * 3600 + minute * 60);
     let mut chance = Chance::new(calendar.seed, &format!("scene {} of {}", scene.name, scene.actor));
     let calls = play(scene, who, calendar.seed, at, &mut chance);
-    let whole = calls.iter().all(|(_, event)| event.at <= calendar.end);
+    let whole = calls.iter().all(|(_, event)| event.at < calendar.end);
     whole.then_some((who, calls))
 }
 

@@ -10,10 +10,11 @@ use chrono::DateTime;
 use flate2::{Compression, GzBuilder};
 use serde::Serialize;
 
-use super::archetypes::{AGENTS, DEPLOY_POLICY};
+use super::archetypes::agents;
 use super::chance::Chance;
 use super::company::{ACCOUNTS, LOG_BUCKET, Place};
 use super::month::{Calendar, everybody, history};
+use super::operations::DEPLOY_POLICY;
 use super::record::Event;
 use super::truth::{AnswerKey, NearMiss, date};
 use super::{Plan, Written, grants, manifests};
@@ -27,6 +28,9 @@ const DELIVERY: i64 = 300;
 
 /// Fast rather than small: the files live as long as a demonstration.
 const LEVEL: u32 = 3;
+
+/// The repeated file is one that would be noticed.
+const REPEATED_MIN: usize = 40;
 
 /// A record without an id and with a time that nobody can read.
 const UNREADABLE: &[u8] = br#"{"eventVersion":"1.11","eventTime":"the day before yesterday","eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","userIdentity":"unknown"}"#;
@@ -68,7 +72,7 @@ pub fn write(plan: &Plan, out: &Path) -> anyhow::Result<Written> {
         ("near_misses.jsonl".to_owned(), lines(&key.near_misses)?),
     ];
     write_texts(out, key)?;
-    let agents = AGENTS.iter().filter(|actor| actor.declares.is_some()).count();
+    let agents = agents().filter(|actor| actor.declares.is_some()).count();
     Ok(Written { events: count, files: files.len(), agents, duplicates, unreadable })
 }
 
@@ -121,7 +125,7 @@ fn everyones_history(calendar: &Calendar) -> Vec<Event> {
             events.extend(work.join().unwrap_or_default());
         }
     });
-    events.retain(|event| event.at <= calendar.end);
+    events.retain(|event| event.at < calendar.end);
     events
 }
 
@@ -136,7 +140,10 @@ fn object_key(place: Place, delivered: i64, name: &str) -> String {
 
 /// The same events a second time under another name, as CloudTrail delivers now and then.
 fn repeat_one(files: &mut Vec<LogFile>, seed: u64, key: &mut AnswerKey) -> usize {
-    let Some(file) = files.get(files.len() / 2) else { return 0 };
+    let Some(file) = files.iter().skip(files.len() / 2).find(|file| file.records.len() >= REPEATED_MIN)
+    else {
+        return 0;
+    };
     let stem = file.key.rsplit_once('_').map_or("", |(stem, _)| stem);
     let again = LogFile {
         key: format!("{stem}_{}.json.gz", Chance::new(seed, "the repeated file").name(16)),
