@@ -9,7 +9,8 @@ fn main() -> anyhow::Result<()> {
     let written = synth::write(&plan, std::path::Path::new(&out))?;
     println!("{written:?} {:?}", started.elapsed());
     let live = synth::LiveStream::new(&plan)?;
-    let stretch = live.between(end, end + chrono::TimeDelta::minutes(10))?;
-    println!("{} {:?}", stretch.events, stretch.planted.first());
+    let stretch: synth::Stretch = live.between(end, end + chrono::TimeDelta::minutes(10))?;
+    let first: Option<&synth::Planted> = stretch.planted.first();
+    println!("{} {first:?}", stretch.events);
     Ok(())
 }
