@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::reference::{self, Mapped};
 pub use crate::reference::{AccessLevel, Logged};
+pub(crate) use resource::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
 #[derive(Debug, Clone, Default)]

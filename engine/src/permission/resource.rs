@@ -481,7 +481,8 @@ fn strings(value: &Value) -> impl Iterator<Item = &str> {
     })
 }
 
-fn percent_decoded(text: &str) -> String {
+/// `%2F` and the like; what is no such thing stays as it is.
+pub(crate) fn percent_decoded(text: &str) -> String {
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;

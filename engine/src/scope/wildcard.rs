@@ -124,6 +124,13 @@ impl ActionPattern {
     }
 }
 
+impl ActionPattern {
+    /// The same pattern over a text whose case matters, such as a session's name.
+    pub(crate) fn matches_exactly(&self, text: &str) -> bool {
+        glob(self.text.as_bytes(), text.as_bytes(), Case::Keep, Text::Plain) == Match::Yes
+    }
+}
+
 /// A pattern for an ARN. Case matters.
 ///
 /// `*` and `?` stay inside one of the six parts; only a `*` that ends a pattern of fewer parts crosses colons
