@@ -85,6 +85,7 @@ pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<
         return Err(bad(reason::BAD_JSON, "not one JSON value"));
     };
     let mut builder = EventBuilder::with_capacity(1);
+    let text = text.get(start..value.end).unwrap_or_default();
     append(&mut builder, text, value.depth, Place { object: None, row: 0 }, limits, redact)
         .map_err(|unread| bad(unread.reason, &unread.detail))?;
     Ok(builder.finish())
@@ -158,6 +159,10 @@ fn append(
     let text = std::str::from_utf8(text).map_err(|error| {
         Unread::new(reason::BAD_ENCODING, format!("not UTF-8 at byte {}", error.valid_up_to()))
     })?;
+    // The derived readers would take a list for an object, its elements for the fields in their order.
+    if !text.starts_with('{') {
+        return Err(Unread::new(reason::WRONG_TYPE, "a record is an object"));
+    }
     let record: Record<'_> = serde_json::from_str(text).map_err(unparsed)?;
     append_record(builder, &record, place, redact)
 }
