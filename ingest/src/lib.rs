@@ -5,13 +5,16 @@
 
 pub mod agent;
 mod denial;
+pub mod duration;
 pub mod envelope;
 pub mod event;
 pub mod formats;
 pub mod inflate;
+mod lease;
 pub mod quarantine;
 pub mod redact;
 pub mod source;
+pub mod sources;
 mod time;
 mod token;
 
@@ -21,4 +24,4 @@ pub use formats::cloudtrail::{ReadObject, read_object};
 pub use inflate::{Limits, ObjectError, inflate};
 pub use quarantine::Quarantined;
 pub use redact::Redaction;
-pub use source::ObjectRef;
+pub use source::{Delivery, FetchError, Fetcher, Next, ObjectRef, Source, SourceConfig, SourceError, Ticket};
