@@ -173,3 +173,14 @@ fn an_address_that_is_none_is_refused() {
     let endpoint_url = Some("localhost:5000".to_owned());
     assert!(check(&S3SqsConfig { endpoint_url, ..config(8, &[]) }).is_err());
 }
+
+#[test]
+fn an_error_is_told_with_what_is_behind_it() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("dispatch failure")]
+    struct Outer(#[source] std::io::Error);
+    assert_eq!(
+        said(&Outer(std::io::Error::other("connection refused"))),
+        "dispatch failure: connection refused"
+    );
+}
