@@ -2,6 +2,8 @@
 //!
 //! `cargo bench -p remit-engine --bench scope`
 
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot be set up may stop")]
+
 use std::hint::black_box;
 use std::path::Path;
 

@@ -2,6 +2,7 @@
 
 mod agent;
 mod catalog;
+mod identity;
 mod reader;
 mod schema;
 mod yaml;
@@ -43,6 +44,9 @@ struct Matchers {
     exact: HashMap<String, Vec<Matcher>>,
     patterns: Vec<(ArnPattern, Matcher)>,
 }
+
+/// An agent and one of its identities.
+type Claim<'a> = (&'a Agent, &'a Identity);
 
 /// What is left of an identity once its ARN matches.
 #[derive(Debug)]
@@ -223,7 +227,7 @@ impl Manifests {
     fn conflicts(&self) -> Vec<ManifestError> {
         let mut errors = Vec::new();
         let mut names: HashMap<&str, &Agent> = HashMap::new();
-        let mut claims: HashMap<(&str, Option<&str>), Vec<(&Agent, &Identity)>> = HashMap::new();
+        let mut claims: HashMap<(&str, Option<&str>), Vec<Claim<'_>>> = HashMap::new();
         for agent in &self.agents {
             if let Some(other) = names.insert(&agent.name, agent) {
                 let message = format!(

@@ -18,7 +18,7 @@ const BUILT_IN: &[(&str, &str)] = &[
     ("bedrock/mistral", "mistral."),
 ];
 
-/// Verbs as surfaces.md has them. AWS grades deletion as Write, so it is taken out there.
+/// What verbs mean unless a catalog says otherwise. AWS grades deletion as Write, so it is taken out there.
 const VERBS: &[(&str, &[&str], Option<&str>)] = &[
     ("read", &["List", "Read"], None),
     ("write", &["Write", "Tagging"], Some("delete")),
