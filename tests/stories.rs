@@ -8,4 +8,15 @@
     reason = "a story that meets what it did not expect must stop and say where"
 )]
 
+mod cli;
+mod dashboards;
+mod demo;
+mod fakes;
+mod kill;
+mod order;
+mod receivers;
+mod report;
+mod rubbish;
+mod s3_sqs;
 mod support;
+mod web;

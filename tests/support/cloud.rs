@@ -56,6 +56,37 @@ impl Cloud {
         runtime().block_on(put.send()).unwrap();
     }
 
+    /// Fetches an object whole.
+    pub fn fetch(&self, bucket: &str, key: &str) -> Result<Vec<u8>, String> {
+        runtime().block_on(async {
+            let object =
+                self.s3.get_object().bucket(bucket).key(key).send().await.map_err(|e| e.to_string())?;
+            let bytes = object.body.collect().await.map_err(|e| e.to_string())?;
+            Ok(bytes.to_vec())
+        })
+    }
+
+    /// The keys of a bucket.
+    pub fn list(&self, bucket: &str) -> Vec<String> {
+        let list = runtime().block_on(self.s3.list_objects_v2().bucket(bucket).send()).unwrap();
+        list.contents().iter().filter_map(|object| object.key().map(str::to_owned)).collect()
+    }
+
+    /// Receives at most one message and deletes it; gives its body.
+    pub fn take(&self, queue_url: &str) -> Vec<serde_json::Value> {
+        runtime().block_on(async {
+            let receive = self.sqs.receive_message().queue_url(queue_url).wait_time_seconds(1);
+            let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+            let mut bodies = Vec::new();
+            for message in messages {
+                let handle = message.receipt_handle.unwrap();
+                self.sqs.delete_message().queue_url(queue_url).receipt_handle(handle).send().await.unwrap();
+                bodies.push(serde_json::from_str(&message.body.unwrap()).unwrap());
+            }
+            bodies
+        })
+    }
+
     /// Messages waiting, and messages that somebody is working on.
     pub fn messages(&self, queue_url: &str) -> (usize, usize) {
         let ask = self.sqs.get_queue_attributes().queue_url(queue_url);

@@ -34,9 +34,7 @@ pub enum Behaviour {
 pub struct Received {
     /// Lower-case names.
     pub headers: BTreeMap<String, String>,
-    /// The body as it came.
-    pub bytes: Vec<u8>,
-    /// The body read as JSON.
+    /// The body.
     pub body: Value,
     /// When.
     pub at: Instant,
@@ -67,7 +65,6 @@ enum Kind {
 struct Record {
     received: Vec<Received>,
     plan: VecDeque<Behaviour>,
-    always: Option<Behaviour>,
     violations: Vec<String>,
 }
 
@@ -120,11 +117,6 @@ impl Receiver {
     /// What it does with the next requests, in this order; afterwards it accepts.
     pub fn plan(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.record.lock().unwrap().plan.extend(behaviours);
-    }
-
-    /// What it does with every request that has no plan, until told otherwise.
-    pub fn always(&self, behaviour: Behaviour) {
-        self.record.lock().unwrap().always = Some(behaviour);
     }
 
     /// Every request so far.
@@ -194,7 +186,7 @@ fn remember(
     bytes: Vec<u8>,
 ) -> (Behaviour, Accepted) {
     let mut record = shared.lock().unwrap();
-    let behaviour = record.plan.pop_front().or(record.always).unwrap_or(Behaviour::Accept);
+    let behaviour = record.plan.pop_front().unwrap_or(Behaviour::Accept);
     let parsed = serde_json::from_slice(&bytes);
     let violations = match &parsed {
         Ok(body) => match kind {
@@ -219,7 +211,7 @@ fn remember(
         }
     };
     record.violations.extend(violations);
-    record.received.push(Received { headers, bytes, body, at: Instant::now(), behaviour });
+    record.received.push(Received { headers, body, at: Instant::now(), behaviour });
     (behaviour, accepted)
 }
 
