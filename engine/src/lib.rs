@@ -1,1 +1,18 @@
-//! Judgement: scope, grants, baseline, detections, and the memory they need
+//! Judgement: scope, grants, baseline, detections, and the memory they need.
+
+pub mod arn;
+pub mod baseline;
+pub mod calls;
+pub mod detection;
+pub mod finding;
+pub mod grant;
+pub mod incident;
+pub mod judge;
+pub mod manifest;
+pub mod permission;
+pub mod posture;
+pub mod reference;
+pub mod right_size;
+pub mod scope;
+pub mod store;
+pub mod time;

@@ -1,1 +1,27 @@
-//! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds
+//! Facts come in: where bytes wait, what a record says, one Arrow table for three clouds.
+//!
+//! [`source`] names objects and hands out their bytes, [`read_object`] turns the bytes of one object into an
+//! [`EventBatch`] and the records that could not be read.
+
+pub mod agent;
+mod denial;
+pub mod duration;
+pub mod envelope;
+pub mod event;
+pub mod formats;
+pub mod inflate;
+mod lease;
+pub mod quarantine;
+pub mod redact;
+pub mod source;
+pub mod sources;
+mod time;
+mod token;
+
+pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
+pub use event::EventBatch;
+pub use formats::cloudtrail::{ReadObject, read_object};
+pub use inflate::{Limits, ObjectError, inflate};
+pub use quarantine::Quarantined;
+pub use redact::Redaction;
+pub use source::{Delivery, FetchError, Fetcher, Next, ObjectRef, Source, SourceConfig, SourceError, Ticket};

@@ -1,0 +1,282 @@
+//! The table `calls`: one row per (event, permission), with everything that a detection may ask.
+//!
+//! What needs memory or a policy is computed here, in Rust, so that a detection is plain SQL.
+
+mod table;
+
+pub use table::schema;
+
+use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
+use crate::finding::Sample;
+use crate::grant::{Grant, Grants};
+use crate::manifest::{Agent, Caller, Manifests};
+use crate::permission::{self, AccessLevel, Call, Needed};
+use crate::scope::Verdict;
+use crate::time::day_of;
+use arrow::array::RecordBatch;
+use ingest::event::{EventBatch, EventView};
+use std::sync::Arc;
+use table::CallRow;
+
+/// Resource ARNs that a finding shows of one call.
+const SAMPLE_RESOURCES_MAX: usize = 8;
+
+/// What every call is held against.
+#[derive(Debug)]
+pub struct Rules {
+    /// The declared agents.
+    pub manifests: Manifests,
+    /// What policies give.
+    pub grants: Grants,
+    /// What is usual.
+    pub baseline: Baseline,
+}
+
+/// Answers about the calls of one batch, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct VerdictCounts {
+    /// Declared.
+    pub inside: u64,
+    /// Not declared.
+    pub outside: u64,
+    /// Cannot be known.
+    pub unknown: u64,
+}
+
+/// One batch, annotated.
+#[derive(Debug)]
+pub struct Calls {
+    /// The table `calls`.
+    pub table: RecordBatch,
+    /// What each row shows to people, by row of the table.
+    pub rows: Vec<CallFacts>,
+    /// What the batch adds to the baseline.
+    pub baseline: BaselineDelta,
+    /// Verdicts on agents' calls.
+    pub verdicts: VerdictCounts,
+}
+
+/// One row of `calls`, as a finding keeps it.
+#[derive(Debug, Clone)]
+pub struct CallFacts {
+    /// The event's row in its batch.
+    pub event: usize,
+    /// Event time, µs UTC.
+    pub time: i64,
+    /// The declared agent behind it.
+    pub agent: Option<Arc<Agent>>,
+    /// Canonical identity; `unknown` where the log names none.
+    pub actor: String,
+    /// What it needed; none for events that need no permission.
+    pub needed: Option<Needed>,
+    /// Scope, its reason and the deciding statement; agents only.
+    pub scope: Option<(Verdict, &'static str, Option<String>)>,
+    /// Grant and what decided it.
+    pub grant: Option<(Grant, String)>,
+    /// Earlier days on which the identity was active.
+    pub active_days: u32,
+}
+
+impl Calls {
+    /// Annotates a batch. Reads only: the same batch and rules give the same table.
+    ///
+    /// Decides who acted and what was needed for each event, and what scope, grant and baseline say to each
+    /// permission. Only successful calls add to the baseline as uses; denied ones are counted apart.
+    #[must_use]
+    pub fn annotate(batch: &EventBatch, rules: &Rules) -> Calls {
+        let view = batch.view();
+        let mut builder = table::CallsBuilder::with_capacity(batch.rows());
+        let mut calls = Calls {
+            table: RecordBatch::new_empty(schema()),
+            rows: Vec::with_capacity(batch.rows()),
+            baseline: BaselineDelta::default(),
+            verdicts: VerdictCounts::default(),
+        };
+        for event in 0..batch.rows() {
+            annotate_event(&view, event, rules, &mut builder, &mut calls);
+        }
+        calls.table = builder.finish();
+        calls
+    }
+
+    /// What row `row` of the table shows to people.
+    #[must_use]
+    pub fn sample(&self, view: &EventView<'_>, facts: &CallFacts) -> Sample {
+        let event = facts.event;
+        let text = |value: Option<&str>| value.map(str::to_owned);
+        let resources = facts.needed.as_ref().map(|n| n.resources.clone()).unwrap_or_default();
+        Sample {
+            permission: facts.needed.as_ref().map(|n| n.permission.clone()),
+            service: view.service(event).unwrap_or_default().to_owned(),
+            operation: view.operation(event).unwrap_or_default().to_owned(),
+            resources: resources.into_iter().take(SAMPLE_RESOURCES_MAX).collect(),
+            outcome: view.outcome(event).unwrap_or_default().to_owned(),
+            account: text(view.recipient_account(event).or(view.account(event))),
+            region: text(view.region(event)),
+            session_name: text(view.session_name(event)),
+            source_ip: text(view.source_ip(event)),
+            user_agent: text(view.user_agent(event)),
+            environment: facts.agent.as_ref().and_then(|a| a.environment.clone()),
+            scope: facts.scope.as_ref().map(|(verdict, _, _)| verdict.as_str().to_owned()),
+            scope_why: facts.scope.as_ref().map(|(_, reason, statement)| match statement {
+                Some(statement) => format!("{reason}: {statement}"),
+                None => (*reason).to_owned(),
+            }),
+            grant: facts.grant.as_ref().map(|(grant, _)| grant.as_str().to_owned()),
+            grant_why: facts.grant.as_ref().map(|(_, why)| why.clone()),
+            // Hangs on what arrived before: settled when the batch is committed.
+            active_days: 0,
+        }
+    }
+}
+
+impl<'a> Call<'a> {
+    /// The call of one row.
+    #[must_use]
+    pub fn of(view: &EventView<'a>, event: usize) -> Call<'a> {
+        Call {
+            service: view.service(event).unwrap_or_default(),
+            operation: view.operation(event).unwrap_or_default(),
+            event_type: view.event_type(event),
+            region: view.region(event),
+            account: view.recipient_account(event).or(view.account(event)),
+            request: view.request(event),
+            response: view.response(event),
+            resources: view.resources(event),
+            error_message: view.error_message(event),
+        }
+    }
+}
+
+fn annotate_event(
+    view: &EventView<'_>,
+    event: usize,
+    rules: &Rules,
+    builder: &mut table::CallsBuilder,
+    calls: &mut Calls,
+) {
+    let actor = view.actor(event).unwrap_or("unknown");
+    let time = view.time(event).unwrap_or_default();
+    let outcome = view.outcome(event).unwrap_or("unknown");
+    let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
+    let agent = rules.manifests.agent(&caller);
+    let call = Call::of(view, event);
+    let needed = permission::needed(&call);
+
+    if outcome == "success" {
+        calls.baseline.used(actor, ANY_PERMISSION, time);
+    }
+    // An event that needs no permission is still an event: detections may ask for it.
+    let rows: Vec<Option<Needed>> =
+        if needed.is_empty() { vec![None] } else { needed.into_iter().map(Some).collect() };
+    for needed in rows {
+        let mut facts = CallFacts {
+            event,
+            time,
+            agent: agent.cloned(),
+            actor: actor.to_owned(),
+            needed,
+            scope: None,
+            grant: None,
+            active_days: 0,
+        };
+        let mut row = CallRow { own_iam: false, first_use: false, level: None };
+        if let Some(needed) = &facts.needed {
+            judge_permission(needed, actor, agent, outcome, time, rules, &mut row, calls);
+            let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
+            row.first_use = novelty.first_use;
+            facts.active_days = novelty.active_days;
+            if let Some(agent) = agent {
+                let answer =
+                    agent.scope.verdict(&needed.permission, &needed.resources, needed.resources_known);
+                match answer.verdict {
+                    Verdict::In => calls.verdicts.inside += 1,
+                    Verdict::Out => calls.verdicts.outside += 1,
+                    Verdict::Unknown => calls.verdicts.unknown += 1,
+                }
+                facts.scope = Some((answer.verdict, answer.reason.as_str(), answer.statement));
+                let answer = rules.grants.verdict(
+                    actor,
+                    &needed.permission,
+                    &needed.resources,
+                    needed.resources_known,
+                );
+                facts.grant = Some((answer.grant, answer.why));
+            }
+        }
+        builder.append(view, &facts, &row);
+        calls.rows.push(facts);
+    }
+}
+
+#[expect(clippy::too_many_arguments, reason = "the facts of one row, known to one caller")]
+fn judge_permission(
+    needed: &Needed,
+    actor: &str,
+    agent: Option<&Arc<Agent>>,
+    outcome: &str,
+    time: i64,
+    rules: &Rules,
+    row: &mut CallRow,
+    calls: &mut Calls,
+) {
+    row.level = permission::level(&needed.permission);
+    row.own_iam = agent.is_some() && acts_on_own_iam(needed, row.level, actor, &rules.grants);
+    if !needed.certain {
+        if outcome == "success" {
+            calls.baseline.used(actor, &format!("{POSSIBLE}{}", needed.permission), time);
+        }
+        return;
+    }
+    match outcome {
+        "success" => calls.baseline.used(actor, &needed.permission, time),
+        "denied" => calls.baseline.denied(actor, &needed.permission, time),
+        _ => {}
+    }
+}
+
+/// Whether the call changes the caller's own role or user, or a policy attached to it.
+fn acts_on_own_iam(needed: &Needed, level: Option<AccessLevel>, actor: &str, grants: &Grants) -> bool {
+    let changes = matches!(level, Some(AccessLevel::Write | AccessLevel::Permissions));
+    if !changes || !needed.permission.starts_with("iam:") {
+        return false;
+    }
+    let is_own = |resource: &str| {
+        resource == actor
+            || is_same_principal(resource, actor)
+            || grants.policies_of(actor).iter().any(|policy| policy == resource)
+    };
+    needed.resources.iter().any(|resource| is_own(resource))
+}
+
+// A request names a role without its path (`roleName`), while the actor's ARN has it.
+fn is_same_principal(resource: &str, actor: &str) -> bool {
+    let parts = |arn: &str| -> Option<(String, String, String)> {
+        let mut pieces = arn.splitn(6, ':');
+        let account = pieces.nth(4)?.to_owned();
+        let (kind, path) = pieces.next()?.split_once('/')?;
+        let name = path.rsplit('/').next()?.to_owned();
+        Some((account, kind.to_owned(), name))
+    };
+    match (parts(resource), parts(actor)) {
+        (Some(resource), Some(actor)) => resource == actor && matches!(resource.1.as_str(), "role" | "user"),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_role_is_known_again_without_its_path() {
+        let own = "arn:aws:iam::111122223333:role/agents/support-bot";
+        assert!(is_same_principal("arn:aws:iam::111122223333:role/support-bot", own));
+        assert!(!is_same_principal("arn:aws:iam::444455556666:role/support-bot", own), "another account's");
+        assert!(!is_same_principal("arn:aws:iam::111122223333:user/support-bot", own), "a user of that name");
+        assert!(
+            !is_same_principal("arn:aws:iam::111122223333:policy/support-bot", own),
+            "a policy of that name"
+        );
+    }
+}

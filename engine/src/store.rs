@@ -1,0 +1,188 @@
+//! What remit remembers: one SQL schema, in one SQLite file by default.
+//!
+//! Every statement is written so that PostgreSQL understands it too (`$n`, BIGINT, ON CONFLICT).
+
+mod commit;
+mod findings;
+mod objects;
+mod outbox;
+mod quarantine;
+mod silences;
+mod usage;
+
+pub use commit::{Commit, Committed, StoredCommit};
+pub use findings::{Close, FindingFilter, OpenCounts};
+pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals};
+pub use outbox::{AlertRule, DeliveryKey, ReceiverDepth};
+pub use quarantine::QuarantinedRow;
+pub use silences::{Matcher, Silence};
+pub use usage::Use;
+
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{Sqlite, SqlitePool, Transaction};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Rows bound in one statement; SQLite's limit is 32,766 parameters.
+const ROWS_MAX: usize = 1_000;
+
+/// Why the store could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The file cannot be opened, or its schema is from a newer remit.
+    #[error("cannot open the store `{path}`: {cause}", path = path.display())]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// What the database said.
+        cause: sqlx::Error,
+    },
+    /// Another process owns the file.
+    #[error(
+        "the store `{path}` is in use by another remit; stop it first, or give this one a `[store] path` of its own",
+        path = path.display()
+    )]
+    InUse {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The lock beside the file cannot be made.
+    #[error("cannot lock the store `{path}`: {cause}", path = path.display())]
+    Lock {
+        /// The lock's file.
+        path: PathBuf,
+        /// What the system said.
+        cause: std::io::Error,
+    },
+    /// The migrations do not fit the file.
+    #[error("cannot bring the store up to date: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A statement failed.
+    #[error("the store failed: {0}")]
+    Sql(#[from] sqlx::Error),
+    /// A row cannot be read back.
+    #[error("the store holds a damaged {what} `{id}`: {cause}")]
+    Damaged {
+        /// Kind of row.
+        what: &'static str,
+        /// Its id.
+        id: String,
+        /// What is wrong.
+        cause: String,
+    },
+    /// Nothing has this id.
+    #[error("no {what} has the id `{id}`; `remit {command} list` shows those that exist")]
+    NotFound {
+        /// Kind of row.
+        what: &'static str,
+        /// The id asked for.
+        id: String,
+        /// The command that lists them.
+        command: &'static str,
+    },
+}
+
+/// How much a commit may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Synced to disk before a commit returns: what is acknowledged survives a power cut.
+    Full,
+    /// For a private store that is thrown away.
+    None,
+}
+
+/// The store. Cheap to clone; writes are one at a time, reads run beside them.
+#[derive(Debug, Clone)]
+pub struct Store {
+    writer: SqlitePool,
+    reader: SqlitePool,
+    // Held as long as any clone lives: one remit per file.
+    _lock: Option<Arc<File>>,
+}
+
+impl Store {
+    /// Opens or makes the file and brings its schema up to date. One process at a time may own it.
+    ///
+    /// # Errors
+    /// [`StoreError::InUse`] when another remit runs on it, else [`StoreError::Open`] or [`StoreError::Migrate`].
+    pub async fn open(path: &Path, durability: Durability) -> Result<Store, StoreError> {
+        let lock_path = path.with_extension("lock");
+        let lock = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&lock_path)
+            .map_err(|cause| StoreError::Lock { path: lock_path.clone(), cause })?;
+        match lock.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
+            Err(TryLockError::Error(cause)) => return Err(StoreError::Lock { path: lock_path, cause }),
+        }
+        let store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
+        sqlx::migrate!("./migrations").run(&store.writer).await?;
+        Ok(store)
+    }
+
+    /// Opens an existing file beside the process that owns it, for `findings`, `silence` and `report`.
+    ///
+    /// # Errors
+    /// [`StoreError::Open`] when there is none, or none that this version can read.
+    pub async fn attach(path: &Path) -> Result<Store, StoreError> {
+        if !path.is_file() {
+            let cause = sqlx::Error::Io(std::io::Error::new(
+                std::io::ErrorKind::NotFound,
+                "there is no such file; `remit run` makes it, and `[store] path` in the configuration names it",
+            ));
+            return Err(StoreError::Open { path: path.to_owned(), cause });
+        }
+        let store = Store::connect(path, Durability::Full, None).await?;
+        // Refuses a file of another version, without changing it, when a migration is missing from either side.
+        sqlx::migrate!("./migrations").run(&store.writer).await?;
+        Ok(store)
+    }
+
+    async fn connect(
+        path: &Path,
+        durability: Durability,
+        lock: Option<Arc<File>>,
+    ) -> Result<Store, StoreError> {
+        let open = |cause| StoreError::Open { path: path.to_owned(), cause };
+        let options = SqliteConnectOptions::new()
+            .filename(path)
+            .create_if_missing(true)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .busy_timeout(Duration::from_secs(20))
+            .synchronous(match durability {
+                Durability::Full => SqliteSynchronous::Full,
+                Durability::None => SqliteSynchronous::Off,
+            });
+        let writer =
+            SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
+        let reader =
+            SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
+        Ok(Store { writer, reader, _lock: lock })
+    }
+
+    /// Closes the connections; what was committed is in the file.
+    pub async fn close(&self) {
+        self.reader.close().await;
+        self.writer.close().await;
+    }
+
+    /// Answers whether the store can be read at all, for readiness.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] with the reason.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("SELECT 1").execute(&self.reader).await?;
+        Ok(())
+    }
+
+    // IMMEDIATE: the write lock is taken at the start, so that what is read in it cannot be stale when it is written.
+    async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+    }
+}

@@ -1,0 +1,134 @@
+//! Every detection fires on each line of its `fires.jsonl` and stays quiet on each of its `quiet.jsonl`.
+
+use engine::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, BaselineRule};
+use engine::calls::Rules;
+use engine::detection;
+use engine::grant::Grants;
+use engine::judge::Judge;
+use engine::manifest::Manifests;
+use engine::time::DAY;
+use ingest::{EventBatch, Limits, Redaction};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ACCOUNT: &str = "111122223333";
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("detections")
+}
+
+/// The whole record of a line: its `event` over a plain call by its `actor` (support-bot by default).
+fn record(line: &Value) -> Value {
+    let actor = line["actor"].as_str().unwrap_or("role/support-bot");
+    let (kind, name) = actor.split_once('/').expect("an actor is role/NAME or user/NAME");
+    let identity = match kind {
+        "role" => json!({
+            "type": "AssumedRole",
+            "principalId": format!("AROAEXAMPLE:{name}-task-1"),
+            "arn": format!("arn:aws:sts::{ACCOUNT}:assumed-role/{name}/task-1"),
+            "accountId": ACCOUNT,
+            "accessKeyId": "ASIAEXAMPLE000000001",
+            "sessionContext": {"sessionIssuer": {
+                "type": "Role", "principalId": "AROAEXAMPLE", "userName": name, "accountId": ACCOUNT,
+                "arn": format!("arn:aws:iam::{ACCOUNT}:role/agents/{name}"),
+            }},
+        }),
+        _ => json!({
+            "type": "IAMUser", "principalId": "AIDAEXAMPLE", "userName": name, "accountId": ACCOUNT,
+            "arn": format!("arn:aws:iam::{ACCOUNT}:user/{name}"),
+        }),
+    };
+    let mut record = json!({
+        "eventVersion": "1.11", "eventID": "e-1", "eventTime": "2026-11-03T14:02:11Z", "eventType": "AwsApiCall",
+        "eventCategory": "Management", "awsRegion": "eu-west-1", "recipientAccountId": ACCOUNT,
+        "sourceIPAddress": "203.0.113.7", "userAgent": "Boto3/1.40", "userIdentity": identity,
+    });
+    merge(&mut record, &line["event"]);
+    record
+}
+
+fn merge(into: &mut Value, from: &Value) {
+    match (into, from) {
+        (Value::Object(into), Value::Object(from)) => {
+            for (key, value) in from {
+                merge(into.entry(key).or_insert(Value::Null), value);
+            }
+        }
+        (into, from) => *into = from.clone(),
+    }
+}
+
+fn events(line: &Value) -> EventBatch {
+    ingest::formats::cloudtrail::read_record(
+        &record(line).to_string(),
+        &Limits::default(),
+        &Redaction::default(),
+    )
+    .unwrap_or_else(|q| panic!("{}: {q:?}", line["story"]))
+}
+
+fn rules(line: &Value, batch: &EventBatch) -> Arc<Rules> {
+    let manifests = Manifests::load(&folder().join("company"), chrono::DateTime::UNIX_EPOCH).unwrap();
+    let baseline = Baseline::new(BaselineRule::default());
+    let view = batch.view();
+    let mut delta = BaselineDelta::default();
+    for back in 1..=line["history"]["active_days"].as_i64().unwrap_or(0) {
+        let time = view.time(0).unwrap() - back * DAY;
+        let actor = view.actor(0).unwrap();
+        delta.used(actor, ANY_PERMISSION, time);
+        for used in line["history"]["used"].as_array().unwrap() {
+            delta.used(actor, used.as_str().unwrap(), time);
+        }
+    }
+    baseline.apply(&delta);
+    Arc::new(Rules { manifests, grants: Grants::default(), baseline })
+}
+
+fn lines(name: &str, file: &str) -> Vec<Value> {
+    let path = folder().join(name).join(file);
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}/{file}: {e}: {line}")))
+        .collect()
+}
+
+#[tokio::test]
+async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
+    for detection in detection::built_in().unwrap() {
+        let (fires, quiet) = (lines(&detection.name, "fires.jsonl"), lines(&detection.name, "quiet.jsonl"));
+        assert!(
+            !fires.is_empty() && quiet.len() >= 2,
+            "{}: at least one hit and two near-misses",
+            detection.name
+        );
+        for (line, should_fire) in fires.iter().map(|l| (l, true)).chain(quiet.iter().map(|l| (l, false))) {
+            let story = format!(
+                "{} {}: {}",
+                detection.id,
+                if should_fire { "fires" } else { "quiet" },
+                line["story"]
+            );
+            let batch = events(line);
+            let mut judge = Judge::new(rules(line, &batch), std::slice::from_ref(&detection)).await.unwrap();
+            let judged = judge.judge(&batch).await.unwrap();
+            assert_eq!(judged.findings.len(), usize::from(should_fire), "{story}: {:#?}", judged.findings);
+            for finding in &judged.findings {
+                assert_eq!(finding.severity.as_str(), line["severity"], "{story}");
+                assert!(!finding.title.is_empty() && !finding.why.is_empty(), "{story}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_judge_can_be_asked_again_and_forgets_the_last_batch() {
+    let line = &lines("undeclared_permission", "fires.jsonl")[0];
+    let batch = events(line);
+    let mut judge = Judge::new(rules(line, &batch), &detection::built_in().unwrap()).await.unwrap();
+    let first = judge.judge(&batch).await.unwrap().findings;
+    let nothing = judge.judge(&EventBatch::empty()).await.unwrap().findings;
+    let second = judge.judge(&batch).await.unwrap().findings;
+    assert!(nothing.is_empty());
+    assert_eq!(first, second);
+}

@@ -1,0 +1,315 @@
+//! The event table: one row per logged call, the same columns for every cloud.
+
+use std::sync::Arc;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use serde_json::{Map, Value};
+
+use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
+
+mod column;
+
+/// Readable events of one object, or of a slice of it, with the columns of [`schema`].
+#[derive(Debug, Clone)]
+pub struct EventBatch {
+    /// The rows.
+    pub records: RecordBatch,
+}
+
+impl EventBatch {
+    /// A batch without rows.
+    pub fn empty() -> Self {
+        Self { records: RecordBatch::new_empty(schema()) }
+    }
+
+    /// How many events it holds.
+    pub fn rows(&self) -> usize {
+        self.records.num_rows()
+    }
+
+    /// Typed access to the columns, by row.
+    pub fn view(&self) -> EventView<'_> {
+        EventView::new(&self.records)
+    }
+
+    /// The rows for which `keep` is true, in their order. A row without an answer (null, or past the end of
+    /// `keep`) is dropped.
+    pub fn filter(&self, keep: &BooleanArray) -> Self {
+        let known = keep.len().min(self.rows());
+        let rows = self.records.slice(0, known);
+        #[expect(
+            clippy::expect_used,
+            reason = "lengths are equal and every column type of the schema has a filter"
+        )]
+        let records =
+            filter_record_batch(&rows, &keep.slice(0, known)).expect("event columns can be filtered");
+        Self { records }
+    }
+}
+
+/// Declares the table once: schema, [`Event`], [`EventBuilder`] and [`EventView`] follow from it.
+macro_rules! columns {
+    ($( $(#[doc = $doc:literal])+ $name:ident : $kind:ident, $nullable:literal, $value:ty, $seen:ty; )+) => {
+        /// The event table's schema. Columns are only ever added.
+        pub fn schema() -> SchemaRef {
+            static SCHEMA: std::sync::OnceLock<SchemaRef> = std::sync::OnceLock::new();
+            SCHEMA
+                .get_or_init(|| {
+                    let fields =
+                        vec![$( Field::new(stringify!($name), <$kind as Column>::data_type(), $nullable), )+];
+                    Arc::new(Schema::new(fields))
+                })
+                .clone()
+        }
+
+        /// One row to append, a field per column.
+        #[derive(Debug, Clone, Default)]
+        pub struct Event<'a> {
+            $( $(#[doc = $doc])+ pub $name: $value, )+
+        }
+
+        /// Appends rows and ends as an [`EventBatch`].
+        pub struct EventBuilder {
+            rows: usize,
+            $( $name: <$kind as Column>::Builder, )+
+        }
+
+        impl EventBuilder {
+            /// An empty builder with room for `rows`.
+            pub fn with_capacity(rows: usize) -> Self {
+                Self { rows: 0, $( $name: <$kind as Column>::builder(rows), )+ }
+            }
+
+            /// Appends one row. Text is copied.
+            pub fn append(&mut self, event: &Event<'_>) {
+                $( <$kind as Column>::append(&mut self.$name, event.$name.into()); )+
+                self.rows += 1;
+            }
+
+            /// The batch of all rows that were appended.
+            pub fn finish(mut self) -> EventBatch {
+                let columns = vec![$( <$kind as Column>::finish(&mut self.$name), )+];
+// Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
+                let records = RecordBatch::try_new(schema(), columns).expect("columns follow the schema");
+                EventBatch { records }
+            }
+        }
+
+        /// Typed getters, one per column. A column that the batch lacks, and a row past its end, read as null.
+        pub struct EventView<'a> {
+            rows: usize,
+            $( $name: Option<<$kind as Column>::View<'a>>, )+
+        }
+
+        impl<'a> EventView<'a> {
+            fn new(records: &'a RecordBatch) -> Self {
+                Self {
+                    rows: records.num_rows(),
+                    $( $name: records.column_by_name(stringify!($name)).and_then(<$kind as Column>::view), )+
+                }
+            }
+
+            $(
+                $(#[doc = $doc])+
+                pub fn $name(&self, row: usize) -> $seen {
+                    <$kind as Column>::get(self.$name.filter(|_| row < self.rows), row)
+                }
+            )+
+
+            /// One row as `{column: value}`: nulls are left out, times are RFC 3339, raw JSON stays text.
+            pub fn to_json(&self, row: usize) -> Value {
+                let mut out = Map::new();
+                $(
+                    if let Some(value) = <$kind as Column>::json(self.$name.filter(|_| row < self.rows), row) {
+                        out.insert(stringify!($name).to_owned(), value);
+                    }
+                )+
+                Value::Object(out)
+            }
+        }
+    };
+}
+
+type Str<'a> = Option<&'a str>;
+
+columns! {
+    /// The provider's id of the event.
+    event_id: Key, false, &'a str, &'a str;
+    /// One id for the events that several accounts receive about one call.
+    shared_event_id: Text, true, Str<'a>, Str<'a>;
+    /// When the call was made, µs since 1970, UTC.
+    time: Instant, false, i64, Option<i64>;
+    /// When the provider received the record, where its log says so.
+    received: Instant, true, Option<i64>, Option<i64>;
+    /// `aws`, `azure` or `gcp`.
+    provider: Name, false, &'a str, Str<'a>;
+    /// The caller's account, else the one that received the event.
+    account: Name, true, Str<'a>, Str<'a>;
+    /// The account that received the event.
+    recipient_account: Name, true, Str<'a>, Str<'a>;
+    /// The region of the call.
+    region: Name, true, Str<'a>, Str<'a>;
+    /// `management`, `data`, `network`, `insight`, or what the log says, in lower case.
+    category: Name, true, Str<'a>, Str<'a>;
+    /// The service that was called, as logged: `s3.amazonaws.com`.
+    service: Name, false, &'a str, Str<'a>;
+    /// The operation, as logged.
+    operation: Name, false, &'a str, Str<'a>;
+    /// The API version that the log names.
+    api_version: Name, true, Str<'a>, Str<'a>;
+    /// Whether the provider calls it a read.
+    read_only: Flag, true, Option<bool>, Option<bool>;
+    /// The provider's kind of event: `AwsApiCall`.
+    event_type: Name, true, Str<'a>, Str<'a>;
+    /// The id of the request.
+    request_id: Text, true, Str<'a>, Str<'a>;
+    /// Why the event was delivered late or again.
+    addendum: Name, true, Str<'a>, Str<'a>;
+    /// `success`, `denied`, `failed` or `unknown`.
+    outcome: Name, false, &'a str, Str<'a>;
+    /// The error's code.
+    error_code: Name, true, Str<'a>, Str<'a>;
+    /// The error's text.
+    error_message: Text, true, Str<'a>, Str<'a>;
+    /// Which policy layer denied (`scp`, `rcp`, `boundary`, `session`, `endpoint`, `identity`, `resource`), with
+    /// `explicit:` before it for an explicit deny; `explicit` alone where the layer is not told.
+    denied_by: Name, true, Str<'a>, Str<'a>;
+    /// The provider's kind of caller: `AssumedRole`.
+    actor_type: Name, true, Str<'a>, Str<'a>;
+    /// The caller's canonical identity: the role, never its session.
+    actor: Name, true, Str<'a>, Str<'a>;
+    /// The identity's unique id, which a deleted and recreated name does not keep.
+    actor_id: Name, true, Str<'a>, Str<'a>;
+    /// The account that owns the identity.
+    actor_account: Name, true, Str<'a>, Str<'a>;
+    /// The temporary credentials' id.
+    session: Text, true, Str<'a>, Str<'a>;
+    /// The session's name, chosen by whoever began it.
+    session_name: Text, true, Str<'a>, Str<'a>;
+    /// When the session began, µs since 1970, UTC.
+    session_started: Instant, true, Option<i64>, Option<i64>;
+    /// The access key's id.
+    credential: Text, true, Str<'a>, Str<'a>;
+    /// `long_lived`, `temporary`, `service`, `console`, `federated` or `anonymous`.
+    credential_kind: Name, true, Str<'a>, Str<'a>;
+    /// Whether a second factor was shown.
+    mfa: Flag, true, Option<bool>, Option<bool>;
+    /// The source identity, which a role's session cannot change.
+    source_identity: Text, true, Str<'a>, Str<'a>;
+    /// The service that called on the caller's behalf.
+    invoked_by: Name, true, Str<'a>, Str<'a>;
+    /// The person for whom the call was made.
+    on_behalf_of: Text, true, Str<'a>, Str<'a>;
+    /// The workload that the credentials were issued to.
+    workload: Text, true, Str<'a>, Str<'a>;
+    /// What kind of agent this looks like: `claude-code`, `mcp`.
+    agent_hint: Name, true, Str<'a>, Str<'a>;
+    /// What the hint rests on, strongest first: `cloud`, `workload`, `session`, `name`, `client`.
+    agent_evidence: Name, true, Str<'a>, Str<'a>;
+    /// The address, or the service, that the call came from.
+    source_ip: Text, true, Str<'a>, Str<'a>;
+    /// `ip`, `service` or `vpce`.
+    source_kind: Name, true, Str<'a>, Str<'a>;
+    /// The VPC endpoint that the call went through.
+    vpc_endpoint: Name, true, Str<'a>, Str<'a>;
+    /// The client's own words about itself.
+    user_agent: Text, true, Str<'a>, Str<'a>;
+    /// The TLS version.
+    tls: Name, true, Str<'a>, Str<'a>;
+    /// ARNs of the resources that the log names.
+    resources: List, true, &'a [&'a str], Vec<&'a str>;
+    /// The request's parameters: raw JSON, redacted.
+    request: Text, true, Str<'a>, Str<'a>;
+    /// The response: raw JSON, redacted.
+    response: Text, true, Str<'a>, Str<'a>;
+    /// Further data of the event: raw JSON, redacted.
+    additional: Text, true, Str<'a>, Str<'a>;
+    /// Tags and condition keys that the log was told to add: raw JSON, redacted.
+    event_context: Text, true, Str<'a>, Str<'a>;
+    /// The object that the event came in.
+    object: Name, true, Str<'a>, Str<'a>;
+    /// Its index in the object; unreadable records count too.
+    row: Number, false, u32, Option<u32>;
+}
+
+impl EventBuilder {
+    /// How many rows were appended.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+impl EventView<'_> {
+    /// How many rows the batch has.
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(id: &'static str) -> Event<'static> {
+        Event {
+            event_id: id,
+            time: 1_700_000_000_500_000,
+            provider: "aws",
+            service: "s3.amazonaws.com",
+            operation: "GetObject",
+            outcome: "success",
+            ..Event::default()
+        }
+    }
+
+    fn batch() -> EventBatch {
+        let mut builder = EventBuilder::with_capacity(2);
+        builder.append(&Event {
+            resources: &["arn:aws:s3:::a", "arn:aws:s3:::b"],
+            read_only: Some(true),
+            ..event("one")
+        });
+        builder.append(&Event { row: 4, ..event("two") });
+        builder.finish()
+    }
+
+    #[test]
+    fn what_is_appended_is_seen() {
+        let batch = batch();
+        let view = batch.view();
+        assert_eq!(view.event_id(0), "one");
+        assert_eq!(view.service(1), Some("s3.amazonaws.com"));
+        assert_eq!(view.time(0), Some(1_700_000_000_500_000));
+        assert_eq!(view.resources(0), ["arn:aws:s3:::a", "arn:aws:s3:::b"]);
+        assert_eq!((view.read_only(0), view.read_only(1)), (Some(true), None));
+        assert_eq!((view.row(0), view.row(1)), (Some(0), Some(4)));
+    }
+
+    #[test]
+    fn past_the_end_everything_is_null() {
+        let batch = batch();
+        assert_eq!(batch.view().event_id(2), "");
+        assert_eq!(batch.view().service(2), None);
+        assert_eq!(batch.view().to_json(2), serde_json::json!({}));
+    }
+
+    #[test]
+    fn json_leaves_nulls_out() {
+        let json = batch().view().to_json(1);
+        assert_eq!(
+            json,
+            serde_json::json!({"event_id": "two", "time": "2023-11-14T22:13:20.500Z", "provider": "aws",
+                "service": "s3.amazonaws.com", "operation": "GetObject", "outcome": "success", "row": 4})
+        );
+    }
+
+    #[test]
+    fn a_filter_keeps_what_is_true_and_drops_what_is_not_told() {
+        let kept = batch().filter(&BooleanArray::from(vec![None, Some(true)]));
+        assert_eq!((kept.rows(), kept.view().event_id(0)), (1, "two"));
+        assert_eq!(batch().filter(&BooleanArray::from(vec![true])).view().event_id(0), "one");
+        assert_eq!(batch().filter(&BooleanArray::from(vec![true; 9])).rows(), 2);
+    }
+}

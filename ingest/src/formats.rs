@@ -1,0 +1,3 @@
+//! What the providers write.
+
+pub mod cloudtrail;

@@ -1,0 +1,223 @@
+//! Values under keys that look like secrets, taken out before anything is kept.
+
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+
+use crate::token::{self, skip_space};
+
+const REDACTED: &str = "\"[redacted]\"";
+
+/// Whole names, normalised: lower case, letters and digits only. Names of things that only sound secret
+/// (`accessKeyId`, `secretId`, `nextToken`, `clientToken`, `maxTokens`) are not here: judging needs them.
+const NAMES: &[&str] = &[
+    "accesstoken",
+    "apikey",
+    "apikeyvalue",
+    // What a tool of an agent was called with (MCP `tools/call`): prompts and pasted secrets.
+    "arguments",
+    "authorization",
+    "authorizationtoken",
+    "authtoken",
+    "bearertoken",
+    "clientsecret",
+    "connectionstring",
+    "idtoken",
+    "keymaterial",
+    "passphrase",
+    "plaintext",
+    "refreshtoken",
+    "samlassertion",
+    "secretbinary",
+    "secretstring",
+    "securitytoken",
+    "sessiontoken",
+    "webidentitytoken",
+];
+
+/// Names that end so are secret whatever comes before: `masterUserPassword`.
+const ENDINGS: &[&str] = &["password", "passwd", "privatekey", "secretaccesskey"];
+
+/// Longest name that is looked at, normalised.
+const NAME_BYTES_MAX: usize = 64;
+
+/// Which keys hold secrets.
+#[derive(Debug, Clone, Default)]
+pub struct Redaction {
+    more: BTreeSet<String>,
+}
+
+impl Redaction {
+    /// The built-in names and `names` of one's own. Case and punctuation do not matter.
+    pub fn with<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> Self {
+        Self { more: names.into_iter().map(|name| normalised(name.as_ref())).collect() }
+    }
+
+    /// Raw JSON with the values under secret keys replaced by `"[redacted]"`; null, true and false stay.
+    ///
+    /// Also takes JSON that breaks off, or is none: what looks like a secret's key then hides what follows it, to the
+    /// end if need be. Borrows when nothing was secret.
+    pub fn text<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        let bytes = json.as_bytes();
+        let mut out = String::new();
+        let mut copied = 0;
+        let mut at = 0;
+        while let Some(open) = find(bytes, at, b'"') {
+            let key_end = string_end(bytes, open);
+            at = key_end;
+            let Some(value) = after_colon(bytes, key_end) else { continue };
+            let name = json.get(open + 1..key_end.saturating_sub(1)).unwrap_or_default();
+            if !self.is_secret(name) {
+                at = value;
+                continue;
+            }
+            let end = value_end(bytes, value);
+            if !matches!(bytes.get(value), Some(b'n' | b't' | b'f')) {
+                out.push_str(json.get(copied..value).unwrap_or_default());
+                out.push_str(REDACTED);
+                copied = end;
+            }
+            at = end;
+        }
+        if copied == 0 {
+            return Cow::Borrowed(json);
+        }
+        out.push_str(json.get(copied..).unwrap_or_default());
+        Cow::Owned(out)
+    }
+
+    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.text(json))
+    }
+
+    /// Whether values under `key`, as it stands in JSON, are secret.
+    fn is_secret(&self, key: &str) -> bool {
+        if key.contains('\\') {
+            let unescaped: Result<String, _> = serde_json::from_str(&format!("\"{key}\""));
+            return unescaped.is_ok_and(|key| self.has(&normalised(&key)));
+        }
+        let mut name = [0u8; NAME_BYTES_MAX];
+        let mut length = 0;
+        for byte in key.bytes().filter(u8::is_ascii_alphanumeric) {
+            let Some(place) = name.get_mut(length) else {
+                return self.has(&normalised(key));
+            };
+            *place = byte.to_ascii_lowercase();
+            length += 1;
+        }
+        let name = name.get(..length).and_then(|name| std::str::from_utf8(name).ok());
+        name.is_some_and(|name| self.has(name))
+    }
+
+    fn has(&self, name: &str) -> bool {
+        // The shortest name of all has six letters: most keys end here or at the first comparison.
+        name.len() >= 6
+            && (NAMES.binary_search(&name).is_ok() || ENDINGS.iter().any(|ending| name.ends_with(ending)))
+            || self.more.contains(name)
+    }
+}
+
+fn normalised(name: &str) -> String {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase())).collect()
+}
+
+fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
+    bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
+}
+
+/// Just past the string that opens at `open`; the end of `bytes` if it never closes.
+fn string_end(bytes: &[u8], open: usize) -> usize {
+    token::string_end(bytes, open).unwrap_or(bytes.len())
+}
+
+/// Where the value starts, if what ended at `at` was a key.
+fn after_colon(bytes: &[u8], at: usize) -> Option<usize> {
+    let colon = skip_space(bytes, at);
+    (bytes.get(colon) == Some(&b':')).then(|| skip_space(bytes, colon + 1))
+}
+
+/// Just past the value at `start`; the end of `bytes` if it never ends.
+fn value_end(bytes: &[u8], start: usize) -> usize {
+    let mut at = start;
+    let mut open = 0usize;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'"' => {
+                at = string_end(bytes, at);
+                if open == 0 {
+                    return at;
+                }
+                continue;
+            }
+            b'{' | b'[' => open += 1,
+            b'}' | b']' if open == 0 => return at,
+            b'}' | b']' => {
+                open -= 1;
+                if open == 0 {
+                    return at + 1;
+                }
+            }
+            b',' if open == 0 => return at,
+            _ => {}
+        }
+        at += 1;
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn redacted(json: &str) -> String {
+        Redaction::default().text(json).into_owned()
+    }
+
+    #[test]
+    fn the_names_are_sorted_for_the_search() {
+        assert!(NAMES.is_sorted());
+    }
+
+    #[test]
+    fn secrets_of_any_spelling_go() {
+        assert_eq!(
+            redacted(r#"{"MasterUserPassword":"x","a":1}"#),
+            r#"{"MasterUserPassword":"[redacted]","a":1}"#
+        );
+        assert_eq!(redacted(r#"{"api_key" : "x"}"#), r#"{"api_key" : "[redacted]"}"#);
+        assert_eq!(redacted(r#"{"passw\u006frd":"x"}"#), r#"{"passw\u006frd":"[redacted]"}"#);
+        assert_eq!(redacted(r#"{"x":{"secretString":"a\"b"}}"#), r#"{"x":{"secretString":"[redacted]"}}"#);
+    }
+
+    #[test]
+    fn a_secret_may_be_a_tree() {
+        assert_eq!(
+            redacted(r#"{"name":"run","arguments":{"cmd":["a","}"]},"b":2}"#),
+            r#"{"name":"run","arguments":"[redacted]","b":2}"#
+        );
+    }
+
+    #[test]
+    fn what_judging_needs_stays() {
+        for json in [
+            r#"{"accessKeyId":"AKIA","secretId":"s","nextToken":"t","clientToken":"c","maxTokens":5}"#,
+            r#"{"password":null,"generateSecretString":{"passwordLength":8}}"#,
+            r#"{"note":"the password: \"x\""}"#,
+            r#""password""#,
+            "[]",
+        ] {
+            assert_eq!(redacted(json), json);
+        }
+    }
+
+    #[test]
+    fn ones_own_names_count_too() {
+        let own = Redaction::with(["Card-Number"]);
+        assert_eq!(own.text(r#"{"cardNumber":"4111","card":1}"#), r#"{"cardNumber":"[redacted]","card":1}"#);
+    }
+
+    #[test]
+    fn broken_json_hides_the_secret_to_the_end() {
+        assert_eq!(redacted(r#"{"password":"abc"#), r#"{"password":"[redacted]""#);
+        assert_eq!(redacted(r#"{"password":{"a":"#), r#"{"password":"[redacted]""#);
+    }
+}

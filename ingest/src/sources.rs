@@ -1,0 +1,185 @@
+//! The kinds of sources, and how they are configured.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Deserialize;
+
+use crate::duration::{Bounds, within};
+
+pub mod directory;
+pub mod s3_sqs;
+
+/// One `[[sources]]` of the configuration.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum SourceConfig {
+    /// A folder.
+    Directory(DirectoryConfig),
+    /// A bucket whose new objects are told through a queue.
+    S3Sqs(S3SqsConfig),
+}
+
+/// A folder of log files, read once or watched.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryConfig {
+    /// What metrics and findings call it. Default `directory`.
+    #[serde(default = "directory_name")]
+    pub name: String,
+    /// The folder, or a single file.
+    pub path: PathBuf,
+    /// Whether to go on looking for new and changed files. Default false.
+    #[serde(default)]
+    pub watch: bool,
+    /// How often to look. Default 2s. Range 100ms–1h.
+    #[serde(default = "poll", deserialize_with = "within::<Poll, _>")]
+    pub poll: Duration,
+}
+
+impl DirectoryConfig {
+    /// A folder to read once, with the defaults.
+    pub fn once(path: impl Into<PathBuf>) -> Self {
+        Self { name: directory_name(), path: path.into(), watch: false, poll: poll() }
+    }
+}
+
+/// An SQS queue that tells of objects in S3.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct S3SqsConfig {
+    /// What metrics and findings call it. Default `s3_sqs`.
+    #[serde(default = "s3_sqs_name")]
+    pub name: String,
+    /// The queue's URL.
+    pub queue_url: String,
+    /// The region of queue and bucket.
+    pub region: String,
+    /// Where S3 and SQS answer, if not at AWS. Buckets are then part of the path.
+    #[serde(default)]
+    pub endpoint_url: Option<String>,
+    /// The only buckets to read from, whatever a message says. Default empty: any.
+    #[serde(default)]
+    pub buckets: Vec<String>,
+    /// How long a message stays hidden while it is judged; extended at half of it. Default 5m. Range 30s–12h.
+    #[serde(default = "visibility", deserialize_with = "within::<Visibility, _>")]
+    pub visibility: Duration,
+    /// Most messages judged at once. Default 8. Range 1–1000.
+    #[serde(default = "in_flight", deserialize_with = "messages_in_flight")]
+    pub in_flight: usize,
+    /// How long one receive waits for a message. Default 20s. Range 0s–20s.
+    #[serde(default = "wait", deserialize_with = "within::<Wait, _>")]
+    pub wait: Duration,
+}
+
+impl SourceConfig {
+    /// What metrics and findings call the source.
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Directory(config) => &config.name,
+            Self::S3Sqs(config) => &config.name,
+        }
+    }
+}
+
+fn directory_name() -> String {
+    "directory".to_owned()
+}
+
+fn s3_sqs_name() -> String {
+    "s3_sqs".to_owned()
+}
+
+fn poll() -> Duration {
+    Duration::from_secs(2)
+}
+
+fn visibility() -> Duration {
+    Duration::from_secs(5 * 60)
+}
+
+fn wait() -> Duration {
+    Duration::from_secs(20)
+}
+
+fn in_flight() -> usize {
+    8
+}
+
+struct Poll;
+impl Bounds for Poll {
+    const NAME: &'static str = "poll";
+    const LEAST: Duration = Duration::from_millis(100);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
+// Shorter than the calls to extend it would not hold; 12 hours are SQS's own limit.
+struct Visibility;
+impl Bounds for Visibility {
+    const NAME: &'static str = "visibility";
+    const LEAST: Duration = Duration::from_secs(30);
+    const MOST: Duration = Duration::from_secs(12 * 3600);
+}
+
+struct Wait;
+impl Bounds for Wait {
+    const NAME: &'static str = "wait";
+    const LEAST: Duration = Duration::ZERO;
+    const MOST: Duration = Duration::from_secs(20);
+}
+
+fn messages_in_flight<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let number = usize::deserialize(deserializer)?;
+    if (1..=1000).contains(&number) {
+        return Ok(number);
+    }
+    Err(serde::de::Error::custom(format!("`in_flight` must be from 1 to 1000, not {number}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn read(config: Value) -> Result<SourceConfig, String> {
+        serde_json::from_value(config).map_err(|error| error.to_string())
+    }
+
+    fn s3_sqs() -> Value {
+        json!({"type": "s3_sqs", "queue_url": "https://sqs.us-east-1.amazonaws.com/1/q", "region": "us-east-1"})
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_docs() {
+        let Ok(SourceConfig::S3Sqs(config)) = read(s3_sqs()) else { panic!() };
+        assert_eq!((config.visibility, config.wait), (Duration::from_secs(300), Duration::from_secs(20)));
+        assert_eq!((config.in_flight, config.buckets.len(), config.name.as_str()), (8, 0, "s3_sqs"));
+        let Ok(SourceConfig::Directory(config)) = read(json!({"type": "directory", "path": "/logs"})) else {
+            panic!()
+        };
+        assert_eq!(config, DirectoryConfig::once("/logs"));
+    }
+
+    #[test]
+    fn a_duration_out_of_range_is_refused_with_its_range() {
+        let mut config = s3_sqs();
+        config["visibility"] = "30s".into();
+        assert!(read(config.clone()).is_ok());
+        config["visibility"] = "29s".into();
+        assert_eq!(read(config).unwrap_err(), "`visibility` must be from `30s` to `12h`, not `29s`");
+        let config = json!({"type": "directory", "path": "/logs", "poll": "2"});
+        assert!(read(config).unwrap_err().contains("`poll`: `2` is no duration"));
+    }
+
+    #[test]
+    fn an_unknown_key_or_kind_is_refused() {
+        let mut config = s3_sqs();
+        config["visibilty"] = "5m".into();
+        assert!(read(config).unwrap_err().contains("unknown field `visibilty`"));
+        assert!(read(json!({"type": "kafka"})).unwrap_err().contains("`directory` or `s3_sqs`"));
+        let mut config = s3_sqs();
+        config["in_flight"] = 0.into();
+        assert_eq!(read(config).unwrap_err(), "`in_flight` must be from 1 to 1000, not 0");
+    }
+}

@@ -1,0 +1,273 @@
+//! Objects in S3, told by notifications in an SQS queue.
+//!
+//! A task of its own polls the queue, as many messages as there are free slots, so that waiting for the next delivery
+//! can be cancelled at any moment without losing a message that was just received.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::{Instant, sleep};
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::envelope::{Notification, NotifiedObject, notification};
+use crate::inflate::Limits;
+use crate::lease::{Message, Queue, Share, lease};
+use crate::quarantine::{head, reason};
+use crate::redact::Redaction;
+use crate::source::{Delivery, FetchError, Next, ObjectRef, SourceError, Ticket, Unreadable};
+use crate::sources::S3SqsConfig;
+
+pub use bucket::Bucket;
+
+mod bucket;
+mod sqs;
+
+/// Most messages that SQS gives at once.
+const BATCH_MESSAGES_MAX: usize = 10;
+
+/// Longest pause after failures of the queue.
+const PAUSE_MAX: Duration = Duration::from_secs(60);
+
+/// Deliveries that wait to be taken; beyond it the poller waits.
+const WAITING_MAX: usize = 16;
+
+/// A queue and its bucket as a source.
+pub struct S3Sqs {
+    waiting: mpsc::Receiver<Result<Next, SourceError>>,
+    bucket: Bucket,
+    stop: DropGuard,
+}
+
+impl S3Sqs {
+    /// Starts to poll. Whether queue and bucket answer shows in `next`.
+    pub(crate) async fn open(config: &S3SqsConfig, limits: &Limits) -> Result<Self, SourceError> {
+        check(config)?;
+        let shared = shared_config(config).await;
+        let bucket = Bucket::new(&shared, config, limits);
+        let queue = Arc::new(sqs::Sqs::new(&shared, config));
+        Ok(Self::start(queue, config, bucket))
+    }
+
+    fn start(queue: Arc<dyn Queue>, config: &S3SqsConfig, bucket: Bucket) -> Self {
+        let (out, waiting) = mpsc::channel(WAITING_MAX);
+        let stop = CancellationToken::new();
+        let poller = Poller {
+            queue,
+            slots: Arc::new(Semaphore::new(config.in_flight)),
+            name: config.name.clone(),
+            bucket: bucket.clone(),
+            visibility: config.visibility,
+            out,
+        };
+        let stopped = stop.clone();
+        tokio::spawn(async move { stopped.run_until_cancelled(poller.run()).await });
+        Self { waiting, bucket, stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn bucket(&self) -> Bucket {
+        self.bucket.clone()
+    }
+
+    pub(crate) async fn next(&mut self) -> Result<Next, SourceError> {
+        match self.waiting.recv().await {
+            Some(next) => next,
+            // The poller ends only by a panic of its own.
+            None => {
+                Err(SourceError::Setting { key: "sources", problem: "the poller ended; restart".to_owned() })
+            }
+        }
+    }
+
+    pub(crate) async fn close(mut self) {
+        drop(self.stop);
+        self.waiting.close();
+        while let Some(next) = self.waiting.recv().await {
+            match next {
+                Ok(Next::Object(delivery)) => delivery.ticket.release().await,
+                Ok(Next::Unreadable(unreadable)) => unreadable.ticket.release().await,
+                Ok(Next::Ignored(_)) | Err(_) => {}
+            }
+        }
+    }
+}
+
+fn check(config: &S3SqsConfig) -> Result<(), SourceError> {
+    let address = |url: &str| url.starts_with("https://") || url.starts_with("http://");
+    let problem = |key, problem: String| Err(SourceError::Setting { key, problem });
+    if !address(&config.queue_url) {
+        return problem("queue_url", format!("`{}` is no URL; write https://sqs...", config.queue_url));
+    }
+    if config.region.is_empty() {
+        return problem("region", "it is empty; write the region of queue and bucket".to_owned());
+    }
+    match &config.endpoint_url {
+        Some(url) if !address(url) => {
+            problem("endpoint_url", format!("`{url}` is no URL; write http://host:port"))
+        }
+        _ => Ok(()),
+    }
+}
+
+async fn shared_config(config: &S3SqsConfig) -> SdkConfig {
+    // Every call has an end, and none before its long poll has.
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(Duration::from_secs(5))
+        .read_timeout(config.wait + Duration::from_secs(10))
+        .operation_attempt_timeout(config.wait + Duration::from_secs(15))
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .region(Region::new(config.region.clone()))
+        .timeout_config(timeouts);
+    if let Some(url) = &config.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    loader.load().await
+}
+
+struct Poller {
+    queue: Arc<dyn Queue>,
+    slots: Arc<Semaphore>,
+    name: String,
+    bucket: Bucket,
+    visibility: Duration,
+    out: mpsc::Sender<Result<Next, SourceError>>,
+}
+
+impl Poller {
+    /// Polls until nobody wants more.
+    async fn run(self) {
+        let mut failures = 0;
+        while let Some(slots) = self.free_slots().await {
+            let asked = Instant::now();
+            match self.queue.receive(slots.len()).await {
+                Ok(messages) if messages.is_empty() => {
+                    failures = 0;
+                    // A queue that does not wait (`wait = "0s"`, or so many messages in flight that SQS answers
+                    // empty at once) is not asked in a hot loop.
+                    if asked.elapsed() < Duration::from_millis(500) {
+                        sleep(Duration::from_secs(1)).await;
+                    }
+                }
+                Ok(messages) => {
+                    failures = 0;
+                    if self.deliver(messages, slots).await.is_none() {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    failures += 1;
+                    drop(slots);
+                    if self.out.send(Err(error)).await.is_err() {
+                        return;
+                    }
+                    sleep(pause_after(failures)).await;
+                }
+            }
+        }
+    }
+
+    /// At least one slot, at most as many as one receive can fill.
+    async fn free_slots(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let mut slots = vec![Arc::clone(&self.slots).acquire_owned().await.ok()?];
+        while slots.len() < BATCH_MESSAGES_MAX
+            && let Ok(slot) = Arc::clone(&self.slots).try_acquire_owned()
+        {
+            slots.push(slot);
+        }
+        Some(slots)
+    }
+
+    /// Hands the messages out; none when nobody wants them any more.
+    async fn deliver(&self, messages: Vec<Message>, slots: Vec<OwnedSemaphorePermit>) -> Option<()> {
+        // All are held before the first is waited with.
+        let held: Vec<_> =
+            messages.into_iter().zip(slots).map(|(message, slot)| self.hold(message, slot)).collect();
+        for (message, understood, shares) in held {
+            match understood {
+                Ok(Notification::Objects(objects)) => {
+                    for (object, share) in objects.into_iter().zip(shares) {
+                        self.out.send(Ok(self.next(object, share, &message))).await.ok()?;
+                    }
+                }
+                Ok(Notification::Ignored(why)) => {
+                    for share in shares {
+                        let deleted = share.acknowledge().await;
+                        self.out.send(deleted.map(|()| Next::Ignored(why))).await.ok()?;
+                    }
+                }
+                Err(error) => {
+                    for share in shares {
+                        let unreadable = unreadable(None, error.reason(), error.to_string(), share, &message);
+                        self.out.send(Ok(unreadable)).await.ok()?;
+                    }
+                }
+            }
+        }
+        Some(())
+    }
+
+    fn hold(&self, message: Message, slot: OwnedSemaphorePermit) -> (Message, Understood, Vec<Share>) {
+        let understood = notification(&message.body);
+        let parts = match &understood {
+            Ok(Notification::Objects(objects)) => objects.len(),
+            _ => 1,
+        };
+        let shares = lease(&self.queue, &message, self.visibility, slot, parts);
+        (message, understood, shares)
+    }
+
+    fn next(&self, notified: NotifiedObject, share: Share, message: &Message) -> Next {
+        let object = object_ref(&self.name, notified);
+        if !self.bucket.allows(&object.bucket) {
+            let detail = FetchError::Forbidden(object.bucket.clone()).to_string();
+            return unreadable(Some(object), reason::FORBIDDEN_BUCKET, detail, share, message);
+        }
+        Next::Object(Delivery { object, ticket: Ticket::of_message(share), attempt: message.attempt })
+    }
+}
+
+type Understood = Result<Notification, crate::envelope::NotificationError>;
+
+fn object_ref(source: &str, notified: NotifiedObject) -> ObjectRef {
+    let NotifiedObject { bucket, key, version, etag } = notified;
+    // An ETag in its quotes, as HTTP writes it, cannot be taken for a version's id.
+    let version = version.or(etag.map(|etag| format!("\"{etag}\""))).unwrap_or_default();
+    ObjectRef { source: source.to_owned(), bucket, key, version }
+}
+
+fn unreadable(
+    object: Option<ObjectRef>,
+    reason: &'static str,
+    detail: String,
+    share: Share,
+    message: &Message,
+) -> Next {
+    let head = head(message.body.as_bytes(), &Redaction::default());
+    Next::Unreadable(Unreadable {
+        object,
+        reason,
+        detail,
+        head,
+        ticket: Ticket::of_message(share),
+        attempt: message.attempt,
+    })
+}
+
+/// 1 s, 2 s, 4 s, ... up to a minute, less up to half of it so that many workers do not come at once.
+fn pause_after(failures: u32) -> Duration {
+    let longest = Duration::from_secs(1 << (failures - 1).min(6)).min(PAUSE_MAX);
+    longest - jitter(longest / 2)
+}
+
+/// Some time up to `most`.
+fn jitter(most: Duration) -> Duration {
+    let random = RandomState::new().hash_one(0u8);
+    most.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
+}
+
+#[cfg(test)]
+mod tests;

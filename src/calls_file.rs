@@ -1,0 +1,70 @@
+//! `replay --calls FILE`: one JSON line per judged event.
+
+use anyhow::Context;
+use engine::calls::{CallFacts, Calls};
+use ingest::event::EventView;
+use serde_json::json;
+use std::fs::File;
+use std::io::{BufWriter, Write};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// The file, shared by workers.
+#[derive(Debug)]
+pub struct CallsFile {
+    path: PathBuf,
+    writer: Mutex<BufWriter<File>>,
+}
+
+impl CallsFile {
+    pub fn create(path: &Path) -> anyhow::Result<CallsFile> {
+        let file = File::create(path).with_context(|| format!("cannot write `{}`", path.display()))?;
+        Ok(CallsFile { path: path.to_owned(), writer: Mutex::new(BufWriter::new(file)) })
+    }
+
+    /// Writes the events of one committed batch. Rows of one event stand together.
+    pub fn write(&self, view: &EventView<'_>, calls: &Calls) -> anyhow::Result<()> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        for rows in calls.rows.chunk_by(|a, b| a.event == b.event) {
+            serde_json::to_writer(&mut *writer, &line(view, rows)).with_context(|| self.cannot())?;
+            writer.write_all(b"\n").with_context(|| self.cannot())?;
+        }
+        Ok(())
+    }
+
+    pub fn finish(&self) -> anyhow::Result<()> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).flush().with_context(|| self.cannot())
+    }
+
+    fn cannot(&self) -> String {
+        format!("cannot write `{}`", self.path.display())
+    }
+}
+
+/// An event's verdict is its worst: one permission out of scope makes the call so.
+fn line(view: &EventView<'_>, rows: &[CallFacts]) -> serde_json::Value {
+    let worst = |of: &dyn Fn(&CallFacts) -> Option<&'static str>, order: [&'static str; 3]| {
+        let said: Vec<&str> = rows.iter().filter_map(of).collect();
+        order.into_iter().find(|verdict| said.contains(verdict))
+    };
+    let certain = |facts: &&CallFacts| facts.needed.as_ref().is_some_and(|n| n.certain);
+    let mut reasons: Vec<String> = Vec::new();
+    for (_, reason, statement) in rows.iter().filter(certain).filter_map(|f| f.scope.as_ref()) {
+        reasons.push(match statement {
+            Some(statement) => format!("{reason}: {statement}"),
+            None => (*reason).to_owned(),
+        });
+    }
+    reasons.dedup();
+    let first = rows.first();
+    json!({
+        "event_id": first.map(|f| view.event_id(f.event)),
+        "agent": first.and_then(|f| f.agent.as_ref()).map(|a| a.name.as_str()),
+        "actor": first.map(|f| f.actor.as_str()),
+        "permissions": rows.iter().filter(certain).filter_map(|f| f.needed.as_ref()).map(|n| n.permission.as_str()).collect::<Vec<_>>(),
+        "verdict": worst(&|f| f.scope.as_ref().filter(|_| certain(&f)).map(|(v, _, _)| v.as_str()), ["out", "unknown", "in"]),
+        "grant": worst(&|f| f.grant.as_ref().filter(|_| certain(&f)).map(|(g, _)| g.as_str()), ["denied", "unknown", "allowed"]),
+        "score": null,
+        "reasons": reasons,
+    })
+}

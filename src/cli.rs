@@ -1,0 +1,357 @@
+//! The commands, as people type them.
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use engine::finding::Severity;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+const EPILOGUE: &str = "\
+Exit codes:
+  0    done
+  1    findings at or above --fail-on, or something else that was asked for is not so
+  2    wrong usage, configuration, manifest or policy
+  3    a file, the store or a service could not be reached
+  4    done, but with incomplete data: some input could not be read
+  130  interrupted
+
+Data goes to standard output, messages to standard error. NO_COLOR turns colour off.";
+
+/// Watches whether each AI agent in a company's clouds stays within its own remit.
+///
+/// remit reads audit logs, holds each call of each agent against its declared scope, its grants and its
+/// baseline, and tells what does not fit. It detects; it does not block.
+#[derive(Debug, Parser)]
+#[command(version, after_help = EPILOGUE, max_term_width = 110)]
+pub struct Cli {
+    /// Say more on standard error; twice for still more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// Say only what went wrong
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    pub quiet: bool,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Show the whole thing on a made-up company: a month of logs, incidents in it, then a live stream
+    Demo(DemoArgs),
+    /// Watch: read the configured sources, judge, tell
+    Run(ConfigArgs),
+    /// Judge past logs and print what would have been found; never alerts anybody
+    Replay(ReplayArgs),
+    /// Say what is declared, granted, used and unused, and propose smaller policies
+    Report(ReportArgs),
+    /// Ask what a scope says
+    Scope {
+        #[command(subcommand)]
+        command: ScopeCommand,
+    },
+    /// Read and end findings
+    Findings {
+        #[command(subcommand)]
+        command: FindingsCommand,
+    },
+    /// Say of what nobody wants to be told, for how long and why
+    Silence {
+        #[command(subcommand)]
+        command: SilenceCommand,
+    },
+    /// Check configuration, manifests, policies and detections, then that what they name can be reached
+    Validate(ValidateArgs),
+    /// Print the schema of a configuration file or a manifest
+    Config {
+        #[command(subcommand)]
+        command: ConfigCommand,
+    },
+    /// Write a made-up company's logs, manifests, policies and answer key
+    Synth(SynthArgs),
+    /// The engine's parts on a pipe: JSON lines in, JSON lines out
+    Tool {
+        #[command(subcommand)]
+        command: ToolCommand,
+    },
+    /// Print a shell's completions
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ConfigArgs {
+    /// The configuration file
+    #[arg(short, long, default_value = "remit.toml", env = "REMIT_CONFIG")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct DemoArgs {
+    /// Judge the month once, hold the findings against the answer key, and exit 1 if one is missed
+    #[arg(long)]
+    pub verify: bool,
+    /// Where to put the company; a temporary folder by default
+    #[arg(long)]
+    pub dir: Option<PathBuf>,
+    /// Where the page and the metrics are served
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub listen: SocketAddr,
+    /// The same seed makes the same company
+    #[arg(long, default_value_t = 7)]
+    pub seed: u64,
+    /// Do not go on with a live stream after the month
+    #[arg(long)]
+    pub no_live: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct ReplayArgs {
+    /// Files and folders of logs, gzipped or plain
+    #[arg(required = true)]
+    pub paths: Vec<PathBuf>,
+    /// Folder of manifests
+    #[arg(long)]
+    pub agents: Option<PathBuf>,
+    /// Folder of policies, as the clouds export them
+    #[arg(long)]
+    pub policies: Option<PathBuf>,
+    /// Worker threads; the machine's cores by default
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Listing::Table)]
+    pub output: Listing,
+    /// Exit 1 when a finding is at least this bad
+    #[arg(long)]
+    pub fail_on: Option<Severity>,
+    /// Write one JSON line per event with its permissions and verdicts
+    #[arg(long)]
+    pub calls: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct ReportArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to write
+    #[arg(long, value_enum, default_value_t = ReportFormat::Markdown)]
+    pub format: ReportFormat,
+    /// Where to; standard output by default
+    #[arg(long)]
+    pub out: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ReportFormat {
+    Html,
+    Json,
+    Csv,
+    Markdown,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Listing {
+    Table,
+    Json,
+    Ndjson,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ScopeCommand {
+    /// Say whether an agent may use a permission on a resource, and what decided it
+    Explain {
+        /// The agent's name
+        agent: String,
+        /// For instance s3:GetObject
+        permission: String,
+        /// The resource's ARN
+        resource: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub enum FindingsCommand {
+    /// List them, newest first
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Only this agent's, or this identity's
+        #[arg(long)]
+        agent: Option<String>,
+        /// Only this detection's
+        #[arg(long)]
+        detection: Option<String>,
+        /// Only at least this bad
+        #[arg(long)]
+        severity: Option<Severity>,
+        /// Only this state: open, acknowledged, closed, superseded, learning
+        #[arg(long)]
+        state: Option<engine::finding::FindingState>,
+        /// At most so many; 0 for all
+        #[arg(long, default_value_t = 0)]
+        limit: u32,
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Listing::Table)]
+        output: Listing,
+    },
+    /// Show one with everything that is known of it
+    Show {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Listing::Table)]
+        output: Listing,
+    },
+    /// Say that somebody is looking at it
+    Ack {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What there is to say
+        #[arg(long)]
+        note: Option<String>,
+        /// Who says so
+        #[arg(long, env = "USER", default_value = "unknown")]
+        by: String,
+    },
+    /// End it
+    Close {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// Why
+        #[arg(long, value_enum)]
+        reason: CloseReason,
+        /// What there is to say
+        #[arg(long)]
+        note: Option<String>,
+        /// Who says so
+        #[arg(long, env = "USER", default_value = "unknown")]
+        by: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum CloseReason {
+    FalsePositive,
+    Fixed,
+    Accepted,
+}
+
+impl CloseReason {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            CloseReason::FalsePositive => "false-positive",
+            CloseReason::Fixed => "fixed",
+            CloseReason::Accepted => "accepted",
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub enum SilenceCommand {
+    /// Add one: alerts of incidents that it covers are not sent; findings are kept and counted all the same
+    Add {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// label=value, all must match; labels: agent, actor, detection, permission, severity; * and ? match
+        #[arg(long = "match", required = true)]
+        matchers: Vec<engine::store::Matcher>,
+        /// Who silences
+        #[arg(long)]
+        author: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
+        /// For how long: 90m, 2h, 7d; at most 30d
+        #[arg(long = "for", value_parser = ingest::duration::parse)]
+        length: std::time::Duration,
+    },
+    /// List them, expired ones too
+    List {
+        #[command(flatten)]
+        config: ConfigArgs,
+        /// What to print
+        #[arg(long, value_enum, default_value_t = Listing::Table)]
+        output: Listing,
+    },
+    /// End one now
+    Expire {
+        /// Its id
+        id: String,
+        #[command(flatten)]
+        config: ConfigArgs,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct ValidateArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// Only read files; reach nothing
+    #[arg(long)]
+    pub no_environment: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ConfigCommand {
+    /// Print a JSON Schema for editors
+    Schema {
+        /// Of what
+        #[arg(value_enum)]
+        of: SchemaOf,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum SchemaOf {
+    /// A manifest: `kind: Agent` and `kind: ResourceCatalog`
+    Agent,
+    /// remit.toml
+    Config,
+}
+
+#[derive(Debug, Args)]
+pub struct SynthArgs {
+    /// The same seed makes the same company
+    #[arg(long)]
+    pub seed: u64,
+    /// Days of logs
+    #[arg(long, default_value_t = 30)]
+    pub days: u32,
+    /// The last day, as 2026-11-20; yesterday by default
+    #[arg(long)]
+    pub end: Option<chrono::NaiveDate>,
+    /// The folder to write
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum ToolCommand {
+    /// Decide requests by policies: {id, request, identity_policies, ...} gives {id, decision, ...}
+    Decide,
+    /// Read notifications: {id, body} gives {id, objects}
+    Notification,
+    /// Say what calls needed: {id, event} gives {id, certain, possible, resources, actor, agent_hint}
+    Permissions,
+    /// Read events: {id, record} gives {id, event}
+    Events {
+        /// The format of the records
+        #[arg(long, value_enum, default_value_t = EventFormat::Auto)]
+        format: EventFormat,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EventFormat {
+    Auto,
+    Cloudtrail,
+}

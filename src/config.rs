@@ -1,0 +1,281 @@
+//! `remit.toml`.
+
+use alerts::receiver::ReceiverConfig;
+use engine::baseline::BaselineRule;
+use ingest::source::SourceConfig;
+use serde::{Deserialize, Deserializer};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The configuration file. Paths in it are relative to the file's own folder.
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where logs come from; `run` needs at least one.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub sources: Vec<SourceConfig>,
+    /// What remit remembers.
+    pub store: StoreConfig,
+    /// What agents are declared and granted.
+    pub scope: ScopeConfig,
+    /// What counts as usual.
+    pub baseline: BaselineConfig,
+    /// Who is told.
+    pub alerts: AlertsConfig,
+    /// The page, the API and the metrics.
+    pub web: WebConfig,
+    /// The report.
+    pub report: ReportConfig,
+}
+
+/// `[store]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct StoreConfig {
+    /// The SQLite file. Default `remit.db`.
+    pub path: PathBuf,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        StoreConfig { path: "remit.db".into() }
+    }
+}
+
+/// `[scope]`
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ScopeConfig {
+    /// Folder of manifests.
+    pub agents: Option<PathBuf>,
+    /// Folder of policies, as the clouds export them.
+    pub policies: Option<PathBuf>,
+}
+
+/// `[baseline]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BaselineConfig {
+    /// Active days before anything is new for an identity. Default 7.
+    #[schemars(range(min = 0, max = 128))]
+    pub min_active_days: u32,
+    /// Days that count. Default 64.
+    #[schemars(range(min = 1, max = 400))]
+    pub lookback_days: u32,
+}
+
+impl Default for BaselineConfig {
+    fn default() -> Self {
+        let rule = BaselineRule::default();
+        BaselineConfig { min_active_days: rule.min_active_days, lookback_days: rule.lookback_days }
+    }
+}
+
+impl BaselineConfig {
+    pub fn rule(&self) -> BaselineRule {
+        BaselineRule { min_active_days: self.min_active_days, lookback_days: self.lookback_days }
+    }
+}
+
+/// `[alerts]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct AlertsConfig {
+    /// Findings whose latest event is older wake nobody. Default `24h`.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub alert_max_age: Duration,
+    /// Alerts a minute above which a receiver gets one summary. Default 20.
+    #[schemars(range(min = 1))]
+    pub max_per_minute: u32,
+    /// Where the page is seen from outside, for links. Default `http://` and `[web] listen`.
+    pub link: Option<String>,
+    /// Who is told.
+    #[schemars(with = "Vec<serde_json::Value>")]
+    pub receivers: Vec<ReceiverConfig>,
+}
+
+impl Default for AlertsConfig {
+    fn default() -> Self {
+        AlertsConfig { alert_max_age: Duration::from_secs(24 * 3600), max_per_minute: 20, link: None, receivers: Vec::new() }
+    }
+}
+
+/// `[web]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WebConfig {
+    /// Address and port. Default `127.0.0.1:8080`. Off loopback it starts only with a token.
+    #[schemars(with = "String")]
+    pub listen: SocketAddr,
+    /// The token that callers must show; empty for none.
+    pub token: String,
+}
+
+impl Default for WebConfig {
+    fn default() -> Self {
+        WebConfig { listen: SocketAddr::from(([127, 0, 0, 1], 8080)), token: String::new() }
+    }
+}
+
+/// `[report]`
+#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReportConfig {
+    /// Services, as in permissions (`s3`, `dynamodb`), whose data events are logged in full: only of these can
+    /// a data-plane permission be called unused.
+    pub data_events: Vec<String>,
+}
+
+/// A configuration that cannot be used. The text holds no value of the file: values may be secrets.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("cannot read the configuration `{path}`: {cause}; name another with -c", path = path.display())]
+    Read { path: PathBuf, cause: std::io::Error },
+    #[error("{path}:{line}: {reason}", path = path.display())]
+    Fault { path: PathBuf, line: usize, reason: String },
+}
+
+impl Config {
+    /// Reads a file, puts `${VAR}` in from the environment and makes paths absolute.
+    pub fn load(path: &Path) -> Result<Config, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
+        let mut config = Config::parse(&text, |name| std::env::var(name).ok()).map_err(|(line, reason)| {
+            ConfigError::Fault { path: path.to_owned(), line, reason }
+        })?;
+        let base = path.parent().map(Path::to_owned).unwrap_or_default();
+        config.store.path = base.join(&config.store.path);
+        config.scope.agents = config.scope.agents.map(|dir| base.join(dir));
+        config.scope.policies = config.scope.policies.map(|dir| base.join(dir));
+        for source in &mut config.sources {
+            if let SourceConfig::Directory(directory) = source {
+                directory.path = base.join(&directory.path);
+            }
+        }
+        for receiver in &mut config.alerts.receivers {
+            receiver.resolve_path(&base);
+        }
+        Ok(config)
+    }
+
+    fn parse(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<Config, (usize, String)> {
+        let text = interpolate(text, env)?;
+        let config: Config = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(1, |span| line_of(&text, span.start));
+            // Only the message: the full display quotes the line, which may hold a secret.
+            (line, error.message().to_owned())
+        })?;
+        config.check().map_err(|(key, reason)| {
+            let line = text.lines().position(|l| l.trim_start().starts_with(key)).map_or(1, |at| at + 1);
+            (line, reason)
+        })?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), (&'static str, String)> {
+        let mut names = std::collections::BTreeSet::new();
+        for receiver in &self.alerts.receivers {
+            if !names.insert(receiver.name()) {
+                return Err(("name", format!("two receivers are called `{}`; rename one", receiver.name())));
+            }
+        }
+        let mut names = std::collections::BTreeSet::new();
+        for source in &self.sources {
+            if !names.insert(source.name()) {
+                return Err(("name", format!("two sources are called `{}`; give each a `name`", source.name())));
+            }
+        }
+        if self.baseline.lookback_days == 0 {
+            return Err(("lookback_days", "`lookback_days` must be at least 1".to_owned()));
+        }
+        if self.alerts.max_per_minute == 0 {
+            return Err(("max_per_minute", "`max_per_minute` must be at least 1".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// The base of links in alerts; `address` is where the page is really served.
+    pub fn link(&self, address: SocketAddr) -> String {
+        self.alerts.link.clone().unwrap_or_else(|| format!("http://{address}"))
+    }
+}
+
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    ingest::duration::parse(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+}
+
+fn line_of(text: &str, offset: usize) -> usize {
+    text.bytes().take(offset).filter(|b| *b == b'\n').count() + 1
+}
+
+/// Replaces `${NAME}` outside comments; the value is escaped for a basic (double-quoted) string.
+fn interpolate(text: &str, env: impl Fn(&str) -> Option<String>) -> Result<String, (usize, String)> {
+    let mut out = String::with_capacity(text.len());
+    for (at, line) in text.split_inclusive('\n').enumerate() {
+        let mut rest = line;
+        if line.trim_start().starts_with('#') {
+            out.push_str(line);
+            continue;
+        }
+        while let Some((before, after)) = rest.split_once("${") {
+            out.push_str(before);
+            let Some((name, tail)) = after.split_once('}') else {
+                return Err((at + 1, "`${` without `}`".to_owned()));
+            };
+            let Some(value) = env(name) else {
+                return Err((at + 1, format!("the environment variable `{name}` is not set")));
+            };
+            for c in value.chars() {
+                match c {
+                    '"' | '\\' => out.extend(['\\', c]),
+                    c if c.is_control() => out.push_str(&format!("\\u{:04X}", c as u32)),
+                    c => out.push(c),
+                }
+            }
+            rest = tail;
+        }
+        out.push_str(rest);
+    }
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, (usize, String)> {
+        Config::parse(text, |name| (name == "SECRET").then(|| "a\"b\\c".to_owned()))
+    }
+
+    #[test]
+    fn an_empty_file_is_the_defaults() {
+        let config = parse("").unwrap();
+        assert_eq!(config.alerts.alert_max_age, Duration::from_secs(86_400));
+        assert!(config.web.listen.ip().is_loopback());
+    }
+
+    #[test]
+    fn the_environment_fills_in_and_cannot_break_out() {
+        let config = parse("[web]\ntoken = \"x-${SECRET}\"\n# ${UNSET} in a comment is nothing").unwrap();
+        assert_eq!(config.web.token, "x-a\"b\\c");
+        let unset = parse("[web]\n\ntoken = \"${UNSET}\"").unwrap_err();
+        assert_eq!(unset, (3, "the environment variable `UNSET` is not set".to_owned()));
+    }
+
+    #[test]
+    fn a_misspelt_key_is_named_with_its_line() {
+        let (line, reason) = parse("[alerts]\nalert_max_age = \"24h\"\nmax_per_minuet = 3").unwrap_err();
+        assert_eq!(line, 3);
+        assert!(reason.contains("max_per_minuet") && reason.contains("max_per_minute"), "{reason}");
+    }
+
+    #[test]
+    fn an_error_never_shows_the_value() {
+        let (_, reason) = parse("[web]\ntoken = \"hunter2\"\nlisten = \"hunter2\"").unwrap_err();
+        assert!(!reason.contains("token"), "{reason}");
+        let (line, reason) = parse("[alerts]\nalert_max_age = \"soon\"").unwrap_err();
+        assert!(line == 2 && reason.contains("24h"), "{line} {reason}");
+    }
+}

@@ -1,0 +1,224 @@
+//! Takes what a source hands out through the pipeline, with several workers.
+
+use crate::pipeline::{Begun, Outcome, Pipeline};
+use dashboards::Readiness;
+use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
+use engine::judge::Judge;
+use engine::store::ClaimToken;
+use engine::time;
+use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
+use ingest::{ObjectRef, Quarantined, Redaction};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use tokio::sync::{Mutex, mpsc};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// Deliveries of one object after which what may still pass (a missing object, a refused read) no longer may.
+const ATTEMPTS_MAX: u32 = 5;
+
+/// The condition of readiness that sources set.
+pub const SOURCES: &str = "sources";
+
+/// Told of every object that ended.
+pub type Watcher = Arc<dyn Fn(&ObjectRef, &Outcome) + Send + Sync>;
+
+/// Workers that share a pipeline.
+pub struct Intake {
+    pub pipeline: Arc<Pipeline>,
+    pub readiness: Readiness,
+    pub workers: usize,
+    pub watcher: Watcher,
+}
+
+struct Job {
+    delivery: Delivery,
+    fetcher: Fetcher,
+}
+
+impl Intake {
+    /// Runs a source until it has nothing left (a folder that is read once) or until `cancel`. What is under
+    /// way when it is cancelled is finished; what is not begun is given back.
+    pub async fn run(&self, mut source: Source, name: &str, cancel: &CancellationToken) -> anyhow::Result<()> {
+        // One waiting job per worker: more would only hold messages hidden that another could take.
+        let (send, receive) = mpsc::channel::<Job>(self.workers);
+        let receive = Arc::new(Mutex::new(receive));
+        let mut workers = JoinSet::new();
+        for _ in 0..self.workers {
+            let mut judge = self.pipeline.worker().await?;
+            let worker = Worker { pipeline: self.pipeline.clone(), watcher: self.watcher.clone() };
+            let (receive, cancel) = (receive.clone(), cancel.clone());
+            workers.spawn(async move {
+                loop {
+                    let job = receive.lock().await.recv().await;
+                    let Some(Job { delivery, fetcher }) = job else { return };
+                    if cancel.is_cancelled() {
+                        delivery.ticket.release().await;
+                        continue;
+                    }
+                    worker.deliver(&mut judge, delivery, &fetcher).await;
+                }
+            });
+        }
+        let read = self.read(&mut source, name, &send, cancel).await;
+        drop(send);
+        while let Some(ended) = workers.join_next().await {
+            ended?;
+        }
+        source.close().await;
+        read
+    }
+
+    async fn read(
+        &self,
+        source: &mut Source,
+        name: &str,
+        jobs: &mpsc::Sender<Job>,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
+        let fetcher = source.fetcher();
+        let metrics = &self.pipeline.metrics;
+        loop {
+            let next = tokio::select! {
+                () = cancel.cancelled() => return Ok(()),
+                next = source.next() => next,
+            };
+            let next = match next {
+                Ok(Some(next)) => next,
+                Ok(None) => return Ok(()),
+                Err(cause) => {
+                    // The source waits longer after each failure by itself.
+                    warn!(source = name, %cause, "the source does not answer");
+                    self.readiness.fails(SOURCES, format!("{name}: {cause}"));
+                    continue;
+                }
+            };
+            self.readiness.holds(SOURCES);
+            match next {
+                Next::Object(delivery) => {
+                    if matches!(source, Source::S3Sqs(_)) {
+                        metrics.notification(NotificationOutcome::Read);
+                    }
+                    let job = Job { delivery, fetcher: fetcher.clone() };
+                    metrics.backlog(name, (jobs.max_capacity() - jobs.capacity() + 1) as u64);
+                    if jobs.send(job).await.is_err() {
+                        return Ok(());
+                    }
+                    metrics.backlog(name, (jobs.max_capacity() - jobs.capacity()) as u64);
+                }
+                Next::Ignored(reason) => {
+                    metrics.notification(NotificationOutcome::Ignored);
+                    info!(source = name, reason, "notification ignored");
+                }
+                Next::Unreadable(unreadable) => self.keep_unreadable(name, unreadable).await,
+            }
+        }
+    }
+
+    /// Puts a notification into quarantine; only then is it acknowledged.
+    async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
+        let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
+        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let mut hash = Sha256::new();
+        for part in [source, &place, reason, &head] {
+            hash.update((part.len() as u64).to_be_bytes());
+            hash.update(part);
+        }
+        let id: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let quarantined = Quarantined { row: None, reason, detail, head };
+        let metrics = &self.pipeline.metrics;
+        match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {
+            Ok(()) => {
+                warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
+                metrics.notification(NotificationOutcome::Quarantined);
+                metrics.quarantined("aws", reason, 1);
+                acknowledge(ticket).await;
+            }
+            Err(cause) => {
+                metrics.store_error();
+                error!(%cause, "the store failed; the notification comes back");
+                ticket.release().await;
+            }
+        }
+    }
+}
+
+/// What one worker does with a delivery.
+struct Worker {
+    pipeline: Arc<Pipeline>,
+    watcher: Watcher,
+}
+
+impl Worker {
+    async fn deliver(&self, judge: &mut Judge, delivery: Delivery, fetcher: &Fetcher) {
+        let Delivery { object, ticket, attempt } = delivery;
+        match self.outcome(judge, &object, attempt, fetcher).await {
+            Ok(Some(Outcome::Held)) => ticket.release().await,
+            Ok(Some(outcome)) => {
+                (self.watcher)(&object, &outcome);
+                acknowledge(ticket).await;
+            }
+            Ok(None) => {
+                self.pipeline.metrics.object(&object.source, ObjectOutcome::Failed);
+                ticket.release().await;
+            }
+            Err(cause) => {
+                self.pipeline.metrics.store_error();
+                self.pipeline.metrics.object(&object.source, ObjectOutcome::Failed);
+                error!(object = %object.display(), cause = format!("{cause:#}"), "not judged; it comes back");
+                ticket.release().await;
+            }
+        }
+    }
+
+    /// None: not now, it should come back.
+    async fn outcome(
+        &self,
+        judge: &mut Judge,
+        object: &ObjectRef,
+        attempt: u32,
+        fetcher: &Fetcher,
+    ) -> anyhow::Result<Option<Outcome>> {
+        let claim = match self.pipeline.begin(object).await? {
+            Begun::Mine(claim) => claim,
+            Begun::Ended(outcome) => return Ok(Some(outcome)),
+        };
+        let bytes = match fetcher.fetch(object).await {
+            Ok(bytes) => bytes,
+            Err(cause) => return self.unfetched(object, &claim, attempt, &cause).await,
+        };
+        match self.pipeline.judge(judge, object, &claim, &bytes).await {
+            Ok(outcome) => Ok(Some(outcome)),
+            Err(cause) => {
+                self.pipeline.store.release(&claim).await?;
+                Err(cause)
+            }
+        }
+    }
+
+    async fn unfetched(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        attempt: u32,
+        cause: &FetchError,
+    ) -> anyhow::Result<Option<Outcome>> {
+        let may_pass = matches!(cause, FetchError::Missing | FetchError::Denied(_) | FetchError::Retry(_));
+        if let Some(reason) = cause.reason().filter(|_| !may_pass || attempt >= ATTEMPTS_MAX) {
+            let quarantined =
+                Quarantined::new(None, reason, cause.to_string(), b"", &Redaction::default());
+            return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
+        }
+        warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
+        self.pipeline.store.release(claim).await?;
+        Ok(None)
+    }
+}
+
+async fn acknowledge(ticket: Ticket) {
+    if let Err(cause) = ticket.acknowledge().await {
+        // Harmless: it comes back and is a duplicate then.
+        warn!(%cause, "the message could not be deleted");
+    }
+}

@@ -1,0 +1,237 @@
+//! The service that `run` and `demo` start: sources in, alerts and pages out, until it is told to stop.
+
+use crate::assembly;
+use crate::config::Config;
+use crate::exit::{Exit, Usage};
+use crate::intake::{Intake, SOURCES, Watcher};
+use crate::pipeline::Pipeline;
+use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
+use alerts::receiver::Receiver;
+use anyhow::Context;
+use dashboards::metrics::SendOutcome;
+use dashboards::web::{Server, WebError};
+use dashboards::{Metrics, Postures, Readiness, Token, WebState};
+use engine::posture::Posture;
+use engine::store::{Durability, Store};
+use engine::time::{self, DAY};
+use ingest::source::Source;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+/// How long a stop may take; what is not done by then is given back by its lease.
+const DRAIN_MAX: Duration = Duration::from_secs(20);
+
+/// How long exact deduplication remembers an event, from when it was stored (µs).
+const EVENT_HORIZON: i64 = 7 * DAY;
+
+/// How often incidents are resolved and old event ids forgotten.
+const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+
+/// How old a posture may be that the page shows.
+const POSTURE_AGE_MAX: Duration = Duration::from_secs(5);
+
+/// Everything that runs, started and not yet stopped.
+pub struct Service {
+    pub pipeline: Arc<Pipeline>,
+    pub address: SocketAddr,
+    config: Config,
+    intake: Arc<Intake>,
+    readiness: Readiness,
+    cancel: CancellationToken,
+    tasks: JoinSet<()>,
+}
+
+/// Runs until a signal ends it.
+pub async fn run(config: Config) -> anyhow::Result<Exit> {
+    if config.sources.is_empty() {
+        return Err(Usage::new("no source is configured; add a `[[sources]]` with type = \"directory\" or \"s3_sqs\""));
+    }
+    let mut service = Service::start(config, Arc::new(|_, _| {})).await?;
+    service.read_sources().await?;
+    info!(address = %service.address, "remit runs");
+    let ended = tokio::select! {
+        signal = stop_signal() => signal,
+        () = service.ended() => Ok(()),
+    };
+    info!("stopping: finishing what is under way");
+    service.stop().await;
+    ended.map(|()| Exit::Done)
+}
+
+impl Service {
+    /// Opens the store, takes the address, starts alerts and upkeep. Reads no source yet.
+    pub async fn start(config: Config, watcher: Watcher) -> anyhow::Result<Service> {
+        let (manifests, grants) = assembly::configured_scopes(&config)?;
+        let detections = assembly::detections()?;
+        let metrics = assembly::metrics(&config, &detections, &manifests)?;
+        let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
+        let token = match config.web.token.as_str() {
+            "" => None,
+            token => Some(Token::new(token).map_err(Usage::new)?),
+        };
+
+        let store = Store::open(&config.store.path, Durability::Full).await?;
+        let stale = store.end_stale_leases().await?;
+        if stale > 0 {
+            info!(objects = stale, "taking up what the last run left behind");
+        }
+        let rules = assembly::rules(manifests, grants, &config.baseline, &store).await?;
+        let readiness = Readiness::new(&[SOURCES]);
+        let postures = {
+            let (store, rules, data_events) =
+                (store.clone(), rules.clone(), config.report.data_events.clone());
+            Postures::new(POSTURE_AGE_MAX, move || {
+                let (store, rules, data_events) = (store.clone(), rules.clone(), data_events.clone());
+                async move { Posture::read(&store, &rules.manifests, &rules.grants, &data_events).await }
+            })
+        };
+        let state = WebState {
+            store: store.clone(),
+            postures,
+            metrics: metrics.clone(),
+            readiness: readiness.clone(),
+            token,
+            hosts: link_host(&config),
+            min_active_days: config.baseline.min_active_days,
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+        };
+        let server = Server::bind(config.web.listen, state).await.map_err(|error| match error {
+            WebError::OffLoopback { .. } | WebError::BadToken => Usage::new(error),
+            other => other.into(),
+        })?;
+        let address = server.address();
+
+        let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
+        let pipeline =
+            Arc::new(Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age));
+        let cancel = CancellationToken::new();
+        let mut tasks = JoinSet::new();
+        let dispatch = DispatchConfig {
+            link: config.link(address),
+            max_per_minute: config.alerts.max_per_minute,
+            ..DispatchConfig::default()
+        };
+        let dispatcher = Dispatcher::new(store.clone(), receivers, dispatch)
+            .observed(Arc::new(MetricsObserver { metrics: metrics.clone() }));
+        let stop = cancel.clone();
+        tasks.spawn(async move { dispatcher.run(stop).await });
+        let stop = cancel.clone();
+        tasks.spawn(async move {
+            if let Err(cause) = server.run(stop.cancelled_owned()).await {
+                error!(%cause, "the page is gone");
+            }
+        });
+        tasks.spawn(upkeep(store, metrics, cancel.clone()));
+        let intake = Arc::new(Intake {
+            pipeline: pipeline.clone(),
+            readiness: readiness.clone(),
+            workers: std::thread::available_parallelism().map_or(1, usize::from),
+            watcher,
+        });
+        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
+    }
+
+    /// Begins to read every configured source.
+    pub async fn read_sources(&mut self) -> anyhow::Result<()> {
+        let mut opened = Vec::new();
+        for config in &self.config.sources {
+            let source = Source::open(config, self.pipeline.limits())
+                .await
+                .with_context(|| format!("cannot open the source `{}`", config.name()))?;
+            opened.push((config.name().to_owned(), source));
+        }
+        for (name, source) in opened {
+            let (intake, cancel) = (self.intake.clone(), self.cancel.clone());
+            self.tasks.spawn(async move {
+                if let Err(cause) = intake.run(source, &name, &cancel).await {
+                    error!(source = name, cause = format!("{cause:#}"), "the source's workers ended");
+                    cancel.cancel();
+                }
+            });
+        }
+        self.readiness.holds(SOURCES);
+        Ok(())
+    }
+
+    /// Reads one more source to its end.
+    pub async fn read_once(&self, source: Source, name: &str) -> anyhow::Result<()> {
+        self.intake.run(source, name, &self.cancel).await
+    }
+
+    /// Completes when something ended the service from inside.
+    pub async fn ended(&self) {
+        self.cancel.cancelled().await;
+    }
+
+    /// Ends everything: what is under way is finished, for at most [`DRAIN_MAX`].
+    pub async fn stop(mut self) {
+        self.cancel.cancel();
+        let drain = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_MAX, drain).await.is_err() {
+            warn!("not everything ended in time; it comes back by itself");
+        }
+        self.tasks.shutdown().await;
+        self.pipeline.store.close().await;
+    }
+}
+
+/// Completes at SIGTERM or Ctrl-C.
+pub async fn stop_signal() -> anyhow::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut term = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
+    tokio::select! {
+        _ = term.recv() => Ok(()),
+        interrupt = tokio::signal::ctrl_c() => interrupt.context("cannot wait for Ctrl-C"),
+    }
+}
+
+/// The page may be seen under the name that alerts link to.
+fn link_host(config: &Config) -> Vec<String> {
+    let host = config.alerts.link.as_deref().and_then(|link| link.split("://").nth(1));
+    host.and_then(|rest| rest.split(['/', ':']).next()).map(str::to_owned).into_iter().collect()
+}
+
+async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) {
+    let mut every = tokio::time::interval(UPKEEP_EVERY);
+    loop {
+        tokio::select! {
+            () = cancel.cancelled() => return,
+            _ = every.tick() => {}
+        }
+        let now = time::now();
+        let kept = async {
+            store.resolve_quiet(now).await?;
+            store.forget_events(now - EVENT_HORIZON).await
+        };
+        if let Err(cause) = kept.await {
+            metrics.store_error();
+            warn!(%cause, "upkeep failed; it is tried again in a minute");
+        }
+    }
+}
+
+struct MetricsObserver {
+    metrics: Arc<Metrics>,
+}
+
+impl Observer for MetricsObserver {
+    fn sent(&self, receiver: &str, outcome: Sent, n: u64) {
+        let outcome = match outcome {
+            Sent::Delivered => SendOutcome::Delivered,
+            Sent::Retried => SendOutcome::Retried,
+            Sent::Refused => SendOutcome::Refused,
+            Sent::Silenced => SendOutcome::Silenced,
+            Sent::Summarized => SendOutcome::Summarized,
+            Sent::Ambiguous => SendOutcome::Ambiguous,
+        };
+        self.metrics.sends(receiver, outcome, n);
+    }
+
+    fn told(&self, event_time: i64, now: i64) {
+        self.metrics.told(event_time, now);
+    }
+}
