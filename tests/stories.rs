@@ -1,0 +1,22 @@
+//! The stories: what remit promises, told through the built binary. One story a file; `tests/run` runs all.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "a story that meets what it did not expect must stop and say where"
+)]
+
+mod cli;
+mod dashboards;
+mod demo;
+mod fakes;
+mod kill;
+mod order;
+mod receivers;
+mod report;
+mod rubbish;
+mod s3_sqs;
+mod support;
+mod web;
