@@ -154,9 +154,8 @@ impl Config {
                 directory.path = base.join(&directory.path);
             }
         }
-        for receiver in &mut config.alerts.receivers {
-            receiver.resolve_path(&base);
-        }
+        config.alerts.receivers =
+            config.alerts.receivers.into_iter().map(|receiver| receiver.relative_to(&base)).collect();
         Ok(config)
     }
 

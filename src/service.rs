@@ -69,10 +69,7 @@ impl Service {
         let detections = assembly::detections()?;
         let metrics = assembly::metrics(&config, &detections, &manifests)?;
         let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
-        let token = match config.web.token.as_str() {
-            "" => None,
-            token => Some(Token::new(token).map_err(Usage::new)?),
-        };
+        let token = Token::parse(&config.web.token).map_err(Usage::new)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
         let stale = store.end_stale_leases().await?;
