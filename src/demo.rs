@@ -82,7 +82,10 @@ impl Company {
                 let is_fresh = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
                 anyhow::ensure!(
                     is_fresh,
-                    crate::exit::Usage(format!("`{}` is not empty; name a folder that can be filled", dir.display()))
+                    crate::exit::Usage(format!(
+                        "`{}` is not empty; name a folder that can be filled",
+                        dir.display()
+                    ))
                 );
                 std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
                 (dir.clone(), None)

@@ -211,16 +211,13 @@ impl Dispatcher {
     async fn fan_out(&self) -> Result<u64, StoreError> {
         let mut all_silenced = 0;
         for _ in 0..FAN_OUTS_MAX {
-            let (waiting, silenced) = self.store.fan_out(&self.rules, (self.clock)()).await?;
-            all_silenced += silenced;
-            if waiting + silenced == 0 {
-                break;
+            let fanned = self.store.fan_out(&self.rules, (self.clock)()).await?;
+            for (receiver, count) in &fanned.silenced {
+                all_silenced += count;
+                self.observer.sent(receiver, Outcome::Silenced, *count);
             }
-        }
-        // A silence covers an incident, never one receiver: each has the same share.
-        if let Some(share) = all_silenced.checked_div(self.rules.len() as u64).filter(|share| *share > 0) {
-            for rule in &self.rules {
-                self.observer.sent(&rule.receiver, Outcome::Silenced, share);
+            if fanned.rows == 0 {
+                break;
             }
         }
         Ok(all_silenced)

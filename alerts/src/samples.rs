@@ -215,6 +215,7 @@ pub fn posture() -> Posture {
         description: Some("answers *tickets*".into()),
         owner: Some("support-platform".into()),
         environment: Some("prod".into()),
+        declared: 0,
         manifest: format!("agents/{name}.yaml"),
         identities: vec![identity],
     };
