@@ -28,7 +28,7 @@ const UNCLAIMED_MAX: usize = 100;
 const INCIDENTS_MAX: i64 = 10_000;
 
 /// Findings of the agent on its page.
-const FINDINGS_MAX: i64 = 20;
+const FINDINGS_MAX: i64 = 5;
 
 const LEVELS: [AccessLevel; 5] = [
     AccessLevel::List,

@@ -11,6 +11,7 @@ use engine::store::FindingFilter;
 use engine::time::day_of;
 use minijinja::context;
 use serde::Serialize;
+use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap};
 
 /// Findings that the chart and the incidents' stories are made from.
@@ -18,13 +19,17 @@ const RECENT_MAX: i64 = 2_000;
 
 /// Open incidents read, and shown.
 const INCIDENTS_MAX: i64 = 1_000;
-const INCIDENTS_SHOWN: usize = 8;
+const INCIDENTS_SHOWN: usize = 6;
 
 /// Days in the chart.
 const DAYS: i64 = 30;
 
-/// Height of the chart's tallest bar, in its own units.
-const BAR_MAX: f64 = 56.0;
+/// Height of the chart's tallest bar, in its own units; above it is room for a line of text.
+const BAR_MAX: f64 = 70.0;
+const BAR_TOP: f64 = 12.0;
+
+/// Agents and actors in the list of the busiest.
+const BUSIEST_SHOWN: usize = 6;
 
 pub(super) async fn show(State(web): Shared, RawQuery(query): RawQuery) -> Result<Html<String>, Fault> {
     let query = query.as_deref().unwrap_or("");
@@ -60,6 +65,7 @@ pub(super) async fn show(State(web): Shared, RawQuery(query): RawQuery) -> Resul
         incidents_open => counts.incidents.iter().sum::<i64>(),
         stories => templates::value(stories(incidents, &recent)),
         chart => templates::value(Chart::of(&recent, recent.len() as i64 == RECENT_MAX)),
+        busiest => templates::value(busiest(&recent)),
         asked => templates::value(&asked),
         is_narrowed => asked.is_narrowed(),
         is_cut,
@@ -109,6 +115,48 @@ fn stories(mut incidents: Vec<Incident>, recent: &[Finding]) -> Stories {
     Stories { shown, left }
 }
 
+/// Who has the most live findings.
+#[derive(Debug, PartialEq, Serialize)]
+struct Busy {
+    agent: Option<String>,
+    actor: String,
+    total: usize,
+    /// By severity, worst first, out of 100 units for the busiest.
+    parts: Vec<Share>,
+}
+
+#[derive(Debug, PartialEq, Serialize)]
+struct Share {
+    severity: Severity,
+    x: f64,
+    width: f64,
+}
+
+fn busiest(recent: &[Finding]) -> Vec<Busy> {
+    let mut of: HashMap<&str, Vec<&Finding>> = HashMap::new();
+    for finding in recent.iter().filter(|f| f.state.is_live()) {
+        of.entry(finding.who()).or_default().push(finding);
+    }
+    let mut by_count: Vec<_> = of.into_iter().collect();
+    by_count.sort_by_key(|(who, findings)| (Reverse(findings.len()), *who));
+    by_count.truncate(BUSIEST_SHOWN);
+    let most = by_count.first().map_or(1, |(_, findings)| findings.len()) as f64;
+    let busy = |findings: Vec<&Finding>| {
+        let mut x = 0.0;
+        let mut parts = vec![];
+        for severity in Severity::ALL.into_iter().rev() {
+            let width = findings.iter().filter(|f| f.severity == severity).count() as f64 / most * 100.0;
+            if width > 0.0 {
+                parts.push(Share { severity, x, width });
+                x += width;
+            }
+        }
+        let first = findings.first()?;
+        Some(Busy { agent: first.agent.clone(), actor: first.actor.clone(), total: findings.len(), parts })
+    };
+    by_count.into_iter().filter_map(|(_, findings)| busy(findings)).collect()
+}
+
 /// Findings by day of their first event, the worst at the bottom of each bar.
 #[derive(Debug, Default, PartialEq, Serialize)]
 struct Chart {
@@ -150,7 +198,7 @@ impl Chart {
         let bars = days
             .clone()
             .map(|day| {
-                let mut top = BAR_MAX;
+                let mut top = BAR_TOP + BAR_MAX;
                 let mut parts = vec![];
                 for severity in Severity::ALL.into_iter().rev() {
                     let findings = of(day, severity);
@@ -172,6 +220,7 @@ impl Chart {
 mod tests {
     use super::*;
     use crate::web::tests::finding;
+    use engine::finding::FindingState;
     use engine::time::DAY;
 
     #[test]
@@ -187,9 +236,29 @@ mod tests {
         assert_eq!(totals, [(19, 1), (29, 2)]);
         assert_eq!(
             chart.bars[29].parts,
-            [Part { severity: Severity::High, findings: 2, y: 0.0, height: BAR_MAX }]
+            [Part { severity: Severity::High, findings: 2, y: BAR_TOP, height: BAR_MAX }]
         );
         assert_eq!(chart.last, "1970-04-21");
+    }
+
+    #[test]
+    fn the_busiest_come_first_and_closed_findings_do_not_count() {
+        let of = |agent: &str, severity, state| {
+            let mut finding = finding(agent, severity);
+            finding.agent = Some(agent.into());
+            finding.state = state;
+            finding
+        };
+        let busy = busiest(&[
+            of("quiet", Severity::Low, FindingState::Open),
+            of("closed", Severity::Low, FindingState::Closed),
+            of("busy", Severity::Low, FindingState::Acknowledged),
+            of("busy", Severity::High, FindingState::Open),
+        ]);
+        let told: Vec<_> = busy.iter().map(|b| (b.agent.as_deref(), b.total)).collect();
+        assert_eq!(told, [(Some("busy"), 2), (Some("quiet"), 1)]);
+        let share = |severity, x| Share { severity, x, width: 50.0 };
+        assert_eq!(busy[0].parts, [share(Severity::High, 0.0), share(Severity::Low, 50.0)]);
     }
 
     #[test]
