@@ -9,3 +9,6 @@ pub use metrics::{Labels, Metrics};
 pub use postures::Postures;
 pub use readiness::Readiness;
 pub use web::{Token, WebState};
+
+#[cfg(test)]
+mod shipped_files;
