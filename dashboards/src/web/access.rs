@@ -131,9 +131,8 @@ fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
 /// The same address without the token, which from now on is a cookie that no script and no other site can use.
 fn entered(token: &Token, request: &Request) -> Response {
     let query = text::query_without(request.uri().query().unwrap_or(""), "token");
-    // A path that begins with two slashes would be read as another host.
-    let path = request.uri().path().trim_start_matches('/');
-    let target = if query.is_empty() { format!("/{path}") } else { format!("/{path}?{query}") };
+    let path = text::own_path(request.uri().path());
+    let target = if query.is_empty() { path } else { format!("{path}?{query}") };
     let is_tls = request.headers().get("x-forwarded-proto").is_some_and(|proto| proto == "https");
     let cookie = format!(
         "{COOKIE_NAME}={}; Path=/; Max-Age={COOKIE_SECONDS}; HttpOnly; SameSite=Strict{}",

@@ -101,7 +101,7 @@ impl Fault {
         let context = context! {
             title => self.title(),
             text => self.text(),
-            path => if matches!(self, Fault::Token) { path } else { "" },
+            path => matches!(self, Fault::Token).then(|| text::own_path(path)),
         };
         match templates::render("error.html", context) {
             Ok(html) => Html(html).into_response(),

@@ -24,6 +24,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     templates.add_filter("log", log);
     templates.add_filter("log_lines", log_lines);
     templates.add_filter("plain", |value: String| Value::from_safe_string(text::plain(&value, SENTENCE_MAX)));
+    templates.add_filter("prose", |value: String| Value::from_safe_string(text::prose(&value, SENTENCE_MAX)));
     templates.add_filter("when", when);
     templates.add_filter("ago", ago);
     templates.add_filter("n", n);

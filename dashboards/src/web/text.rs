@@ -69,6 +69,21 @@ fn is_mark(c: char) -> bool {
         | 0xE47..=0xE4E | 0x1AB0..=0x1AFF | 0x1DC0..=0x1DFF | 0x20D0..=0x20FF | 0xFE20..=0xFE2F)
 }
 
+/// The same path on this host: browsers read two slashes, or a backslash, at its start as another host.
+pub(super) fn own_path(path: &str) -> String {
+    format!("/{}", path.trim_start_matches(['/', '\\']))
+}
+
+/// HTML of a sentence of ours, with `code` between backticks.
+pub(super) fn prose(sentence: &str, max: usize) -> String {
+    let mut html = String::new();
+    for (at, part) in sentence.split('`').enumerate() {
+        let shown = plain(part, max);
+        html.push_str(&if at % 2 == 1 { format!("<code>{shown}</code>") } else { shown });
+    }
+    html
+}
+
 /// Percent-encodes for one segment of a path or one value of a query.
 pub(super) fn encode(text: &str) -> String {
     let mut encoded = String::with_capacity(text.len());
@@ -157,6 +172,19 @@ mod tests {
         let html = log(&"x".repeat(500), 10);
         assert!(html.contains(">xxxxxxxxxx</bdi>") && html.contains("…+490"));
         assert!(!log("xxxxxxxxxx", 10).contains('…'));
+    }
+
+    #[test]
+    fn a_path_never_leads_to_another_host() {
+        for path in ["//evil.example/", "/\\evil.example/", "\\/\\//evil.example/", "/evil.example/"] {
+            assert_eq!(own_path(path), "/evil.example/");
+        }
+        assert_eq!(own_path("/"), "/");
+    }
+
+    #[test]
+    fn backticks_mark_code_and_nothing_else_does() {
+        assert_eq!(prose("set `[web] token` <b>", 100), "set <code>[web] token</code> &lt;b&gt;");
     }
 
     #[test]

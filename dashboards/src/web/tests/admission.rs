@@ -74,6 +74,9 @@ async fn a_token_in_the_address_becomes_a_cookie_and_leaves_the_address() {
     assert_eq!(with(pair.replace("remit_web", "other")).await.unwrap().status(), 401);
     let other_host = client().get(page.url(&format!("//evil.example/?token={TOKEN}"))).send().await.unwrap();
     assert_eq!(other_host.headers()["location"], "/evil.example/", "the way back stays on this host");
+    let (_, html) = page.get("//evil.example/").await;
+    let html = html.replace("&#x2f;", "/");
+    assert!(html.contains(r#"action="/evil.example/""#), "and so does the token");
 }
 
 #[tokio::test]
