@@ -3,8 +3,10 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod outcome;
 mod standing;
 
+pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 
 use engine::finding::Severity;
@@ -50,110 +52,6 @@ pub struct Labels {
     pub detections: Vec<String>,
     /// Reasons of quarantine.
     pub reasons: Vec<String>,
-}
-
-/// How an object ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ObjectOutcome {
-    /// Judged and stored.
-    Done,
-    /// Done before.
-    Duplicate,
-    /// Nothing of ours, such as a digest.
-    Ignored,
-    /// It cannot be read.
-    Quarantined,
-    /// Given back, to be tried again.
-    Failed,
-}
-
-impl ObjectOutcome {
-    const ALL: [ObjectOutcome; 5] = [
-        ObjectOutcome::Done,
-        ObjectOutcome::Duplicate,
-        ObjectOutcome::Ignored,
-        ObjectOutcome::Quarantined,
-        ObjectOutcome::Failed,
-    ];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            ObjectOutcome::Done => "done",
-            ObjectOutcome::Duplicate => "duplicate",
-            ObjectOutcome::Ignored => "ignored",
-            ObjectOutcome::Quarantined => "quarantined",
-            ObjectOutcome::Failed => "failed",
-        }
-    }
-}
-
-/// What a notification was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NotificationOutcome {
-    /// It named objects.
-    Read,
-    /// Nothing of ours, such as the bucket's test message.
-    Ignored,
-    /// It cannot be understood, or names what may not be read.
-    Quarantined,
-}
-
-impl NotificationOutcome {
-    const ALL: [NotificationOutcome; 3] =
-        [NotificationOutcome::Read, NotificationOutcome::Ignored, NotificationOutcome::Quarantined];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            NotificationOutcome::Read => "read",
-            NotificationOutcome::Ignored => "ignored",
-            NotificationOutcome::Quarantined => "quarantined",
-        }
-    }
-}
-
-/// What became of one message to one receiver.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SendOutcome {
-    /// The receiver has it.
-    Delivered,
-    /// It will be tried again.
-    Retried,
-    /// The receiver refused it for good.
-    Refused,
-    /// A silence covers it.
-    Silenced,
-    /// A summary told it.
-    Summarized,
-    /// The answer was lost: it may arrive twice.
-    Ambiguous,
-}
-
-impl SendOutcome {
-    const ALL: [SendOutcome; 6] = [
-        SendOutcome::Delivered,
-        SendOutcome::Retried,
-        SendOutcome::Refused,
-        SendOutcome::Silenced,
-        SendOutcome::Summarized,
-        SendOutcome::Ambiguous,
-    ];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            SendOutcome::Delivered => "delivered",
-            SendOutcome::Retried => "retried",
-            SendOutcome::Refused => "refused",
-            SendOutcome::Silenced => "silenced",
-            SendOutcome::Summarized => "summarized",
-            SendOutcome::Ambiguous => "ambiguous",
-        }
-    }
 }
 
 /// The scope's answers, as `remit_verdicts_total` counts them.
