@@ -5,7 +5,7 @@ use crate::calls_file::CallsFile;
 use crate::cli::{Listing, ReplayArgs};
 use crate::commands::findings;
 use crate::config::{BaselineConfig, Config};
-use crate::exit::{Exit, Usage};
+use crate::exit::Exit;
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
 use crate::progress::Progress;
@@ -82,10 +82,7 @@ async fn open(args: &ReplayArgs, pipeline: &Pipeline) -> anyhow::Result<Vec<(Str
     let mut sources = Vec::new();
     for path in &args.paths {
         let config = SourceConfig::Directory(DirectoryConfig::once(path));
-        let source = Source::open(&config, pipeline.limits()).await.map_err(|cause| {
-            // A path that is not there is a slip of the finger; one that cannot be read is not.
-            if path.exists() { cause.into() } else { Usage::new(cause) }
-        })?;
+        let source = Source::open(&config, pipeline.limits()).await?;
         sources.push((path.display().to_string(), source));
     }
     Ok(sources)
