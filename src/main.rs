@@ -1,15 +1,87 @@
-//! remit
+//! remit: watches whether each AI agent in a company's clouds stays within its own remit.
+
+mod assembly;
+mod calls_file;
+mod cli;
+mod commands;
+mod config;
+mod demo;
+mod exit;
+mod intake;
+mod pipeline;
+mod progress;
+mod replay;
+mod screen;
+mod service;
 mod synth;
-fn main() -> anyhow::Result<()> {
-    let mut args = std::env::args().skip(1);
-    let out = args.next().unwrap_or_default();
-    let end = chrono::DateTime::parse_from_rfc3339("2025-11-21T00:00:00Z")?.to_utc();
-    let plan = synth::Plan { seed: 7, days: 30, end };
-    let started = std::time::Instant::now();
-    let written = synth::write(&plan, std::path::Path::new(&out))?;
-    println!("{written:?} {:?}", started.elapsed());
-    let live = synth::LiveStream::new(&plan)?;
-    let stretch = live.between(end, end + chrono::TimeDelta::minutes(10))?;
-    println!("{} {:?}", stretch.events, stretch.planted.first());
-    Ok(())
+
+use clap::{CommandFactory, Parser};
+use cli::{Cli, Command};
+use exit::Exit;
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    start_log(&cli);
+    match run(cli) {
+        Ok(exit) => exit.into(),
+        Err(error) => {
+            eprintln!("remit: {error:#}");
+            exit::code_of(&error)
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<Exit> {
+    // One worker thread where one is asked for, so that what is measured on one core runs on one.
+    let threads = match &cli.command {
+        Command::Replay(args) => args.threads,
+        _ => None,
+    };
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    if let Some(threads) = threads {
+        runtime.worker_threads(threads.max(1));
+    }
+    runtime.enable_all().build()?.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
+    match cli.command {
+        Command::Demo(args) => demo::run(args, cli.quiet).await,
+        Command::Run(args) => service::run(config::Config::load(&args.config)?).await,
+        Command::Replay(args) => replay::run(args, cli.quiet).await,
+        Command::Report(args) => commands::report::run(args).await,
+        Command::Scope { command } => commands::scope::run(command),
+        Command::Findings { command } => commands::findings::run(command).await,
+        Command::Silence { command } => commands::silence::run(command).await,
+        Command::Validate(args) => commands::validate::run(args).await,
+        Command::Config { command } => commands::schema::run(command),
+        Command::Synth(args) => commands::synth::run(&args),
+        Command::Tool { command } => commands::tool::run(&command),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Cli::command(), "remit", &mut std::io::stdout());
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// Messages go to standard error: text on a terminal, JSON elsewhere, so that no line break in a log's text can
+/// make a second entry.
+fn start_log(cli: &Cli) {
+    use std::io::IsTerminal;
+    let default = match (cli.quiet, cli.verbose, &cli.command) {
+        (true, _, _) => "error",
+        (_, 0, Command::Run(_)) => "info",
+        (_, 0, _) => "warn",
+        (_, 1, _) => "info,remit=debug,ingest=debug,engine=debug,alerts=debug,dashboards=debug",
+        (_, _, _) => "debug",
+    };
+    let filter = EnvFilter::try_from_env("REMIT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if matches!(cli.command, Command::Run(_)) && !std::io::stderr().is_terminal() {
+        log.json().init();
+    } else {
+        log.without_time().with_target(false).with_ansi(screen::colour_on_stderr()).init();
+    }
 }

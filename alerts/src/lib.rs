@@ -1,1 +1,18 @@
-//! Judgements go out: receivers, outbox, incidents, silences, reports
+//! Judgements go out: receivers, outbox, reports, and findings told to people.
+
+pub mod alert;
+pub mod outbox;
+pub mod receiver;
+mod receivers;
+mod secret;
+pub mod summary;
+pub mod text;
+
+#[cfg(test)]
+mod samples;
+
+pub use alert::Message;
+pub use outbox::{DispatchConfig, Dispatcher, Drained, Observer, Outcome};
+pub use receiver::{Receiver, ReceiverConfig, ReceiverError, SendError};
+pub use secret::Secret;
+pub use summary::Summary;

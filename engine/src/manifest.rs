@@ -1,11 +1,30 @@
 //! The files that declare agents, and whose call is whose
 
-use std::path::Path;
+mod agent;
+mod catalog;
+mod identity;
+mod reader;
+mod schema;
+mod yaml;
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
+use crate::arn::Arn;
 use crate::scope::Scope;
+use crate::scope::wildcard::{ActionPattern, ArnPattern, Match, Target};
+use catalog::Catalog;
+use reader::Reader;
+pub use schema::schema;
+use yaml::{Node, Shape};
+
+/// Bounds on what a folder may hold.
+const FILES_MAX: usize = 10_000;
+const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+const FOLDERS_DEEP_MAX: usize = 16;
 
 /// Every agent that a folder declares.
 #[derive(Debug, Default)]
@@ -16,6 +35,27 @@ pub struct Manifests {
     pub warnings: Vec<Warning>,
     /// Policies that manifests refer to and that cannot be read; those scopes are unknown
     pub unparsed: Vec<UnparsedPolicy>,
+    matchers: Matchers,
+}
+
+/// Identities by exact ARN, and those with a wildcard.
+#[derive(Debug, Default)]
+struct Matchers {
+    exact: HashMap<String, Vec<Matcher>>,
+    patterns: Vec<(ArnPattern, Matcher)>,
+}
+
+/// An agent and one of its identities.
+type Claim<'a> = (&'a Agent, &'a Identity);
+
+/// What is left of an identity once its ARN matches.
+#[derive(Debug)]
+struct Matcher {
+    agent: usize,
+    session: Option<ActionPattern>,
+    accounts: Vec<String>,
+    /// The more specific wins: a session pattern, then the longer text
+    rank: (bool, usize),
 }
 
 /// Something in a manifest that deserves a look.
@@ -137,14 +177,95 @@ impl Manifests {
     ///
     /// # Errors
     /// Every fault of every file, each with file, line and what to do.
-    pub fn load(_dir: &Path, _now: DateTime<Utc>) -> Result<Manifests, ManifestErrors> {
-        Ok(Manifests::default())
+    pub fn load(dir: &Path, now: DateTime<Utc>) -> Result<Manifests, ManifestErrors> {
+        let mut errors = Vec::new();
+        let files = files(dir, &["yaml", "yml"]).map_err(|error| ManifestErrors(vec![error]))?;
+        let mut manifests = Manifests::default();
+        let mut catalog = Catalog::default();
+        let mut documents: Vec<(PathBuf, String, Node)> = Vec::new();
+        for path in files {
+            let name = short(dir, &path);
+            let mut reader = Reader::new(&name);
+            for document in read(&mut reader, &path) {
+                if catalog::is_catalog(&document) {
+                    catalog.read(&mut reader, &document);
+                } else {
+                    documents.push((path.clone(), name.clone(), document));
+                }
+            }
+            errors.append(&mut reader.errors);
+            manifests.warnings.append(&mut reader.warnings);
+        }
+        let faults = catalog.check();
+        errors.extend(faults.into_iter().map(|message| ManifestError {
+            file: short(dir, dir),
+            line: 0,
+            message,
+        }));
+        for (path, name, document) in &documents {
+            let mut reader = Reader::new(name);
+            let folder = path.parent().unwrap_or(dir);
+            let setting = agent::Setting { catalog: &catalog, folder, today: now.date_naive() };
+            if let Some((agent, unparsed)) = agent::read(&mut reader, document, &setting) {
+                manifests.agents.push(Arc::new(agent));
+                manifests.unparsed.extend(unparsed);
+            }
+            errors.append(&mut reader.errors);
+            manifests.warnings.append(&mut reader.warnings);
+        }
+        manifests.agents.sort_by(|left, right| left.name.cmp(&right.name));
+        errors.extend(manifests.conflicts());
+        if !errors.is_empty() {
+            errors.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
+            return Err(ManifestErrors(errors));
+        }
+        manifests.matchers = Matchers::new(&manifests.agents);
+        Ok(manifests)
     }
 
-    /// The agent behind a call; the most specific identity wins.
+    /// Names and identities that two agents claim alike.
+    fn conflicts(&self) -> Vec<ManifestError> {
+        let mut errors = Vec::new();
+        let mut names: HashMap<&str, &Agent> = HashMap::new();
+        let mut claims: HashMap<(&str, Option<&str>), Vec<Claim<'_>>> = HashMap::new();
+        for agent in &self.agents {
+            if let Some(other) = names.insert(&agent.name, agent) {
+                let message = format!(
+                    "agent `{}` is declared twice: {}:{} as well",
+                    agent.name, other.file, other.line
+                );
+                errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+            }
+            for identity in &agent.identities {
+                let claimed = claims.entry((&identity.arn, identity.session.as_deref())).or_default();
+                let rival = claimed
+                    .iter()
+                    .find(|(other, theirs)| other.name != agent.name && shares_account(identity, theirs));
+                if let Some((other, _)) = rival {
+                    let message = format!(
+                        "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: tell them apart by `session` or `accounts`",
+                        agent.name, other.name, other.file, other.line, identity.arn
+                    );
+                    errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+                }
+                claimed.push((agent, identity));
+            }
+        }
+        errors
+    }
+
+    /// The agent behind a call. Where several match, the more specific identity wins: one with a session pattern,
+    /// then the longer text, then the agent's name in order.
     #[must_use]
-    pub fn agent(&self, _caller: &Caller<'_>) -> Option<&Arc<Agent>> {
-        None
+    pub fn agent(&self, caller: &Caller<'_>) -> Option<&Arc<Agent>> {
+        let exact = self.matchers.exact.get(caller.actor).map_or(&[][..], Vec::as_slice).iter();
+        let patterns = self.matchers.patterns.iter();
+        let patterns = patterns
+            .filter(|(arn, _)| arn.matches(Target::Exact(caller.actor)) == Match::Yes)
+            .map(|(_, matcher)| matcher);
+        let matching = exact.chain(patterns).filter(|matcher| matcher.accepts(caller));
+        let best = matching.max_by_key(|matcher| (matcher.rank, std::cmp::Reverse(matcher.agent)))?;
+        self.agents.get(best.agent)
     }
 
     /// An agent by name.
@@ -154,8 +275,145 @@ impl Manifests {
     }
 }
 
-/// The JSON Schema of a manifest, for editors.
-#[must_use]
-pub fn schema() -> serde_json::Value {
-    serde_json::Value::Null
+impl Matchers {
+    fn new(agents: &[Arc<Agent>]) -> Matchers {
+        let mut matchers = Matchers::default();
+        for (at, agent) in agents.iter().enumerate() {
+            for identity in &agent.identities {
+                let literal = |text: &str| text.bytes().filter(|b| !matches!(b, b'*' | b'?')).count();
+                let session = identity.session.as_deref();
+                let rank = (session.is_some(), literal(&identity.arn) + session.map_or(0, literal));
+                let matcher = Matcher {
+                    agent: at,
+                    session: session.map(ActionPattern::new),
+                    accounts: identity.accounts.clone(),
+                    rank,
+                };
+                if identity.arn.contains(['*', '?']) {
+                    matchers.patterns.push((ArnPattern::new(&identity.arn), matcher));
+                } else {
+                    matchers.exact.entry(identity.arn.clone()).or_default().push(matcher);
+                }
+            }
+        }
+        matchers
+    }
 }
+
+impl Matcher {
+    fn accepts(&self, caller: &Caller<'_>) -> bool {
+        let session = match (&self.session, caller.session_name) {
+            (None, _) => true,
+            (Some(pattern), Some(name)) => pattern.matches_exactly(name),
+            (Some(_), None) => false,
+        };
+        let own = Arn::parse(caller.actor).map(|arn| arn.account).filter(|account| !account.is_empty());
+        let account = own.or(caller.account);
+        session
+            && (self.accounts.is_empty()
+                || account.is_some_and(|account| self.accounts.iter().any(|one| one == account)))
+    }
+}
+
+fn shares_account(left: &Identity, right: &Identity) -> bool {
+    left.accounts.is_empty()
+        || right.accounts.is_empty()
+        || left.accounts.iter().any(|account| right.accounts.contains(account))
+}
+
+/// Every file below a folder with one of the endings, sorted, so that the result does not depend on the disk.
+pub(crate) fn files(dir: &Path, endings: &[&str]) -> Result<Vec<PathBuf>, ManifestError> {
+    let fault =
+        |path: &Path, message: String| ManifestError { file: path.display().to_string(), line: 0, message };
+    let mut found = Vec::new();
+    let mut waiting = vec![(dir.to_owned(), 0)];
+    while let Some((folder, depth)) = waiting.pop() {
+        let entries = std::fs::read_dir(&folder)
+            .map_err(|error| fault(&folder, format!("cannot read the folder: {error}")))?;
+        for entry in entries {
+            let path =
+                entry.map_err(|error| fault(&folder, format!("cannot read the folder: {error}")))?.path();
+            if path.is_dir() {
+                if depth < FOLDERS_DEEP_MAX {
+                    waiting.push((path, depth + 1));
+                }
+            } else if path
+                .extension()
+                .and_then(|ending| ending.to_str())
+                .is_some_and(|ending| endings.contains(&ending))
+            {
+                found.push(path);
+            }
+        }
+        if found.len() > FILES_MAX {
+            return Err(fault(dir, format!("more than {FILES_MAX} files: name a folder that holds less")));
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// The path from the folder's own name on: the same on every machine.
+pub(crate) fn short(dir: &Path, path: &Path) -> String {
+    let inner = path.strip_prefix(dir).unwrap_or(path);
+    let outer = dir.file_name().map(PathBuf::from).unwrap_or_default();
+    outer.join(inner).display().to_string().trim_end_matches('/').to_owned()
+}
+
+/// The documents of one file whose version and kind we know.
+fn read(reader: &mut Reader<'_>, path: &Path) -> Vec<Node> {
+    let text = match std::fs::metadata(path).map(|meta| meta.len()) {
+        Ok(size) if size > FILE_BYTES_MAX => {
+            Err(format!("longer than {FILE_BYTES_MAX} bytes, which no manifest is"))
+        }
+        Ok(_) => std::fs::read_to_string(path).map_err(|error| format!("cannot read the file: {error}")),
+        Err(error) => Err(format!("cannot read the file: {error}")),
+    };
+    let documents = match text.map(|text| yaml::documents(&text)) {
+        Ok(Ok(documents)) => documents,
+        Ok(Err((line, message))) => {
+            reader.error(line, message);
+            return Vec::new();
+        }
+        Err(message) => {
+            reader.error(0, message);
+            return Vec::new();
+        }
+    };
+    let mut known = Vec::new();
+    for document in documents {
+        let Shape::Map(entries) = &document.shape else {
+            reader.error(document.line, format!("a manifest is a map, not {}", document.shape.name()));
+            continue;
+        };
+        let field = |name: &str| match entries
+            .iter()
+            .find(|entry| entry.key == name)
+            .map(|entry| (entry.line, &entry.value.shape))
+        {
+            Some((line, Shape::Text(text))) => (line, text.as_str()),
+            Some((line, _)) => (line, ""),
+            None => (document.line, ""),
+        };
+        let ((version_line, version), (kind_line, kind)) = (field("apiVersion"), field("kind"));
+        if version != "remit/v1" {
+            reader.error(version_line, format!("`apiVersion` is `{version}`: write `apiVersion: remit/v1`"));
+            continue;
+        }
+        if !matches!(kind, "Agent" | "ResourceCatalog") {
+            let guess = reader::closest(kind, &["Agent", "ResourceCatalog"])
+                .map(|guess| format!(" Did you mean `{guess}`?"))
+                .unwrap_or_default();
+            reader.error(
+                kind_line,
+                format!("unknown kind `{kind}`.{guess} Known kinds: Agent, ResourceCatalog"),
+            );
+            continue;
+        }
+        known.push(document);
+    }
+    known
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,14 @@
 //! From a call in the log to the permissions that it needed, and on which resources
 
 mod denial;
+mod request;
 mod resource;
 
 use serde_json::Value;
 
 use crate::reference::{self, Mapped};
 pub use crate::reference::{AccessLevel, Logged};
+pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
 #[derive(Debug, Clone, Default)]

@@ -8,7 +8,7 @@ use crate::right_size::right_size;
 use crate::scope::wildcard::{ArnPattern, Match, Target};
 use crate::store::{Store, StoreError, Use};
 use crate::time::day_of;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What a row of the three-way table means.
@@ -54,6 +54,7 @@ pub struct PermissionPosture {
     /// `s3:GetObject`.
     pub permission: String,
     /// Its access level, where AWS publishes one.
+    #[serde(serialize_with = "level_name")]
     pub level: Option<AccessLevel>,
     /// Whether the manifest declares it (for at least some resource).
     pub declared: bool,
@@ -160,6 +161,11 @@ pub struct Posture {
     pub unparsed: Vec<String>,
     /// Services whose data events are logged in full, as configured.
     pub data_events: Vec<String>,
+}
+
+#[expect(clippy::ref_option, reason = "the signature that serde calls")]
+fn level_name<S: Serializer>(level: &Option<AccessLevel>, serializer: S) -> Result<S::Ok, S::Error> {
+    level.map(AccessLevel::as_str).serialize(serializer)
 }
 
 type Uses = BTreeMap<String, Use>;

@@ -165,30 +165,41 @@ pub(crate) fn agent_hint(record: &Record<'_>, caller: &Caller<'_>) -> Option<(&'
     record.user_agent().and_then(client).map(|hint| (hint, "client"))
 }
 
-/// Words by which agent clients name themselves, as whole words: `cursor` but not `precursor`.
+/// Words by which agent clients name themselves, as whole words: `cursor` but not `precursor`. [`client`] knows their
+/// first letters.
 const CLIENTS: &[(&str, &str)] = &[
     ("claude-code", "claude-code"),
     ("claude_code", "claude-code"),
     ("claudecode", "claude-code"),
     ("kiro", "kiro"),
-    ("kiro-cli", "kiro"),
     ("amazon-q", "amazon-q"),
     ("amazonq", "amazon-q"),
-    ("amazon-q-for-cli", "amazon-q"),
     ("cursor", "cursor"),
     ("mcp", "mcp"),
 ];
 
+/// The first of [`CLIENTS`] that stands in `text`, in any case, with no letter or digit next to it.
 fn client(text: &str) -> Option<&'static str> {
-    CLIENTS.iter().find(|(word, _)| has_word(text, word)).map(|(_, hint)| *hint)
-}
-
-/// Whether `word` stands in `text`, in any case, with no letter or digit next to it.
-fn has_word(text: &str, word: &str) -> bool {
-    let (text, word) = (text.as_bytes(), word.as_bytes());
-    let starts = text.windows(word.len()).enumerate().filter(|(_, part)| part.eq_ignore_ascii_case(word));
-    let letter = |at: Option<usize>| at.and_then(|at| text.get(at)).is_some_and(u8::is_ascii_alphanumeric);
-    starts.into_iter().any(|(at, _)| !letter(at.checked_sub(1)) && !letter(Some(at + word.len())))
+    let text = text.as_bytes();
+    let letter = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
+    let mut before = false;
+    for (at, byte) in text.iter().enumerate() {
+        // Asked for every event: most bytes are passed over without a comparison.
+        let starts = !before && matches!(byte | 0x20, b'a' | b'c' | b'k' | b'm');
+        before = byte.is_ascii_alphanumeric();
+        if !starts {
+            continue;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        let stands = |word: &str| {
+            rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
+                && !letter(at + word.len())
+        };
+        if let Some((_, hint)) = CLIENTS.iter().find(|(word, _)| stands(word)) {
+            return Some(hint);
+        }
+    }
+    None
 }
 
 #[cfg(test)]

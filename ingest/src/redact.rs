@@ -7,32 +7,36 @@ use crate::token::{self, skip_space};
 
 const REDACTED: &str = "\"[redacted]\"";
 
-/// Whole names, normalised: lower case, letters and digits only. Names of things that only sound secret
-/// (`accessKeyId`, `secretId`, `nextToken`, `clientToken`, `maxTokens`) are not here: judging needs them.
-const NAMES: &[&str] = &[
-    "accesstoken",
-    "apikey",
-    "apikeyvalue",
-    // What a tool of an agent was called with (MCP `tools/call`): prompts and pasted secrets.
-    "arguments",
-    "authorization",
-    "authorizationtoken",
-    "authtoken",
-    "bearertoken",
-    "clientsecret",
-    "connectionstring",
-    "idtoken",
-    "keymaterial",
-    "passphrase",
-    "plaintext",
-    "refreshtoken",
-    "samlassertion",
-    "secretbinary",
-    "secretstring",
-    "securitytoken",
-    "sessiontoken",
-    "webidentitytoken",
-];
+/// Whether a whole name, normalised (lower case, letters and digits only), is a secret's. Names of things that only
+/// sound secret (`accessKeyId`, `secretId`, `nextToken`, `clientToken`, `maxTokens`) are not here: judging needs them.
+fn is_secret_name(name: &str) -> bool {
+    // A `match`, not a table: it is asked for every key of every event, and decides most by their length alone.
+    matches!(
+        name,
+        "accesstoken"
+            | "apikey"
+            | "apikeyvalue"
+            | "authorization"
+            | "authorizationtoken"
+            | "authtoken"
+            | "bearertoken"
+            | "clientsecret"
+            | "connectionstring"
+            | "idtoken"
+            | "keymaterial"
+            | "passphrase"
+            | "plaintext"
+            | "refreshtoken"
+            | "samlassertion"
+            | "secretbinary"
+            | "secretstring"
+            | "securitytoken"
+            | "sessiontoken"
+            | "webidentitytoken"
+            // What a tool of an agent was called with (MCP `tools/call`): prompts and pasted secrets.
+            | "arguments"
+    )
+}
 
 /// Names that end so are secret whatever comes before: `masterUserPassword`.
 const ENDINGS: &[&str] = &["password", "passwd", "privatekey", "secretaccesskey"];
@@ -109,10 +113,9 @@ impl Redaction {
     }
 
     fn has(&self, name: &str) -> bool {
-        // The shortest name of all has six letters: most keys end here or at the first comparison.
-        name.len() >= 6
-            && (NAMES.binary_search(&name).is_ok() || ENDINGS.iter().any(|ending| name.ends_with(ending)))
-            || self.more.contains(name)
+        is_secret_name(name)
+            || ENDINGS.iter().any(|ending| name.ends_with(ending))
+            || !self.more.is_empty() && self.more.contains(name)
     }
 }
 
@@ -170,11 +173,6 @@ mod tests {
 
     fn redacted(json: &str) -> String {
         Redaction::default().text(json).into_owned()
-    }
-
-    #[test]
-    fn the_names_are_sorted_for_the_search() {
-        assert!(NAMES.is_sorted());
     }
 
     #[test]

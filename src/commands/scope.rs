@@ -12,7 +12,7 @@ use engine::posture::identities_of;
 use engine::scope::Verdict;
 use std::fmt::Write;
 
-pub async fn run(command: ScopeCommand) -> anyhow::Result<Exit> {
+pub fn run(command: ScopeCommand) -> anyhow::Result<Exit> {
     let ScopeCommand::Explain { agent, permission, resource, config } = command;
     let config = Config::load(&config.config)?;
     let (manifests, grants) = assembly::configured_scopes(&config)?;

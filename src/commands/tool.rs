@@ -12,7 +12,7 @@ use std::io::BufRead;
 
 pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
     let answer: fn(&Value) -> Result<Value, String> = match command {
-        ToolCommand::Decide => engine::scope::iam::tool::decide,
+        ToolCommand::Decide => |question| Ok(engine::scope::iam::tool::decide(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
         ToolCommand::Events { .. } => events,

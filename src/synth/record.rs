@@ -81,7 +81,7 @@ pub struct UserIdentity {
     pub user_name: Option<String>,
     /// Issuer and attributes of an assumed role.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub session_context: Option<Arc<RawValue>>,
+    pub session_context: Option<Box<RawValue>>,
     /// Who vouches for a build.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub identity_provider: Option<String>,
@@ -207,7 +207,8 @@ impl Caller {
             Outcome::Refused => format!("because no identity-based policy allows the {permission} action"),
             Outcome::RefusedByGuardrail => "with an explicit deny in a service control policy".to_owned(),
         };
-        let resource = shape.resources.first().map_or("*", Resource::arn);
+        let named = shape.request.get("functionName").and_then(Value::as_str).unwrap_or("*");
+        let resource = shape.resources.first().map_or(named, Resource::arn);
         let user = &self.arn;
         let message = format!(
             "User: {user} is not authorized to perform: {permission} on resource: {resource} {because}"

@@ -1,7 +1,5 @@
 //! A caller at work: one set of credentials, how it came by them, and the calls it makes.
 
-use std::sync::Arc;
-
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
@@ -158,7 +156,7 @@ fn role(actor: &Actor, session: &str, seed: u64, at: i64, chance: &mut Chance) -
         arn: Some(arn.clone()),
         account_id: Some(account),
         access_key_id: Some(chance.aws_id("ASIA")),
-        session_context: RawValue::from_string(context.to_string()).ok().map(Arc::from),
+        session_context: RawValue::from_string(context.to_string()).ok(),
         ..UserIdentity::default()
     };
     Caller { stable: stable.into(), arn, identity, address: String::new(), user_agent: "" }

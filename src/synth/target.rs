@@ -209,9 +209,14 @@ fn function(name: &str, operation: &str, place: Place, chance: &mut Chance) -> S
     let response = if operation.starts_with("Get") {
         Value::Null
     } else {
+        let Place { account, region } = place;
+        let arn = if name.starts_with("arn:") {
+            name.to_owned()
+        } else {
+            format!("arn:aws:lambda:{region}:{account}:function:{name}")
+        };
         let name = name.rsplit(':').next().unwrap_or(name);
-        json!({"functionName": name, "runtime": "python3.13",
-            "functionArn": format!("arn:aws:lambda:{}:{}:function:{name}", place.region, place.account)})
+        json!({"functionName": name, "runtime": "python3.13", "functionArn": arn})
     };
     Shape { request, response, ..Shape::default() }
 }

@@ -5,15 +5,14 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Call, json};
+use super::request::{find, is_empty, same, strings};
+use super::{Call, json, percent_decoded};
 use crate::arn::{Arn, partition_of};
 use crate::reference::{self, Permission, ResourceType};
 use crate::scope::wildcard::{ArnPattern, Match, Target};
 
 /// Resources of one permission that we name at most; a call with more is known in part only.
 const RESOURCES_MAX: usize = 100;
-/// Values of a request that we look at.
-const NODES_MAX: usize = 2_000;
 /// Longest name or ARN that we take from a request.
 const NAME_MAX: usize = 2_048;
 
@@ -79,6 +78,10 @@ impl<'a> Facts<'a> {
         if permission.starts_with("apigateway:") {
             return self.gateway_path();
         }
+        // Tags given on creation are put on what is created: it has no name yet.
+        if permission == "ec2:CreateTags" && self.call.operation != "CreateTags" {
+            return (Vec::new(), false);
+        }
         if permission == "s3:DeleteObject" || permission == "s3:DeleteObjectVersion" {
             return self.deleted_objects();
         }
@@ -140,16 +143,26 @@ impl<'a> Facts<'a> {
         if !listed.is_empty() {
             return (listed, true);
         }
-        let (found, exact) = self.from_request(permission.service, kind, &is_kind);
-        if !found.is_empty() {
-            return (found, exact);
+        let (found, exact) = self.requested(permission.service, kind, &is_kind);
+        if exact && !found.is_empty() {
+            return (found, true);
         }
-        let told: BTreeSet<&str> = strings(self.response()).filter(|text| is_kind(text)).collect();
+        // The response is AWS's own: it names what was made, and a role's path. What it says beside the request is not
+        // this call's resource.
+        let bounds: Vec<ArnPattern> = found.iter().map(|bound| ArnPattern::new(bound)).collect();
+        let within = |arn: &str| {
+            bounds.is_empty() || bounds.iter().any(|bound| bound.matches(Target::Exact(arn)) == Match::Yes)
+        };
+        let told: BTreeSet<&str> =
+            strings(self.response()).filter(|text| is_kind(text) && within(text)).collect();
+        if told.is_empty() {
+            return (found, false);
+        }
         (told.into_iter().map(str::to_owned).collect(), true)
     }
 
     /// An ARN that the request gives whole, else the type's ARN with its variables filled in.
-    fn from_request(
+    fn requested(
         &self,
         service: &str,
         kind: &ResourceType,
@@ -368,6 +381,11 @@ fn spelled(values: &[&str], form: &str) -> Named {
         }
         match form {
             "url" => texts.push(value.rsplit('/').next().unwrap_or(value).to_owned()),
+            // A name, `name:alias`, or `account:function:name`.
+            "function" => {
+                let name = value.split_once("function:").map_or(*value, |(_, name)| name);
+                texts.push(name.split_once(':').map_or(name, |(name, _)| name).to_owned());
+            }
             "noslash" => texts.push(value.trim_start_matches('/').to_owned()),
             "random" => {
                 exact = false;
@@ -394,109 +412,4 @@ fn is_closer(service: &str, arn: &str, kind: &ResourceType) -> bool {
 
 fn is_narrower(inner: &str, outer: &str) -> bool {
     ArnPattern::new(outer).matches(Target::Within(inner)) == Match::Yes
-}
-
-fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
-
-/// `DBInstanceIdentifier`, `dBInstanceIdentifier` and `db-instance-identifier` are one name.
-fn same(left: &str, right: &str) -> bool {
-    fn letters(text: &str) -> impl Iterator<Item = u8> + '_ {
-        text.bytes().filter(|b| *b != b'-' && *b != b'_').map(|b| b.to_ascii_lowercase())
-    }
-    letters(left).eq(letters(right))
-}
-
-/// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).
-/// The top comes first, so that nothing a caller nests in his parameters can stand for the parameter itself.
-fn find<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
-    let mut level = vec![request];
-    let mut nodes = 0;
-    for _depth in 0..4 {
-        let mut found = Vec::new();
-        let mut below = Vec::new();
-        for value in level {
-            let Value::Object(map) = value else { continue };
-            for (key, value) in map {
-                nodes += 1;
-                if nodes > NODES_MAX {
-                    return found;
-                }
-                match value {
-                    Value::String(text) if same(key, name) => found.push(text.as_str()),
-                    Value::Array(list) if same(key, name) => {
-                        found.extend(list.iter().filter_map(Value::as_str))
-                    }
-                    Value::Object(inner) if same(key, name) => {
-                        found.extend(inner.get("content").and_then(Value::as_str))
-                    }
-                    Value::Object(_) if is_wrapper(key) => below.push(value),
-                    Value::Array(list) if is_wrapper(key) => below.extend(list),
-                    _ => {}
-                }
-            }
-        }
-        if !found.is_empty() {
-            found.truncate(RESOURCES_MAX + 1);
-            return found;
-        }
-        level = below;
-    }
-    Vec::new()
-}
-
-fn is_wrapper(key: &str) -> bool {
-    key.ends_with("Set")
-        || key == "items"
-        || key.ends_with("Request")
-        || key.ends_with("Items")
-        || key == "parameters"
-}
-
-/// Every text in a value, without recursion.
-fn strings(value: &Value) -> impl Iterator<Item = &str> {
-    let mut waiting = vec![value];
-    let mut nodes = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let value = waiting.pop()?;
-            nodes += 1;
-            if nodes > NODES_MAX {
-                return None;
-            }
-            match value {
-                Value::String(text) => return Some(text.as_str()),
-                Value::Array(list) => waiting.extend(list),
-                Value::Object(map) => waiting.extend(map.values()),
-                _ => {}
-            }
-        }
-    })
-}
-
-fn percent_decoded(text: &str) -> String {
-    let bytes = text.as_bytes();
-    let mut out = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(decoded) if *byte == b'%' => {
-                out.push(decoded);
-                at += 3;
-            }
-            _ => {
-                out.push(*byte);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&out).into_owned()
 }

@@ -151,6 +151,50 @@ fn a_role_named_without_its_path_is_bounded_by_both_forms() {
 }
 
 #[test]
+fn the_response_tells_the_path_of_what_was_made() {
+    let request = r#"{"roleName":"x","path":"/agents/"}"#;
+    let response = r#"{"role":{"arn":"arn:aws:iam::111122223333:role/agents/x","assumeRolePolicyDocument":"arn:aws:iam::111122223333:role/y"}}"#;
+    let create = Call { response: Some(response), ..call("iam.amazonaws.com", "CreateRole", request) };
+    assert_eq!(told(&create), ["iam:CreateRole arn:aws:iam::111122223333:role/agents/x"]);
+}
+
+#[test]
+fn a_function_is_named_in_many_ways() {
+    for name in
+        ["sum", "sum:PROD", "111122223333:function:sum", "arn:aws:lambda:eu-west-1:111122223333:function:sum"]
+    {
+        let request = format!(r#"{{"functionName":"{name}"}}"#);
+        let get = needed(&call("lambda.amazonaws.com", "GetFunction20150331v2", &request));
+        assert!(
+            get[0].resources_known && get[0].resources[0].ends_with(":111122223333:function:sum"),
+            "{name}: {get:?}"
+        );
+    }
+}
+
+#[test]
+fn a_command_touches_its_document_and_its_instances() {
+    let send = call("ssm.amazonaws.com", "SendCommand", r#"{"documentName":"D","instanceIds":["i-1"]}"#);
+    let resources = &needed(&send)[0].resources;
+    assert!(
+        resources.iter().any(|arn| arn.ends_with("document/D"))
+            && resources.iter().any(|arn| arn.ends_with("instance/i-1")),
+        "{resources:?}"
+    );
+}
+
+#[test]
+fn tags_given_on_creation_are_put_on_what_has_no_name_yet() {
+    let run = call(
+        "ec2.amazonaws.com",
+        "RunInstances",
+        r#"{"subnetId":"subnet-1","tagSpecificationSet":{"items":[{}]}}"#,
+    );
+    let tags = needed(&run).into_iter().find(|one| one.permission == "ec2:CreateTags").unwrap();
+    assert!(tags.certain && !tags.resources_known && tags.resources.is_empty());
+}
+
+#[test]
 fn queues_secrets_and_log_groups_are_spelled_as_policies_do() {
     let queue = call(
         "sqs.amazonaws.com",
@@ -257,4 +301,70 @@ fn broken_text_gives_no_resource_and_no_panic() {
         let get = needed(&call("dynamodb.amazonaws.com", "GetItem", text));
         assert!(!get[0].resources_known, "{text}");
     }
+}
+
+/// The folder that a variable names, or a word on the console that the test was skipped.
+fn folder(variable: &str) -> Option<std::path::PathBuf> {
+    let found = std::env::var_os(variable).map(std::path::PathBuf::from);
+    if found.is_none() {
+        eprintln!("skipped: {variable} is not set");
+    }
+    found
+}
+
+#[test]
+fn the_permission_in_a_real_denial_is_among_ours() {
+    let Some(folder) = folder("REMIT_CONFORMANCE") else { return };
+    let text = std::fs::read_to_string(folder.join("attacks/stratus_events.jsonl")).unwrap();
+    let mut missed = Vec::new();
+    for line in text.lines() {
+        let case: Value = serde_json::from_str(line).unwrap();
+        let event = &case["event"];
+        let (request, message) = (event["requestParameters"].to_string(), event["errorMessage"].as_str());
+        let blind = Call {
+            region: event["awsRegion"].as_str(),
+            account: event["recipientAccountId"].as_str(),
+            ..call(event["eventSource"].as_str().unwrap(), event["eventName"].as_str().unwrap(), &request)
+        };
+        let ours = needed(&blind);
+        assert!(ours.iter().all(|one| level(&one.permission).is_some()), "{ours:?}");
+        if let Some(denial) = message.and_then(denial::parse)
+            && !ours.iter().any(|one| one.permission == denial.permission)
+        {
+            missed.push(denial.permission.to_owned());
+        }
+    }
+    assert_eq!(missed, Vec::<String>::new());
+}
+
+#[test]
+fn what_aws_publishes_of_its_operations_is_what_we_say() {
+    let Some(folder) = folder("REMIT_REFERENCE") else { return };
+    let text = std::fs::read_to_string(folder.join("aws_operation_actions.tsv")).unwrap();
+    let (mut right, mut wrong) = (0, Vec::new());
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (operation, actions) = line.split_once('\t').unwrap();
+        let (service, operation) = operation.split_once(':').unwrap();
+        let ours = needed(&call(&format!("{service}.amazonaws.com"), operation, "{}"));
+        let certain: Vec<&Needed> = ours.iter().filter(|one| one.certain).collect();
+        if certain
+            .iter()
+            .all(|one| actions.split(',').any(|action| action.eq_ignore_ascii_case(&one.permission)))
+        {
+            right += 1;
+        } else {
+            wrong.push(format!(
+                "{line} / {:?}",
+                certain.iter().map(|one| &one.permission).collect::<Vec<_>>()
+            ));
+        }
+    }
+    eprintln!("{right} right, {} wrong", wrong.len());
+    assert!(
+        wrong.len() * 50 < right,
+        "{} of {} wrong, such as {:#?}",
+        wrong.len(),
+        right + wrong.len(),
+        wrong.iter().step_by(wrong.len().div_ceil(60)).collect::<Vec<_>>()
+    );
 }

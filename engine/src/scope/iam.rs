@@ -12,6 +12,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use super::wildcard::{ActionPattern, ArnPattern, Match, Target};
+use crate::reference::{self, ResourceType};
 
 /// What a statement does when it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -175,9 +176,53 @@ impl Resources {
         if self.not { found.negate() } else { found }
     }
 
+    /// Whether they can be touched by the permission at all: `s3:ListAllMyBuckets` knows none, so a statement that
+    /// names a bucket says nothing about it.
+    #[must_use]
+    pub fn concern(&self, permission: &str) -> bool {
+        self.concern_within(permission, false)
+    }
+
+    /// The same; with `own_service` only things of the permission's own service count. A verb on a thing means that:
+    /// to write an instance is not to run commands on it by SSM.
+    pub(crate) fn concern_within(&self, permission: &str, own_service: bool) -> bool {
+        if self.not || self.is_any() {
+            return true;
+        }
+        let service = permission.split_once(':').map_or(permission, |(service, _)| service);
+        let mut patterns = self
+            .patterns
+            .iter()
+            .filter(|pattern| !own_service || pattern.service().is_none_or(|of| of == service));
+        // Of what our table does not know in full, nothing is ruled out.
+        let Some(known) = reference::permission(permission).filter(|known| known.service != "apigateway")
+        else {
+            return patterns.next().is_some();
+        };
+        let types: Vec<&ResourceType> = known
+            .types
+            .iter()
+            .filter_map(|kind| reference::resource_type(known.service, kind.name))
+            .collect();
+        if types.is_empty() && !known.types.is_empty() {
+            return patterns.next().is_some();
+        }
+        patterns.any(|pattern| types.iter().any(|kind| is_about(pattern, kind, known.service)))
+    }
+
     fn variables(&self) -> impl Iterator<Item = String> + '_ {
         self.patterns.iter().flat_map(|pattern| pattern.variables().iter().cloned())
     }
+}
+
+/// Whether a resource pattern means this type, and not only a closer one of the service: `bucket/*` is objects, though
+/// a bucket's `*` would take a slash.
+fn is_about(pattern: &ArnPattern, kind: &ResourceType, service: &str) -> bool {
+    let closer = |other: &ResourceType| {
+        other.literal > kind.literal
+            && ArnPattern::new(&other.pattern).matches(Target::Within(pattern.as_str())) == Match::Yes
+    };
+    pattern.may_share(&kind.pattern) && !reference::types_of(service).iter().any(closer)
 }
 
 /// The policies that bear on one principal. A layer that does not exist is `None` or empty.

@@ -1,9 +1,9 @@
 //! One entry of a scope: what it grants, on what, and what it hangs on
 
 use super::iam::{Actions, Resources};
-use super::wildcard::{ActionPattern, ArnPattern, Match, Target};
+use super::wildcard::{ActionPattern, Match, Target};
 use super::{Doubt, Reason};
-use crate::reference::{self, AccessLevel, Permission, ResourceType};
+use crate::reference::{self, AccessLevel, Permission};
 
 /// What an entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,36 +74,8 @@ impl Statement {
             Grants::Named(actions) => actions.matches(permission),
             Grants::Verb(verb) => verb.matches(permission),
         };
-        about != Match::No && self.concerns(permission)
-    }
-
-    /// Whether its resources can be touched by the permission at all: `s3:ListAllMyBuckets` knows none, so an entry
-    /// that names a bucket says nothing about it.
-    fn concerns(&self, permission: &str) -> bool {
-        if self.resources.is_any() || self.resources.not {
-            return true;
-        }
-        let verb = matches!(self.grants, Grants::Verb(_));
-        let service = permission.split_once(':').map_or(permission, |(service, _)| service);
-        // A verb on a thing means the thing's own service: to write an instance is not to run commands on it by SSM.
-        let patterns = || {
-            self.resources
-                .patterns
-                .iter()
-                .filter(|pattern| !verb || pattern.service().is_none_or(|of| of == service))
-        };
-        let Some(known) = reference::permission(permission) else {
-            return patterns().next().is_some();
-        };
-        if known.service == "apigateway" {
-            return patterns().next().is_some();
-        }
-        let types =
-            || known.types.iter().filter_map(|kind| reference::resource_type(known.service, kind.name));
-        if !known.types.is_empty() && types().next().is_none() {
-            return patterns().next().is_some();
-        }
-        patterns().any(|pattern| types().any(|kind| is_about(pattern, kind, known.service)))
+        about != Match::No
+            && self.resources.concern_within(permission, matches!(self.grants, Grants::Verb(_)))
     }
 
     /// Whether a resource is meant, and what that hangs on.
@@ -157,14 +129,4 @@ impl Statement {
         };
         !unknown && self.permissions().all(|known| known.level <= AccessLevel::Read)
     }
-}
-
-/// Whether a resource pattern means this type, and not only a closer one of the service: `bucket/*` is objects, though
-/// a bucket's `*` would take a slash.
-fn is_about(pattern: &ArnPattern, kind: &ResourceType, service: &str) -> bool {
-    let closer = |other: &&ResourceType| {
-        other.literal > kind.literal
-            && ArnPattern::new(&other.pattern).matches(Target::Within(pattern.as_str())) == Match::Yes
-    };
-    pattern.may_share(&kind.pattern) && !reference::types_of(service).iter().any(|other| closer(&other))
 }

@@ -78,6 +78,11 @@ fn form(text: &str) -> Form {
     }
 }
 
+/// Bytes before the first wildcard.
+fn plain(text: &str) -> usize {
+    text.bytes().position(|b| b == b'*' || b == b'?').unwrap_or(text.len())
+}
+
 impl ActionPattern {
     /// Takes any text; `*` and `?` are wildcards.
     #[must_use]
@@ -124,6 +129,13 @@ impl ActionPattern {
     }
 }
 
+impl ActionPattern {
+    /// The same pattern over a text whose case matters, such as a session's name.
+    pub(crate) fn matches_exactly(&self, text: &str) -> bool {
+        glob(self.text.as_bytes(), text.as_bytes(), Case::Keep, Text::Plain) == Match::Yes
+    }
+}
+
 /// A pattern for an ARN. Case matters.
 ///
 /// `*` and `?` stay inside one of the six parts; only a `*` that ends a pattern of fewer parts crosses colons
@@ -134,6 +146,8 @@ pub struct ArnPattern {
     /// As written, each `${variable}` replaced by `*`
     text: Box<str>,
     form: Form,
+    /// How many bytes stand before the first wildcard: most patterns are refused by these alone
+    plain: usize,
     variables: Vec<String>,
 }
 
@@ -141,7 +155,13 @@ impl ArnPattern {
     /// A pattern whose `${...}` is plain text, as in policies without version 2012-10-17.
     #[must_use]
     pub fn new(text: &str) -> ArnPattern {
-        ArnPattern { written: text.into(), text: text.into(), form: form(text), variables: Vec::new() }
+        ArnPattern {
+            written: text.into(),
+            text: text.into(),
+            form: form(text),
+            plain: plain(text),
+            variables: Vec::new(),
+        }
     }
 
     /// A pattern whose `${...}` stands for what only the request tells.
@@ -158,7 +178,13 @@ impl ArnPattern {
             rest = tail;
         }
         text.push_str(rest);
-        ArnPattern { written: written.into(), form: form(&text), text: text.into(), variables }
+        ArnPattern {
+            written: written.into(),
+            form: form(&text),
+            plain: plain(&text),
+            text: text.into(),
+            variables,
+        }
     }
 
     /// As written.
@@ -203,6 +229,7 @@ impl ArnPattern {
             Form::Any => Match::Yes,
             Form::Exact if *self.text == *arn => Match::Yes,
             Form::Exact => Match::No,
+            _ if !arn.as_bytes().starts_with(self.head()) => Match::No,
             _ => by_parts(&self.text, arn, Text::Plain, |pattern, text| {
                 glob(pattern, text, Case::Keep, Text::Plain)
             }),
@@ -217,6 +244,10 @@ impl ArnPattern {
         if bound == "*" {
             return Match::Partly;
         }
+        let shared = plain(bound).min(self.plain);
+        if bound.as_bytes().get(..shared) != self.text.as_bytes().get(..shared) {
+            return Match::No;
+        }
         let covers = |pattern: &[u8], text: &[u8]| glob(pattern, text, Case::Keep, Text::Pattern);
         match by_parts(&self.text, bound, Text::Pattern, covers) {
             Match::Yes => Match::Yes,
@@ -226,6 +257,10 @@ impl ArnPattern {
                 other => other,
             },
         }
+    }
+
+    fn head(&self) -> &[u8] {
+        self.text.as_bytes().get(..self.plain).unwrap_or_default()
     }
 
     /// Whether some text is matched by both patterns.

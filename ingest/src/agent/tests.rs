@@ -148,3 +148,10 @@ fn clients_are_known_by_whole_words() {
         assert_eq!(client(agent), hint, "{agent}");
     }
 }
+
+#[test]
+fn every_client_is_found_by_its_first_letter() {
+    for (word, hint) in CLIENTS {
+        assert_eq!(client(&format!("x {}/1", word.to_uppercase())), Some(*hint), "{word}");
+    }
+}

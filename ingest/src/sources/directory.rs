@@ -47,7 +47,7 @@ struct State {
     /// Given back, and when to hand it out again.
     returned: Vec<(Instant, PathBuf, u32)>,
     seen: HashMap<PathBuf, Seen>,
-    /// A look in the background has not ended yet.
+    /// The walk of a folder that is read once has ended.
     exhausted: bool,
 }
 

@@ -263,6 +263,20 @@ fn pause_after(failures: u32) -> Duration {
     longest - jitter(longest / 2)
 }
 
+/// An error and what is behind it, in words; the SDK's own chain has the words one by one.
+fn said(error: &dyn std::error::Error) -> String {
+    let mut words = error.to_string();
+    let mut behind = error.source();
+    while let Some(error) = behind {
+        let more = error.to_string();
+        if !words.ends_with(&more) {
+            words = format!("{words}: {more}");
+        }
+        behind = error.source();
+    }
+    crate::quarantine::shortened(words, 500)
+}
+
 /// Some time up to `most`.
 fn jitter(most: Duration) -> Duration {
     let random = RandomState::new().hash_one(0u8);

@@ -128,12 +128,10 @@ fn statement(index: usize, raw: &Value, variables: bool) -> Result<Statement, Fa
         }
     }
     for resource in &resources {
-        let whole = resource.bytes().all(|b| b == b'*') && !resource.is_empty();
-        if !whole
-            && !resource.starts_with("arn:")
-            && !resource.starts_with("${")
-            && !(resource.ends_with('*') && "arn:".starts_with(resource.trim_end_matches('*')))
-        {
+        // `a*` may grow into an ARN; AWS accepts it where its beginning is an ARN's.
+        let head = resource.trim_end_matches('*');
+        let grows = head.len() < resource.len() && "arn:".starts_with(head);
+        if !grows && !resource.starts_with("arn:") && !resource.starts_with("${") {
             return fault(at("Resource"), format!("`{resource}` is neither an ARN nor `*`"));
         }
     }

@@ -7,11 +7,11 @@ use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use tokio::time::{sleep, timeout};
 
-use super::jitter;
+use super::{jitter, said};
 use crate::inflate::{Limits, is_gzip};
 use crate::source::{FetchError, ObjectRef};
 use crate::sources::S3SqsConfig;
@@ -97,7 +97,7 @@ impl Bucket {
             let piece = timeout(STALL_MAX, found.body.next()).await;
             let piece = piece.map_err(|_| FetchError::Retry("the body stalled".to_owned()))?;
             let Some(piece) = piece else { break };
-            bytes.extend_from_slice(&piece.map_err(|error| FetchError::Retry(error.to_string()))?);
+            bytes.extend_from_slice(&piece.map_err(|error| FetchError::Retry(said(&error)))?);
             let limit = self.limits.stored_bytes_max(&bytes);
             if bytes.len() as u64 > limit || is_gzip(&bytes) && size.is_some_and(|size| size > limit) {
                 return Err(FetchError::TooLarge { limit });
@@ -113,22 +113,22 @@ impl Bucket {
 fn refused(error: &SdkError<GetObjectError>) -> FetchError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.code().unwrap_or_default();
-    let said = || match status {
+    let words = || match status {
         Some(status) => format!("S3 answered {status} {code}"),
-        None => DisplayErrorContext(error).to_string(),
+        None => said(error),
     };
     match (status, code) {
         (_, "InvalidObjectState") => FetchError::Archived,
         // Short troubles under codes that look final: keys that were just replaced, a clock that is being set.
         (_, "ExpiredToken" | "RequestTimeout" | "RequestTimeTooSkewed" | "SlowDown") => {
-            FetchError::Retry(said())
+            FetchError::Retry(words())
         }
         // 405 is what a delete marker answers.
         (Some(404 | 405), _) => FetchError::Missing,
         (Some(412), _) => FetchError::Changed,
-        (Some(408 | 429), _) => FetchError::Retry(said()),
+        (Some(408 | 429), _) => FetchError::Retry(words()),
         (Some(301), _) => FetchError::Denied("the bucket is in another region; set `region`".to_owned()),
-        (Some(400..=499), _) => FetchError::Denied(said()),
-        _ => FetchError::Retry(said()),
+        (Some(400..=499), _) => FetchError::Denied(words()),
+        _ => FetchError::Retry(words()),
     }
 }

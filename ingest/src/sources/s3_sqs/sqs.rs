@@ -5,9 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
-use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
 
+use super::said;
 use crate::lease::{Message, Queue};
 use crate::source::SourceError;
 use crate::sources::S3SqsConfig;
@@ -25,12 +25,8 @@ impl Sqs {
         Self { client, queue_url: config.queue_url.clone(), visibility: config.visibility, wait: config.wait }
     }
 
-    fn error<E: std::error::Error>(&self, what: &'static str, error: &E) -> SourceError {
-        SourceError::Queue {
-            what,
-            queue: self.queue_url.clone(),
-            cause: DisplayErrorContext(error).to_string(),
-        }
+    fn error(&self, what: &'static str, error: &dyn std::error::Error) -> SourceError {
+        SourceError::Queue { what, queue: self.queue_url.clone(), cause: said(error) }
     }
 }
 

@@ -86,7 +86,7 @@ async fn a_message_that_waits_to_be_taken_stays_hidden() {
 async fn waiting_can_be_cancelled_without_losing_a_message() {
     let (mut source, _) = start(&config(8, &[]), vec![Ok(vec![message("m", &["a", "b"])])]);
     for _ in 0..5 {
-        tokio::select! { biased; () = std::future::ready(()) => {}, _ = source.next() => panic!() }
+        tokio::select! { biased; _ = source.next() => panic!(), () = std::future::ready(()) => {} }
     }
     assert_eq!(delivery(&mut source).await.object.key, "a");
     assert_eq!(delivery(&mut source).await.object.key, "b");
@@ -172,4 +172,15 @@ fn an_address_that_is_none_is_refused() {
     assert_eq!(error.to_string(), "`queue_url`: `my-queue` is no URL; write https://sqs...");
     let endpoint_url = Some("localhost:5000".to_owned());
     assert!(check(&S3SqsConfig { endpoint_url, ..config(8, &[]) }).is_err());
+}
+
+#[test]
+fn an_error_is_told_with_what_is_behind_it() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("dispatch failure")]
+    struct Outer(#[source] std::io::Error);
+    assert_eq!(
+        said(&Outer(std::io::Error::other("connection refused"))),
+        "dispatch failure: connection refused"
+    );
 }

@@ -1,0 +1,151 @@
+//! Findings, alerts and stores made by hand, for tests.
+
+use engine::baseline::{BaselineDelta, BaselineRule};
+use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
+use engine::incident::{Alert, AlertKind, Incident, IncidentState};
+use engine::store::{Claim, Commit, Committed, Durability, Store};
+use engine::time::{HOUR, MINUTE, SECOND};
+use std::collections::BTreeSet;
+
+/// 2026-11-03T00:53:20Z
+pub const START: i64 = 1_793_667_200 * SECOND;
+
+/// A finding of one agent, told apart by `n`.
+pub fn finding(n: usize) -> Finding {
+    Finding {
+        id: format!("f{n}"),
+        detection: "SC01".into(),
+        family: "scope".into(),
+        severity: Severity::Critical,
+        state: FindingState::Open,
+        agent: Some("support-bot".into()),
+        actor: "arn:aws:iam::111122223333:role/support-bot".into(),
+        subject: "s3:DeleteObject".into(),
+        window_start: START - START % HOUR,
+        title: "support-bot called s3:DeleteObject outside its scope".into(),
+        why: "No statement of its manifest covers s3:DeleteObject.".into(),
+        first_seen: START,
+        last_seen: START + 3 * MINUTE + 4 * SECOND,
+        count: 14,
+        events: vec![Evidence { time: START, event_id: format!("e{n}") }],
+        frameworks: vec!["ASI02".into(), "ASI03".into()],
+        sample: Sample {
+            permission: Some("s3:DeleteObject".into()),
+            service: "s3.amazonaws.com".into(),
+            operation: "DeleteObject".into(),
+            resources: vec!["arn:aws:s3:::acme-invoices/a".into()],
+            outcome: "success".into(),
+            account: Some("111122223333".into()),
+            region: Some("eu-west-1".into()),
+            session_name: Some("run-8841".into()),
+            source_ip: Some("203.0.113.24".into()),
+            user_agent: Some("Boto3/1.34".into()),
+            environment: Some("prod".into()),
+            scope: Some("out".into()),
+            scope_why: Some("agents/support-bot.yaml:31 read: tickets".into()),
+            grant: Some("allowed".into()),
+            grant_why: Some("LegacyS3Full#1".into()),
+            active_days: 12,
+        },
+        incident: Some("i-f0".into()),
+        close_reason: None,
+        note: None,
+        by: None,
+    }
+}
+
+/// A finding whose every text is long, hostile and as large as one can be.
+pub fn hostile(n: usize) -> Finding {
+    let evil = "<!channel> `*_~` =1+1 https://evil.example/a?b&c \u{202e}\u{1b}[2J\n&<>|\"' ".repeat(200);
+    let mut finding = finding(n);
+    finding.agent = Some(evil.clone());
+    finding.actor.clone_from(&evil);
+    finding.subject.clone_from(&evil);
+    finding.title.clone_from(&evil);
+    finding.why.clone_from(&evil);
+    finding.frameworks = vec![evil.clone(); 20];
+    finding.events = (0..50).map(|i| Evidence { time: START + i, event_id: evil.clone() }).collect();
+    finding.sample = Sample {
+        permission: Some(evil.clone()),
+        service: evil.clone(),
+        operation: evil.clone(),
+        resources: vec![evil.clone(); 8],
+        outcome: evil.clone(),
+        account: Some(evil.clone()),
+        region: Some(evil.clone()),
+        session_name: Some(evil.clone()),
+        source_ip: Some(evil.clone()),
+        user_agent: Some(evil.clone()),
+        environment: Some(evil.clone()),
+        scope: Some(evil.clone()),
+        scope_why: Some(evil.clone()),
+        grant: Some(evil.clone()),
+        grant_why: Some(evil),
+        active_days: i64::MAX,
+    };
+    finding
+}
+
+/// The first revision of an incident with so many findings.
+pub fn alert(findings: usize) -> Alert {
+    alert_of((0..findings).map(finding).collect())
+}
+
+/// The first revision of an incident with these findings.
+pub fn alert_of(findings: Vec<Finding>) -> Alert {
+    Alert {
+        incident: Incident {
+            id: "i-f0".into(),
+            who: findings.first().map_or("support-bot", Finding::who).into(),
+            agent: findings.first().and_then(|f| f.agent.clone()),
+            severity: Severity::Critical,
+            state: IncidentState::Open,
+            first_seen: START,
+            last_seen: START + 3 * MINUTE,
+            revision: 1,
+            told: true,
+            resolved_because: None,
+        },
+        findings,
+        revision: 1,
+        kind: AlertKind::Trigger,
+        attempts: 0,
+        is_resend: false,
+    }
+}
+
+/// An empty store in a folder that lives as long as its guard.
+pub async fn store() -> (Store, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(&folder.path().join("remit.db"), Durability::None).await.unwrap();
+    (store, folder)
+}
+
+/// Commits findings as one object read at `now`.
+pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64) {
+    let Claim::Mine(claim) = store.claim(object, "test", object, MINUTE, now).await.unwrap() else {
+        panic!("the object was claimed before");
+    };
+    let findings: Vec<Finding> = findings.iter().cloned().map(|f| Finding { incident: None, ..f }).collect();
+    let commit = Commit {
+        claim: &claim,
+        place: object,
+        sha256: "",
+        read: 0,
+        duplicates: 0,
+        event_ids: &[],
+        quarantined: &[],
+        baseline: &BaselineDelta::default(),
+        findings: &findings,
+        settled: &BTreeSet::new(),
+        rule: BaselineRule::default(),
+        alert_max_age: Some(24 * HOUR),
+        now,
+    };
+    assert!(matches!(store.commit(&commit).await.unwrap(), Committed::Stored(_)));
+}
+
+/// `n` findings of `n` agents, each an incident of its own.
+pub fn crowd(n: usize) -> Vec<Finding> {
+    (0..n).map(|i| Finding { agent: Some(format!("bot-{i:03}")), ..finding(i) }).collect()
+}

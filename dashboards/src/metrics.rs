@@ -1,0 +1,583 @@
+//! What Prometheus reads: every name and label that remit exports.
+//!
+//! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
+//! no text of a log ever becomes a series. Known series exist at 0 from the start.
+
+mod standing;
+
+pub use standing::{AgentState, Standing};
+
+use engine::finding::Severity;
+use engine::store::{Store, StoreError};
+use prometheus::{
+    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
+};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// Agents with a series of their own; the others are counted together as `other`.
+pub const AGENTS_MAX: usize = 500;
+
+/// The value of a label whose true value is not in its closed set.
+pub const OTHER: &str = "other";
+
+/// Providers whose logs can be read.
+const PROVIDERS: [&str; 1] = ["aws"];
+
+/// Open incidents looked at for the agents' state.
+const INCIDENTS_MAX: i64 = 10_000;
+
+/// Milliseconds to half a minute: work on one object.
+const WORK_BUCKETS: &[f64] =
+    &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
+
+/// A second to a day: the clouds deliver their logs minutes late, and late ones hours.
+const DELAY_BUCKETS: &[f64] = &[
+    1.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 900.0, 1_800.0, 3_600.0, 7_200.0, 21_600.0, 43_200.0,
+    86_400.0,
+];
+
+/// The closed sets of label values, known at the start.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Names of the configured sources.
+    pub sources: Vec<String>,
+    /// Names of the configured receivers.
+    pub receivers: Vec<String>,
+    /// Ids of the detections, `SC01`.
+    pub detections: Vec<String>,
+    /// Reasons of quarantine.
+    pub reasons: Vec<String>,
+}
+
+/// How an object ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectOutcome {
+    /// Judged and stored.
+    Done,
+    /// Done before.
+    Duplicate,
+    /// Nothing of ours, such as a digest.
+    Ignored,
+    /// It cannot be read.
+    Quarantined,
+    /// Given back, to be tried again.
+    Failed,
+}
+
+impl ObjectOutcome {
+    const ALL: [ObjectOutcome; 5] = [
+        ObjectOutcome::Done,
+        ObjectOutcome::Duplicate,
+        ObjectOutcome::Ignored,
+        ObjectOutcome::Quarantined,
+        ObjectOutcome::Failed,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ObjectOutcome::Done => "done",
+            ObjectOutcome::Duplicate => "duplicate",
+            ObjectOutcome::Ignored => "ignored",
+            ObjectOutcome::Quarantined => "quarantined",
+            ObjectOutcome::Failed => "failed",
+        }
+    }
+}
+
+/// What a notification was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotificationOutcome {
+    /// It named objects.
+    Read,
+    /// Nothing of ours, such as the bucket's test message.
+    Ignored,
+    /// It cannot be understood, or names what may not be read.
+    Quarantined,
+}
+
+impl NotificationOutcome {
+    const ALL: [NotificationOutcome; 3] =
+        [NotificationOutcome::Read, NotificationOutcome::Ignored, NotificationOutcome::Quarantined];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            NotificationOutcome::Read => "read",
+            NotificationOutcome::Ignored => "ignored",
+            NotificationOutcome::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// What became of one message to one receiver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The receiver has it.
+    Delivered,
+    /// It will be tried again.
+    Retried,
+    /// The receiver refused it for good.
+    Refused,
+    /// A silence covers it.
+    Silenced,
+    /// A summary told it.
+    Summarized,
+    /// The answer was lost: it may arrive twice.
+    Ambiguous,
+}
+
+impl SendOutcome {
+    const ALL: [SendOutcome; 6] = [
+        SendOutcome::Delivered,
+        SendOutcome::Retried,
+        SendOutcome::Refused,
+        SendOutcome::Silenced,
+        SendOutcome::Summarized,
+        SendOutcome::Ambiguous,
+    ];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            SendOutcome::Delivered => "delivered",
+            SendOutcome::Retried => "retried",
+            SendOutcome::Refused => "refused",
+            SendOutcome::Silenced => "silenced",
+            SendOutcome::Summarized => "summarized",
+            SendOutcome::Ambiguous => "ambiguous",
+        }
+    }
+}
+
+/// The scope's answers, as `remit_verdicts_total` counts them.
+const VERDICTS: [&str; 3] = ["in", "out", "unknown"];
+
+/// Why there are no metrics.
+#[derive(Debug, thiserror::Error)]
+pub enum MetricsError {
+    /// A name or label that the registry does not take.
+    #[error("cannot set up the metrics: {0}")]
+    Registry(#[from] prometheus::Error),
+}
+
+/// Every series that remit exports. Share it behind an `Arc`; all methods take `&self`.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    known: Known,
+    // Gauges read from the store change together: a scrape sees all of one refresh, or all of the one before.
+    refreshing: Mutex<()>,
+    events: IntCounterVec,
+    events_duplicate: IntCounterVec,
+    events_quarantined: IntCounterVec,
+    objects: IntCounterVec,
+    notifications: IntCounterVec,
+    watermark: GaugeVec,
+    backlog: IntGaugeVec,
+    judge: Histogram,
+    detection_delay: Histogram,
+    commit: Histogram,
+    findings: IntCounterVec,
+    findings_open: IntGaugeVec,
+    incidents_open: IntGaugeVec,
+    incidents_silenced: IntGauge,
+    agents: IntGauge,
+    agent_state: IntGaugeVec,
+    verdicts: IntCounterVec,
+    manifest_warnings: IntGauge,
+    sends: IntCounterVec,
+    queue_depth: IntGaugeVec,
+    dead: IntCounterVec,
+    store_errors: IntCounter,
+}
+
+#[derive(Debug)]
+struct Known {
+    sources: BTreeSet<String>,
+    receivers: BTreeSet<String>,
+    detections: BTreeSet<String>,
+    reasons: BTreeSet<String>,
+}
+
+impl Metrics {
+    /// A registry of its own with every known series at 0.
+    ///
+    /// # Errors
+    /// [`MetricsError::Registry`]; only if a name is wrong, which a test holds against.
+    pub fn new(version: &str, labels: &Labels) -> Result<Metrics, MetricsError> {
+        let made = Registrar { registry: Registry::new() };
+        let metrics = Metrics {
+            events: made.counters(
+                "remit_events_total",
+                "Unique events judged and stored",
+                &["provider", "source"],
+            )?,
+            events_duplicate: made.counters(
+                "remit_events_duplicate_total",
+                "Events left out because they were seen before",
+                &["provider"],
+            )?,
+            events_quarantined: made.counters(
+                "remit_events_quarantined_total",
+                "Records, objects and notifications that could not be read, by reason",
+                &["provider", "reason"],
+            )?,
+            objects: made.counters(
+                "remit_objects_total",
+                "Log objects by how they ended",
+                &["source", "outcome"],
+            )?,
+            notifications: made.counters(
+                "remit_notifications_total",
+                "Notifications received, by what they were",
+                &["outcome"],
+            )?,
+            watermark: made.gauge_vec(
+                "remit_ingest_watermark_timestamp_seconds",
+                "Time of the newest event judged; 0 before the first",
+                &["provider"],
+            )?,
+            backlog: made.gauges(
+                "remit_ingest_backlog_objects",
+                "Log objects known to wait at a source",
+                &["source"],
+            )?,
+            judge: made.histogram(
+                "remit_judge_duration_seconds",
+                "Time to judge the events of one object",
+                WORK_BUCKETS,
+            )?,
+            detection_delay: made.histogram(
+                "remit_detection_delay_seconds",
+                "Time from an incident's latest event until it was told",
+                DELAY_BUCKETS,
+            )?,
+            commit: made.histogram(
+                "remit_commit_duration_seconds",
+                "Time of one store transaction",
+                WORK_BUCKETS,
+            )?,
+            findings: made.counters(
+                "remit_findings_total",
+                "New findings by detection and severity",
+                &["detection", "severity"],
+            )?,
+            findings_open: made.gauges(
+                "remit_findings_open",
+                "Findings that are open or acknowledged",
+                &["severity"],
+            )?,
+            incidents_open: made.gauges("remit_incidents_open", "Incidents that are open", &["severity"])?,
+            incidents_silenced: made
+                .gauge("remit_incidents_silenced", "Open incidents that a silence keeps quiet")?,
+            agents: made.gauge("remit_agents", "Agents that manifests declare")?,
+            agent_state: made.gauges(
+                "remit_agent_state",
+                "1 for the state that an agent is in; `other` counts the agents beyond the cap",
+                &["agent", "state"],
+            )?,
+            verdicts: made.counters(
+                "remit_verdicts_total",
+                "Answers of the scope, one for each permission that a call needed",
+                &["verdict"],
+            )?,
+            manifest_warnings: made
+                .gauge("remit_manifest_warnings", "Warnings about manifests and policies")?,
+            sends: made.counters(
+                "remit_receiver_sends_total",
+                "Messages to receivers by what became of them",
+                &["receiver", "outcome"],
+            )?,
+            queue_depth: made.gauges(
+                "remit_receiver_queue_depth",
+                "Messages that wait for a receiver",
+                &["receiver"],
+            )?,
+            dead: made.counters(
+                "remit_receiver_dead_total",
+                "Messages given up, over the store's life",
+                &["receiver"],
+            )?,
+            store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            known: Known {
+                sources: labels.sources.iter().cloned().collect(),
+                receivers: labels.receivers.iter().cloned().collect(),
+                detections: labels.detections.iter().cloned().collect(),
+                reasons: labels.reasons.iter().cloned().collect(),
+            },
+            refreshing: Mutex::new(()),
+            registry: made.registry.clone(),
+        };
+        made.gauges("remit_build_info", "1, with the version", &["version"])?
+            .with_label_values(&[version])
+            .set(1);
+        metrics.start_at_zero();
+        Ok(metrics)
+    }
+
+    fn start_at_zero(&self) {
+        for provider in PROVIDERS {
+            self.events_duplicate.with_label_values(&[provider]);
+            self.watermark.with_label_values(&[provider]);
+            for source in &self.known.sources {
+                self.events.with_label_values(&[provider, source]);
+            }
+            for reason in &self.known.reasons {
+                self.events_quarantined.with_label_values(&[provider, reason]);
+            }
+        }
+        for source in &self.known.sources {
+            self.backlog.with_label_values(&[source]);
+            for outcome in ObjectOutcome::ALL {
+                self.objects.with_label_values(&[source, outcome.as_str()]);
+            }
+        }
+        for outcome in NotificationOutcome::ALL {
+            self.notifications.with_label_values(&[outcome.as_str()]);
+        }
+        for severity in Severity::ALL {
+            self.findings_open.with_label_values(&[severity.as_str()]);
+            self.incidents_open.with_label_values(&[severity.as_str()]);
+            for detection in &self.known.detections {
+                self.findings.with_label_values(&[detection.as_str(), severity.as_str()]);
+            }
+        }
+        for verdict in VERDICTS {
+            self.verdicts.with_label_values(&[verdict]);
+        }
+        for receiver in &self.known.receivers {
+            self.queue_depth.with_label_values(&[receiver]);
+            self.dead.with_label_values(&[receiver]);
+            for outcome in SendOutcome::ALL {
+                self.sends.with_label_values(&[receiver.as_str(), outcome.as_str()]);
+            }
+        }
+    }
+
+    /// Counts unique events judged and stored.
+    pub fn events(&self, source: &str, provider: &str, n: u64) {
+        self.events.with_label_values(&[provider_of(provider), of(&self.known.sources, source)]).inc_by(n);
+    }
+
+    /// Counts events seen before.
+    pub fn duplicates(&self, provider: &str, n: u64) {
+        self.events_duplicate.with_label_values(&[provider_of(provider)]).inc_by(n);
+    }
+
+    /// Counts what could not be read.
+    pub fn quarantined(&self, provider: &str, reason: &str, n: u64) {
+        let reason = of(&self.known.reasons, reason);
+        self.events_quarantined.with_label_values(&[provider_of(provider), reason]).inc_by(n);
+    }
+
+    /// Counts one object.
+    pub fn object(&self, source: &str, outcome: ObjectOutcome) {
+        self.objects.with_label_values(&[of(&self.known.sources, source), outcome.as_str()]).inc();
+    }
+
+    /// Counts one notification.
+    pub fn notification(&self, outcome: NotificationOutcome) {
+        self.notifications.with_label_values(&[outcome.as_str()]).inc();
+    }
+
+    /// Notes the time (µs UTC) of an event judged. The watermark only moves forward.
+    pub fn watermark(&self, provider: &str, time: i64) {
+        let _one_at_a_time = self.lock();
+        self.raise_watermark(provider_of(provider), time);
+    }
+
+    /// The newest event judged, µs UTC; none before the first.
+    #[must_use]
+    pub fn newest(&self, provider: &str) -> Option<i64> {
+        let seconds = self.watermark.with_label_values(&[provider_of(provider)]).get();
+        (seconds > 0.0).then_some((seconds * 1e6) as i64)
+    }
+
+    /// Sets how many objects wait at a source.
+    pub fn backlog(&self, source: &str, objects: u64) {
+        let objects = i64::try_from(objects).unwrap_or(i64::MAX);
+        self.backlog.with_label_values(&[of(&self.known.sources, source)]).set(objects);
+    }
+
+    /// Notes how long one object took to judge.
+    pub fn judged(&self, took: Duration) {
+        self.judge.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long one store transaction took.
+    pub fn committed(&self, took: Duration) {
+        self.commit.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long after its event (both µs UTC) an alert was told. A clock behind the event's counts as 0.
+    pub fn told(&self, event_time: i64, now: i64) {
+        self.detection_delay.observe(now.saturating_sub(event_time).max(0) as f64 / 1e6);
+    }
+
+    /// Counts one new finding.
+    pub fn finding(&self, detection: &str, severity: Severity) {
+        let detection = of(&self.known.detections, detection);
+        self.findings.with_label_values(&[detection, severity.as_str()]).inc();
+    }
+
+    /// Counts answers of the scope: `in`, `out` or `unknown`.
+    pub fn verdicts(&self, verdict: &str, n: u64) {
+        let verdict = VERDICTS.into_iter().find(|known| *known == verdict).unwrap_or("unknown");
+        self.verdicts.with_label_values(&[verdict]).inc_by(n);
+    }
+
+    /// Sets the number of warnings about manifests and policies.
+    pub fn manifest_warnings(&self, warnings: usize) {
+        self.manifest_warnings.set(i64::try_from(warnings).unwrap_or(i64::MAX));
+    }
+
+    /// Counts messages to a receiver.
+    pub fn sends(&self, receiver: &str, outcome: SendOutcome, n: u64) {
+        self.sends.with_label_values(&[of(&self.known.receivers, receiver), outcome.as_str()]).inc_by(n);
+    }
+
+    /// Counts one store call that failed.
+    pub fn store_error(&self) {
+        self.store_errors.inc();
+    }
+
+    /// Reads the gauges from the store: open findings and incidents, queues, the watermark, the agents' states.
+    ///
+    /// # Errors
+    /// [`StoreError`]; what was read before stays as it was.
+    pub async fn refresh(&self, store: &Store, agents: &[Standing]) -> Result<(), StoreError> {
+        let open = store.open_counts().await?;
+        let silenced = store.silenced_incidents().await?;
+        let depths = store.receiver_depths().await?;
+        let covered = store.covered().await?;
+        let mut worst: BTreeMap<String, Severity> = BTreeMap::new();
+        for incident in store.incidents(true, INCIDENTS_MAX).await? {
+            let Some(agent) = incident.agent else { continue };
+            let severity = worst.entry(agent).or_insert(incident.severity);
+            *severity = (*severity).max(incident.severity);
+        }
+
+        let _one_at_a_time = self.lock();
+        for (severity, n) in Severity::ALL.into_iter().zip(open.findings) {
+            self.findings_open.with_label_values(&[severity.as_str()]).set(n);
+        }
+        for (severity, n) in Severity::ALL.into_iter().zip(open.incidents) {
+            self.incidents_open.with_label_values(&[severity.as_str()]).set(n);
+        }
+        self.incidents_silenced.set(silenced);
+        if let Some((_, newest)) = covered {
+            self.raise_watermark("aws", newest);
+        }
+        self.set_queues(&depths);
+        self.set_agents(agents, &worst);
+        Ok(())
+    }
+
+    fn set_queues(&self, depths: &[engine::store::ReceiverDepth]) {
+        // A receiver that left the configuration may still have messages in the store: told together, as `other`.
+        let mut by_receiver: BTreeMap<&str, (i64, u64)> =
+            self.known.receivers.iter().map(|receiver| (receiver.as_str(), (0, 0))).collect();
+        for depth in depths {
+            let sum = by_receiver.entry(of(&self.known.receivers, &depth.receiver)).or_default();
+            sum.0 += depth.waiting;
+            sum.1 += u64::try_from(depth.dead).unwrap_or(0);
+        }
+        for (receiver, (waiting, dead)) in by_receiver {
+            self.queue_depth.with_label_values(&[receiver]).set(waiting);
+            let counter = self.dead.with_label_values(&[receiver]);
+            counter.inc_by(dead.saturating_sub(counter.get()));
+        }
+    }
+
+    fn set_agents(&self, agents: &[Standing], worst: &BTreeMap<String, Severity>) {
+        self.agents.set(i64::try_from(agents.len()).unwrap_or(i64::MAX));
+        self.agent_state.reset();
+        for (at, standing) in agents.iter().enumerate() {
+            let state = standing.state(worst.get(&standing.agent).copied());
+            let agent = if at < AGENTS_MAX { standing.agent.as_str() } else { OTHER };
+            self.agent_state.with_label_values(&[agent, state.as_str()]).inc();
+        }
+    }
+
+    fn raise_watermark(&self, provider: &str, time: i64) {
+        let gauge = self.watermark.with_label_values(&[provider]);
+        let seconds = time as f64 / 1e6;
+        if seconds > gauge.get() {
+            gauge.set(seconds);
+        }
+    }
+
+    /// The Prometheus text format.
+    ///
+    /// # Errors
+    /// [`MetricsError::Registry`] if a series cannot be written.
+    pub fn render(&self) -> Result<String, MetricsError> {
+        let families = {
+            let _one_at_a_time = self.lock();
+            self.registry.gather()
+        };
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&families, &mut text)?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ()> {
+        self.refreshing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn of<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
+    if known.contains(value) { value } else { OTHER }
+}
+
+fn provider_of(provider: &str) -> &'static str {
+    PROVIDERS.into_iter().find(|known| *known == provider).unwrap_or(OTHER)
+}
+
+struct Registrar {
+    registry: Registry,
+}
+
+impl Registrar {
+    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
+        self.with(IntCounter::new(name, help)?)
+    }
+
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
+        self.with(IntCounterVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
+        self.with(IntGauge::new(name, help)?)
+    }
+
+    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
+        self.with(IntGaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
+        self.with(GaugeVec::new(Opts::new(name, help), labels)?)
+    }
+
+    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
+        self.with(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
+    }
+
+    fn with<C>(&self, collector: C) -> Result<C, prometheus::Error>
+    where
+        C: prometheus::core::Collector + Clone + 'static,
+    {
+        self.registry.register(Box::new(collector.clone()))?;
+        Ok(collector)
+    }
+}
+
+#[cfg(test)]
+mod tests;

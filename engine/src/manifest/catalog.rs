@@ -1,0 +1,317 @@
+//! `kind: ResourceCatalog`: plain names for real things, and verbs for real permissions
+
+use std::collections::BTreeMap;
+
+use super::reader::{Reader, closest};
+use super::yaml::{Entry, Node, Shape};
+use crate::reference::{self, AccessLevel};
+use crate::scope::VerbActions;
+use crate::scope::iam::Resources;
+use crate::scope::wildcard::{ActionPattern, ArnPattern};
+
+/// Names that every catalog knows: models are nobody's own.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("bedrock/claude", "anthropic.claude"),
+    ("bedrock/nova", "amazon.nova"),
+    ("bedrock/titan", "amazon.titan"),
+    ("bedrock/llama", "meta.llama"),
+    ("bedrock/mistral", "mistral."),
+];
+
+/// What verbs mean unless a catalog says otherwise. AWS grades deletion as Write, so it is taken out there.
+const VERBS: &[(&str, &[&str], Option<&str>)] = &[
+    ("read", &["List", "Read"], None),
+    ("write", &["Write", "Tagging"], Some("delete")),
+    (
+        "delete",
+        &[
+            "*:Delete*",
+            "*:BatchDelete*",
+            "*:Terminate*",
+            "*:Purge*",
+            "*:Schedule*Deletion",
+            "*:Deregister*",
+            "dynamodb:PartiQLDelete",
+        ],
+        None,
+    ),
+    ("admin", &["Permissions management"], None),
+    (
+        "invoke",
+        &[
+            "bedrock:Invoke*",
+            "bedrock-agentcore:Invoke*",
+            "lambda:InvokeFunction*",
+            "sagemaker:InvokeEndpoint*",
+            "states:StartExecution",
+            "states:StartSyncExecution",
+        ],
+        None,
+    ),
+];
+
+/// All catalogs of a folder, merged.
+#[derive(Debug)]
+pub(super) struct Catalog {
+    resources: BTreeMap<String, Resource>,
+    verbs: BTreeMap<String, Verb>,
+}
+
+#[derive(Debug)]
+struct Resource {
+    place: String,
+    aws: Vec<String>,
+    unjudged: Vec<String>,
+}
+
+#[derive(Debug, Clone, Default)]
+struct Verb {
+    place: String,
+    aws: Vec<String>,
+    except: Vec<String>,
+}
+
+/// What a name stands for in AWS.
+pub(super) struct Meaning {
+    pub(super) resources: Resources,
+    pub(super) unjudged: Vec<String>,
+    /// It means nothing in AWS
+    pub(super) elsewhere: bool,
+}
+
+impl Default for Catalog {
+    fn default() -> Catalog {
+        let verb = |(name, aws, except): &(&str, &[&str], Option<&str>)| {
+            let aws = aws.iter().map(|text| (*text).to_owned()).collect();
+            let except = except.iter().map(|text| (*text).to_owned()).collect();
+            ((*name).to_owned(), Verb { place: String::new(), aws, except })
+        };
+        Catalog { resources: BTreeMap::new(), verbs: VERBS.iter().map(verb).collect() }
+    }
+}
+
+impl Catalog {
+    /// Takes one document in.
+    pub(super) fn read(&mut self, reader: &mut Reader<'_>, document: &Node) {
+        for entry in
+            reader.map(document, "ResourceCatalog", &["apiVersion", "kind", "metadata", "resources", "verbs"])
+        {
+            match entry.key.as_str() {
+                "resources" => {
+                    for entry in reader.entries(&entry.value, "resources") {
+                        self.resource(reader, entry);
+                    }
+                }
+                "verbs" => {
+                    for entry in reader.entries(&entry.value, "verbs") {
+                        self.verb(reader, entry);
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn resource(&mut self, reader: &mut Reader<'_>, entry: &Entry) {
+        let name = &entry.key;
+        let place = format!("resources.{name}");
+        let mut resource = Resource {
+            place: format!("{}:{}", reader.file, entry.line),
+            aws: Vec::new(),
+            unjudged: Vec::new(),
+        };
+        for field in
+            reader.map(&entry.value, &place, &["description", "sensitivity", "tags", "aws", "azure", "gcp"])
+        {
+            match field.key.as_str() {
+                "aws" => {
+                    for (line, arn) in reader.texts(&field.value, &format!("{place}.aws")) {
+                        if arn == "*" || arn.starts_with("arn:") {
+                            resource.aws.push(arn);
+                        } else {
+                            reader.error(line, format!("`{arn}` in `{place}.aws` is no ARN pattern. Write `arn:aws:...`, or \"*\""));
+                        }
+                    }
+                }
+                "tags" => {
+                    reader.entries(&field.value, &format!("{place}.tags"));
+                    reader.warn(
+                        field.line,
+                        format!("{place}.tags"),
+                        "tags are not judged yet: what hangs on this name is unknown",
+                    );
+                    resource.unjudged.push(format!("{place}.tags"));
+                }
+                "azure" | "gcp" => {
+                    reader.texts(&field.value, &format!("{place}.{}", field.key));
+                }
+                _ => {
+                    reader.text(&field.value, &format!("{place}.{}", field.key));
+                }
+            }
+        }
+        if let Some(other) = self.resources.get(name) {
+            reader
+                .error(entry.line, format!("`{name}` is named twice: it stands at {} already", other.place));
+            return;
+        }
+        self.resources.insert(name.clone(), resource);
+    }
+
+    fn verb(&mut self, reader: &mut Reader<'_>, entry: &Entry) {
+        let place = format!("verbs.{}", entry.key);
+        let mut verb = Verb { place: format!("{}:{}", reader.file, entry.line), ..Verb::default() };
+        for field in reader.map(&entry.value, &place, &["aws", "azure", "gcp", "except"]) {
+            match field.key.as_str() {
+                "aws" => {
+                    for (line, text) in reader.texts(&field.value, &format!("{place}.aws")) {
+                        if level(&text).is_none() && !text.contains(':') && text != "*" {
+                            reader.error(line, format!("`{text}` in `{place}.aws` is neither a permission (`s3:Get*`) nor an access level. Levels: List, Read, Write, Tagging, Permissions management"));
+                        }
+                        verb.aws.push(text);
+                    }
+                }
+                "except" => verb.except.extend(
+                    reader.texts(&field.value, &format!("{place}.except")).into_iter().map(|(_, text)| text),
+                ),
+                _ => {
+                    reader.texts(&field.value, &format!("{place}.{}", field.key));
+                }
+            }
+        }
+        if let Some(other) = self.verbs.get(&entry.key).filter(|other| !other.place.is_empty()) {
+            reader.error(
+                entry.line,
+                format!("verb `{}` is given twice: it stands at {} already", entry.key, other.place),
+            );
+        }
+        self.verbs.insert(entry.key.clone(), verb);
+    }
+
+    /// The verbs that a manifest may use.
+    pub(super) fn verbs(&self) -> Vec<&str> {
+        self.verbs.keys().map(String::as_str).chain(["*"]).collect()
+    }
+
+    /// What a verb means; `*` is everything.
+    pub(super) fn actions(&self, verb: &str) -> Option<VerbActions> {
+        if verb == "*" {
+            return Some(VerbActions { any: true, ..VerbActions::default() });
+        }
+        let found = self.verbs.get(verb)?;
+        let mut actions = plain(found);
+        actions.except = found.except.iter().filter_map(|name| self.verbs.get(name)).map(plain).collect();
+        Some(actions)
+    }
+
+    /// What a name means. In a `deny`, what lies below the name is meant as well.
+    pub(super) fn meaning(&self, name: &str, below: bool) -> Result<Meaning, String> {
+        if name == "*" {
+            return Ok(Meaning { resources: Resources::any(), unjudged: Vec::new(), elsewhere: false });
+        }
+        if name.starts_with("arn:") {
+            let resources = Resources { not: false, patterns: vec![ArnPattern::new(name)] };
+            return Ok(Meaning { resources, unjudged: Vec::new(), elsewhere: false });
+        }
+        let own = self.resources.get(name);
+        let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
+        if own.is_none()
+            && let Some((_, model)) = built_in
+        {
+            let forms = [
+                format!("arn:*:bedrock:*::foundation-model/{model}*"),
+                format!("arn:*:bedrock:*:*:inference-profile/*.{model}*"),
+            ];
+            let patterns = forms.iter().map(|form| ArnPattern::new(form)).collect();
+            return Ok(Meaning {
+                resources: Resources { not: false, patterns },
+                unjudged: Vec::new(),
+                elsewhere: false,
+            });
+        }
+        let Some(own) = own else {
+            let mut known: Vec<&str> = self.resources.keys().map(String::as_str).collect();
+            known.extend(BUILT_IN.iter().map(|(name, _)| *name));
+            let guess =
+                closest(name, &known).map(|guess| format!(" Did you mean `{guess}`?")).unwrap_or_default();
+            known.truncate(20);
+            return Err(format!(
+                "`{name}` is in no ResourceCatalog.{guess} Known names: {}",
+                known.join(", ")
+            ));
+        };
+        let mut named = vec![own];
+        let under = format!("{name}/");
+        named.extend(
+            self.resources
+                .iter()
+                .filter(|(other, _)| below && other.starts_with(&under))
+                .map(|(_, resource)| resource),
+        );
+        let patterns: Vec<ArnPattern> =
+            named.iter().flat_map(|one| &one.aws).map(|arn| ArnPattern::new(arn)).collect();
+        let elsewhere = patterns.is_empty();
+        Ok(Meaning {
+            resources: Resources { not: false, patterns },
+            unjudged: own.unjudged.clone(),
+            elsewhere,
+        })
+    }
+
+    /// Verbs that another verb leaves out and that nobody gives.
+    pub(super) fn check(&self) -> Vec<String> {
+        let known: Vec<&str> = self.verbs.keys().map(String::as_str).collect();
+        let mut faults = Vec::new();
+        for (name, verb) in &self.verbs {
+            for except in verb.except.iter().filter(|except| !self.verbs.contains_key(*except)) {
+                faults.push(format!(
+                    "verb `{name}` at {} leaves out `{except}`, which is no verb. Known verbs: {}",
+                    verb.place,
+                    known.join(", ")
+                ));
+            }
+        }
+        faults
+    }
+}
+
+fn plain(verb: &Verb) -> VerbActions {
+    let mut actions = VerbActions::default();
+    for text in &verb.aws {
+        match level(text) {
+            Some(level) => actions.levels.push(level),
+            None => actions.patterns.push(ActionPattern::new(text)),
+        }
+    }
+    actions
+}
+
+fn level(text: &str) -> Option<AccessLevel> {
+    let levels = [
+        ("list", AccessLevel::List),
+        ("read", AccessLevel::Read),
+        ("write", AccessLevel::Write),
+        ("tagging", AccessLevel::Tagging),
+        ("permissions management", AccessLevel::Permissions),
+        ("permissions", AccessLevel::Permissions),
+    ];
+    levels.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, level)| level)
+}
+
+/// Whether a document is a catalog.
+pub(super) fn is_catalog(document: &Node) -> bool {
+    matches!(&document.shape, Shape::Map(entries) if entries.iter().any(|entry| entry.key == "kind" && matches!(&entry.value.shape, Shape::Text(kind) if kind == "ResourceCatalog")))
+}
+
+/// A word about a permission that is not in our table, or `None` where it is.
+pub(super) fn doubt_about(action: &ActionPattern) -> Option<String> {
+    if reference::matching(action).next().is_some() {
+        return None;
+    }
+    let text = action.as_str();
+    let service = text.split_once(':').map_or(text, |(service, _)| service);
+    let known: Vec<&str> =
+        reference::permissions_of(service).iter().map(|known| known.name.as_str()).collect();
+    let guess = closest(text, &known).map(|guess| format!(". Did you mean `{guess}`?")).unwrap_or_default();
+    Some(format!("`{text}` matches no permission that we know{guess}"))
+}

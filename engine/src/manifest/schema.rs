@@ -1,0 +1,145 @@
+//! The JSON Schema of a manifest, for editors
+
+use serde_json::{Value, json};
+
+/// The JSON Schema (draft 2020-12) of an `Agent` or `ResourceCatalog` document.
+///
+/// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
+#[must_use]
+pub fn schema() -> Value {
+    json!({
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "remit manifest",
+        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}],
+        "$defs": {
+            "text": {"type": ["string", "number", "integer", "boolean"]},
+            "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
+            "agent": agent(),
+            "catalog": catalog(),
+            "identity": identity(),
+            "entry": entry(),
+            "aws": aws(),
+        },
+    })
+}
+
+fn text(description: &str) -> Value {
+    json!({"$ref": "#/$defs/text", "description": description})
+}
+
+fn texts(description: &str) -> Value {
+    json!({"$ref": "#/$defs/texts", "description": description})
+}
+
+fn closed(properties: Value) -> Value {
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn agent() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind", "metadata", "spec"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "Agent"},
+            "metadata": {
+                "type": "object", "additionalProperties": false, "required": ["name"],
+                "properties": {
+                    "name": {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$", "description": "What findings call the agent"},
+                    "description": text("What it does, in a line"),
+                    "links": {"type": "object", "description": "Where else it is described: a2a, catalog"},
+                },
+            },
+            "spec": spec(),
+        },
+    })
+}
+
+fn spec() -> Value {
+    closed(json!({
+        "owner": {"anyOf": [
+            {"type": "string"},
+            closed(json!({"team": text("Who answers for it"), "slack": text("#channel"), "oncall": text("pagerduty:SERVICE")})),
+        ]},
+        "environment": text("prod raises the severity of findings"),
+        "purpose": text("Why it exists"),
+        "review": closed(json!({"every": text("90d"), "last": text("2026-10-02"), "by": text("Who reviewed it")})),
+        "expires": text("The day after which a warning asks for a review: 2027-03-31"),
+        "identities": {"type": "array", "items": {"$ref": "#/$defs/identity"}, "description": "Any match is this agent"},
+        "allow": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Everything not listed is out of scope"},
+        "deny": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Beats allow and approvals"},
+        "approvals": {"type": "array", "items": closed(json!({
+            "grant": {"$ref": "#/$defs/entry"}, "by": texts("Who may approve"), "ticket": text("Must carry a ticket"), "max": text("2h"),
+        }))},
+        "bounds": closed(json!({
+            "regions": texts("Where it may call"), "hours": text("06:00-22:00 Europe/Dublin Mon-Sat"), "networks": texts("CIDR or VPC endpoint"),
+            "session_max": text("1h"), "rate": closed(json!({"calls_per_minute": text("300")})),
+        })),
+        "assume": closed(json!({"from": texts("Who may become this agent"), "to": texts("Roles that it may become")})),
+        "tools": texts("Tools that it may use"),
+        "baseline": closed(json!({"learn": text("14d"), "sensitivity": text("normal"), "seasonality": text("weekly")})),
+        "alerts": closed(json!({"route": text("soc-high"), "notify_owner": text("true")})),
+    }))
+}
+
+fn identity() -> Value {
+    closed(json!({
+        "aws.role": text("Role ARN with its path; * and ? are wildcards"),
+        "aws.user": text("User ARN"),
+        "session": text("Pattern of the role session's name"),
+        "accounts": texts("Only in these accounts"),
+        "azure.agent_identity": text("Object id"),
+        "blueprint": text("Blueprint id"),
+        "gcp.service_account": text("E-mail"),
+        "spiffe": text("SPIFFE id"),
+    }))
+}
+
+fn entry() -> Value {
+    json!({
+        "type": "object",
+        "description": "A verb and names of the catalog (read: tickets), raw permissions (aws:), or a policy to read (from:)",
+        "properties": {
+            "aws": {"$ref": "#/$defs/aws"},
+            "from": closed(json!({
+                "aws_policy": text("IAM JSON, relative to this file"), "terraform": text("Folder"), "address": text("Resource address"),
+                "azure_role": text("Role file"), "scope": text("Azure scope"), "gcp_role": text("Role name"),
+            })),
+        },
+        "additionalProperties": {"$ref": "#/$defs/texts"},
+    })
+}
+
+fn aws() -> Value {
+    closed(json!({
+        "effect": {"enum": ["allow", "deny", "Allow", "Deny"]},
+        "actions": texts("s3:Get*"),
+        "notActions": texts("All but these"),
+        "resources": texts("ARN patterns; without them any"),
+        "notResources": texts("All but these"),
+        "via": text("Only through this service"),
+        "conditions": {"type": "object"},
+    }))
+}
+
+fn catalog() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "ResourceCatalog"},
+            "metadata": {"type": "object"},
+            "resources": {"type": "object", "additionalProperties": closed(json!({
+                "description": text("What it is"), "sensitivity": text("confidential"), "tags": {"type": "object"},
+                "aws": texts("ARN patterns"), "azure": texts("Resource types"), "gcp": texts("Resource types"),
+            }))},
+            "verbs": {"type": "object", "additionalProperties": closed(json!({
+                "aws": texts("Access levels and permission patterns"), "azure": texts("Operation patterns"), "gcp": texts("Permission patterns"),
+                "except": texts("Verbs to leave out"),
+            }))},
+        },
+    })
+}

@@ -1,0 +1,62 @@
+//! `remit validate`: would `run` start, and with what?
+
+use crate::assembly;
+use crate::cli::ValidateArgs;
+use crate::config::Config;
+use crate::exit::{Exit, Usage};
+use crate::screen;
+use alerts::receiver::Receiver;
+use dashboards::Token;
+use engine::baseline::Baseline;
+use engine::calls::Rules;
+use engine::judge::Judge;
+use engine::store::{Durability, Store, StoreError};
+use ingest::Limits;
+use ingest::source::Source;
+use std::sync::Arc;
+
+pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
+    let config = Config::load(&args.config.config)?;
+    screen::out(&format!(
+        "configuration {}: {} sources, {} receivers\n",
+        args.config.config.display(),
+        config.sources.len(),
+        config.alerts.receivers.len()
+    ))?;
+    let (manifests, grants) = assembly::configured_scopes(&config)?;
+    let doubts = manifests.warnings.len() + manifests.unparsed.len() + grants.unparsed.len();
+    screen::out(&format!(
+        "scope         {} agents, {} identities with policies, {doubts} warnings\n",
+        manifests.agents.len(),
+        grants.identities().len()
+    ))?;
+    let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
+    screen::out(&format!("receivers     {} can be built\n", receivers.len()))?;
+    if !config.web.token.is_empty() {
+        Token::new(&config.web.token).map_err(Usage::new)?;
+    } else if !config.web.listen.ip().is_loopback() {
+        return Err(Usage::new(format!(
+            "`[web] listen` is {}, off loopback, and there is no `[web] token`: `run` would not start",
+            config.web.listen
+        )));
+    }
+    let detections = assembly::detections()?;
+    let rules = Rules { manifests, grants, baseline: Baseline::new(config.baseline.rule()) };
+    Judge::new(Arc::new(rules), &detections).await?;
+    screen::out(&format!("detections    {} planned\n", detections.len()))?;
+    if args.no_environment {
+        return Ok(Exit::Done);
+    }
+    for source in &config.sources {
+        Source::open(source, &Limits::default()).await?.probe().await?;
+        screen::out(&format!("source        {} answers\n", source.name()))?;
+    }
+    match Store::open(&config.store.path, Durability::Full).await {
+        Ok(store) => store.close().await,
+        // The service that it is meant for runs already.
+        Err(StoreError::InUse { .. }) => {}
+        Err(cause) => return Err(cause.into()),
+    }
+    screen::out(&format!("store         {} can be used\n", config.store.path.display()))?;
+    Ok(Exit::Done)
+}
