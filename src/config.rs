@@ -98,7 +98,12 @@ pub struct AlertsConfig {
 
 impl Default for AlertsConfig {
     fn default() -> Self {
-        AlertsConfig { alert_max_age: Duration::from_secs(24 * 3600), max_per_minute: 20, link: None, receivers: Vec::new() }
+        AlertsConfig {
+            alert_max_age: Duration::from_secs(24 * 3600),
+            max_per_minute: 20,
+            link: None,
+            receivers: Vec::new(),
+        }
     }
 }
 
@@ -142,9 +147,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Config, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|cause| ConfigError::Read { path: path.to_owned(), cause })?;
-        let mut config = Config::parse(&text, |name| std::env::var(name).ok()).map_err(|(line, reason)| {
-            ConfigError::Fault { path: path.to_owned(), line, reason }
-        })?;
+        let mut config = Config::parse(&text, |name| std::env::var(name).ok())
+            .map_err(|(line, reason)| ConfigError::Fault { path: path.to_owned(), line, reason })?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         config.store.path = base.join(&config.store.path);
         config.scope.agents = config.scope.agents.map(|dir| base.join(dir));
@@ -154,9 +158,8 @@ impl Config {
                 directory.path = base.join(&directory.path);
             }
         }
-        for receiver in &mut config.alerts.receivers {
-            receiver.resolve_path(&base);
-        }
+        config.alerts.receivers =
+            config.alerts.receivers.into_iter().map(|receiver| receiver.relative_to(&base)).collect();
         Ok(config)
     }
 
@@ -184,7 +187,10 @@ impl Config {
         let mut names = std::collections::BTreeSet::new();
         for source in &self.sources {
             if !names.insert(source.name()) {
-                return Err(("name", format!("two sources are called `{}`; give each a `name`", source.name())));
+                return Err((
+                    "name",
+                    format!("two sources are called `{}`; give each a `name`", source.name()),
+                ));
             }
         }
         if self.baseline.lookback_days == 0 {

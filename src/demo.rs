@@ -12,7 +12,7 @@ use crate::synth::{self, LiveStream, Plan};
 use alerts::receiver::ReceiverConfig;
 use anyhow::Context;
 use chrono::{DateTime, TimeDelta, Utc};
-use engine::finding::Finding;
+use engine::finding::{Finding, Severity};
 use engine::store::FindingFilter;
 use ingest::source::{DirectoryConfig, Source, SourceConfig};
 use std::path::{Path, PathBuf};
@@ -82,7 +82,10 @@ impl Company {
                 let is_fresh = std::fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none());
                 anyhow::ensure!(
                     is_fresh,
-                    crate::exit::Usage(format!("`{}` is not empty; name a folder that can be filled", dir.display()))
+                    crate::exit::Usage(format!(
+                        "`{}` is not empty; name a folder that can be filled",
+                        dir.display()
+                    ))
                 );
                 std::fs::create_dir_all(dir).with_context(|| format!("cannot make `{}`", dir.display()))?;
                 (dir.clone(), None)
@@ -116,7 +119,12 @@ impl Company {
                 policies: Some(self.folder.join("policies")),
             },
             alerts: AlertsConfig {
-                receivers: vec![ReceiverConfig::ndjson("alerts", self.folder.join("alerts.ndjson"))],
+                receivers: vec![ReceiverConfig::Ndjson {
+                    name: "alerts".to_owned(),
+                    min_severity: Severity::Medium,
+                    max_per_minute: None,
+                    path: self.folder.join("alerts.ndjson"),
+                }],
                 ..AlertsConfig::default()
             },
             web: WebConfig { listen: args.listen, ..WebConfig::default() },

@@ -40,7 +40,12 @@ struct Job {
 impl Intake {
     /// Runs a source until it has nothing left (a folder that is read once) or until `cancel`. What is under
     /// way when it is cancelled is finished; what is not begun is given back.
-    pub async fn run(&self, mut source: Source, name: &str, cancel: &CancellationToken) -> anyhow::Result<()> {
+    pub async fn run(
+        &self,
+        mut source: Source,
+        name: &str,
+        cancel: &CancellationToken,
+    ) -> anyhow::Result<()> {
         // One waiting job per worker: more would only hold messages hidden that another could take.
         let (send, receive) = mpsc::channel::<Job>(self.workers);
         let receive = Arc::new(Mutex::new(receive));
@@ -206,8 +211,7 @@ impl Worker {
     ) -> anyhow::Result<Option<Outcome>> {
         let may_pass = matches!(cause, FetchError::Missing | FetchError::Denied(_) | FetchError::Retry(_));
         if let Some(reason) = cause.reason().filter(|_| !may_pass || attempt >= ATTEMPTS_MAX) {
-            let quarantined =
-                Quarantined::new(None, reason, cause.to_string(), b"", &Redaction::default());
+            let quarantined = Quarantined::new(None, reason, cause.to_string(), b"", &Redaction::default());
             return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
         }
         warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");

@@ -110,8 +110,7 @@ impl Pipeline {
     /// Claims an object.
     pub async fn begin(&self, object: &ObjectRef) -> anyhow::Result<Begun> {
         let place = object.display();
-        let claim =
-            self.store.claim(&object.id(), &object.source, &place, CLAIM_LEASE, time::now()).await?;
+        let claim = self.store.claim(&object.id(), &object.source, &place, CLAIM_LEASE, time::now()).await?;
         Ok(match claim {
             Claim::Mine(claim) => Begun::Mine(claim),
             Claim::Done => {
@@ -154,9 +153,8 @@ impl Pipeline {
         claim: &ClaimToken,
         bytes: &[u8],
     ) -> anyhow::Result<Outcome> {
-        let read = tokio::task::block_in_place(|| {
-            ingest::read_object(object, bytes, &self.limits, &self.redaction)
-        });
+        let read =
+            tokio::task::block_in_place(|| ingest::read_object(object, bytes, &self.limits, &self.redaction));
         let read = match read {
             Ok(read) => read,
             Err(error) => {
@@ -220,7 +218,10 @@ impl Pipeline {
                 Committed::Fenced => return Ok(Outcome::Held),
             }
         }
-        anyhow::bail!("{} lost {CLASHES_MAX} races against other workers; it will be tried again", object.display())
+        anyhow::bail!(
+            "{} lost {CLASHES_MAX} races against other workers; it will be tried again",
+            object.display()
+        )
     }
 
     fn after_commit(

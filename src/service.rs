@@ -12,7 +12,7 @@ use dashboards::metrics::SendOutcome;
 use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
-use engine::store::{Durability, Store};
+use engine::store::{Durability, Store, StoreError};
 use engine::time::{self, DAY};
 use ingest::source::Source;
 use std::net::SocketAddr;
@@ -27,6 +27,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 
 /// How long exact deduplication remembers an event, from when it was stored (µs).
 const EVENT_HORIZON: i64 = 7 * DAY;
+
+/// How long what was told to whom is remembered (µs).
+const DELIVERY_MEMORY: i64 = 90 * DAY;
 
 /// How often incidents are resolved and old event ids forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -48,7 +51,9 @@ pub struct Service {
 /// Runs until a signal ends it.
 pub async fn run(config: Config) -> anyhow::Result<Exit> {
     if config.sources.is_empty() {
-        return Err(Usage::new("no source is configured; add a `[[sources]]` with type = \"directory\" or \"s3_sqs\""));
+        return Err(Usage::new(
+            "no source is configured; add a `[[sources]]` with type = \"directory\" or \"s3_sqs\"",
+        ));
     }
     let mut service = Service::start(config, Arc::new(|_, _| {})).await?;
     service.read_sources().await?;
@@ -69,10 +74,7 @@ impl Service {
         let detections = assembly::detections()?;
         let metrics = assembly::metrics(&config, &detections, &manifests)?;
         let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
-        let token = match config.web.token.as_str() {
-            "" => None,
-            token => Some(Token::new(token).map_err(Usage::new)?),
-        };
+        let token = Token::parse(&config.web.token).map_err(Usage::new)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
         let stale = store.end_stale_leases().await?;
@@ -205,7 +207,8 @@ async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) 
         let now = time::now();
         let kept = async {
             store.resolve_quiet(now).await?;
-            store.forget_events(now - EVENT_HORIZON).await
+            store.forget_events(now - EVENT_HORIZON).await?;
+            store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {
             metrics.store_error();
@@ -233,5 +236,9 @@ impl Observer for MetricsObserver {
 
     fn told(&self, event_time: i64, now: i64) {
         self.metrics.told(event_time, now);
+    }
+
+    fn store_failed(&self, _error: &StoreError) {
+        self.metrics.store_error();
     }
 }

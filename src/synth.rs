@@ -34,8 +34,7 @@ mod write;
 use anyhow::ensure;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
-pub use live::{LiveStream, Stretch};
-pub use truth::Planted;
+pub use live::LiveStream;
 pub use write::write;
 
 /// Days that a history may have at most: ten years.

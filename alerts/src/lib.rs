@@ -4,8 +4,11 @@ pub mod alert;
 pub mod outbox;
 pub mod receiver;
 mod receivers;
+pub mod report;
+mod reports;
 mod secret;
 pub mod summary;
+pub mod terminal;
 pub mod text;
 
 #[cfg(test)]
@@ -14,5 +17,6 @@ mod samples;
 pub use alert::Message;
 pub use outbox::{DispatchConfig, Dispatcher, Drained, Observer, Outcome};
 pub use receiver::{Receiver, ReceiverConfig, ReceiverError, SendError};
+pub use report::{Format, Report, ReportError};
 pub use secret::Secret;
 pub use summary::Summary;

@@ -183,13 +183,11 @@ impl Dispatcher {
     ///
     /// A failing store is logged, told to the observer, and tried again.
     pub async fn run(&self, cancel: CancellationToken) {
-        let fan_outs = self.repeat(&cancel, async || self.fan_out().await.map(|_| ()));
-        let lanes = future::join_all(
-            self.lanes
-                .iter()
-                .map(|lane| self.repeat(&cancel, async || lane.pass(self, &cancel).await.map(|_| ()))),
-        );
-        future::join(fan_outs, lanes).await;
+        let mut lanes = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            lanes.push(self.run_lane(lane, &cancel));
+        }
+        future::join(self.run_fan_out(&cancel), future::join_all(lanes)).await;
     }
 
     /// Fans out what is new and sends what is due, once. For tests and for work that ends.
@@ -199,7 +197,11 @@ impl Dispatcher {
     pub async fn drain_once(&self) -> Result<Drained, StoreError> {
         let mut drained = Drained { silenced: self.fan_out().await?, ..Drained::default() };
         let cancel = CancellationToken::new();
-        for pass in future::join_all(self.lanes.iter().map(|lane| lane.pass(self, &cancel))).await {
+        let mut passes = Vec::with_capacity(self.lanes.len());
+        for lane in &self.lanes {
+            passes.push(lane.pass(self, &cancel));
+        }
+        for pass in future::join_all(passes).await {
             drained += pass?;
         }
         Ok(drained)
@@ -209,30 +211,39 @@ impl Dispatcher {
     async fn fan_out(&self) -> Result<u64, StoreError> {
         let mut all_silenced = 0;
         for _ in 0..FAN_OUTS_MAX {
-            let (waiting, silenced) = self.store.fan_out(&self.rules, (self.clock)()).await?;
-            all_silenced += silenced;
-            if waiting + silenced == 0 {
-                break;
+            let fanned = self.store.fan_out(&self.rules, (self.clock)()).await?;
+            for (receiver, count) in &fanned.silenced {
+                all_silenced += count;
+                self.observer.sent(receiver, Outcome::Silenced, *count);
             }
-        }
-        // A silence covers an incident, never one receiver: each has the same share.
-        if let Some(share) = all_silenced.checked_div(self.rules.len() as u64).filter(|share| *share > 0) {
-            for rule in &self.rules {
-                self.observer.sent(&rule.receiver, Outcome::Silenced, share);
+            if fanned.rows == 0 {
+                break;
             }
         }
         Ok(all_silenced)
     }
 
-    async fn repeat(&self, cancel: &CancellationToken, work: impl AsyncFn() -> Result<(), StoreError>) {
+    async fn run_fan_out(&self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            if let Err(error) = work().await {
-                tracing::error!(%error, "the outbox cannot be read or written; trying again");
-                self.observer.store_failed(&error);
-            }
-            // Cancelling ends the wait, never the work.
-            let _ = tokio::time::timeout(self.config.poll, cancel.cancelled()).await;
+            let done = self.fan_out().await.map(|_| ());
+            self.rest(done, cancel).await;
         }
+    }
+
+    async fn run_lane(&self, lane: &Lane, cancel: &CancellationToken) {
+        while !cancel.is_cancelled() {
+            let done = lane.pass(self, cancel).await.map(|_| ());
+            self.rest(done, cancel).await;
+        }
+    }
+
+    /// Reports a failure and waits for the next round, or for the end.
+    async fn rest(&self, done: Result<(), StoreError>, cancel: &CancellationToken) {
+        if let Err(error) = done {
+            tracing::error!(%error, "the outbox cannot be read or written; trying again");
+            self.observer.store_failed(&error);
+        }
+        let _ = tokio::time::timeout(self.config.poll, cancel.cancelled()).await;
     }
 
     fn message(&self, alert: &engine::incident::Alert) -> Message {

@@ -10,7 +10,7 @@ use engine::incident::AlertKind;
 use engine::store::AlertRule;
 use serde::Deserialize;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 const NAME_MAX: usize = 64;
@@ -80,6 +80,28 @@ pub enum ReceiverConfig {
         /// The file; it is made when it is not there.
         path: PathBuf,
     },
+}
+
+impl ReceiverConfig {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            ReceiverConfig::Slack { name, .. }
+            | ReceiverConfig::Pagerduty { name, .. }
+            | ReceiverConfig::Webhook { name, .. }
+            | ReceiverConfig::Ndjson { name, .. } => name,
+        }
+    }
+
+    /// The same with its path, if it has one, taken as relative to `base`.
+    #[must_use]
+    pub fn relative_to(mut self, base: &Path) -> ReceiverConfig {
+        if let ReceiverConfig::Ndjson { path, .. } = &mut self {
+            *path = base.join(&path);
+        }
+        self
+    }
 }
 
 /// What is wrong with a receiver's configuration.

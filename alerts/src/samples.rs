@@ -3,8 +3,12 @@
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
+use engine::permission::AccessLevel;
+use engine::posture::{
+    AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
+};
 use engine::store::{Claim, Commit, Committed, Durability, Store};
-use engine::time::{HOUR, MINUTE, SECOND};
+use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
 
 /// 2026-11-03T00:53:20Z
@@ -148,4 +152,83 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
 /// `n` findings of `n` agents, each an incident of its own.
 pub fn crowd(n: usize) -> Vec<Finding> {
     (0..n).map(|i| Finding { agent: Some(format!("bot-{i:03}")), ..finding(i) }).collect()
+}
+
+/// A permission of an identity whose policies are known.
+pub fn permission(name: &str, mark: Mark, declared: bool, level: AccessLevel) -> PermissionPosture {
+    let is_used = mark == Mark::Used;
+    PermissionPosture {
+        permission: name.into(),
+        level: Some(level),
+        declared,
+        granted: Some(matches!(mark, Mark::Used | Mark::Unused | Mark::Unknowable | Mark::Conditional)),
+        granted_by: vec!["LegacyS3Full#1".into()],
+        uses: if is_used { 40 } else { 0 },
+        days_used: if is_used { 12 } else { 0 },
+        first_used: is_used.then_some(START - 20 * DAY),
+        last_used: is_used.then_some(START),
+        denied: if mark == Mark::Denied { 3 } else { 0 },
+        mark,
+        why: "because".into(),
+    }
+}
+
+/// Two agents: one with every mark, one whose names are hostile and whose policies are not known.
+pub fn posture() -> Posture {
+    let mut undeclared = permission("s3:DeleteObject", Mark::Used, false, AccessLevel::Write);
+    undeclared.granted = Some(false);
+    let support = IdentityPosture {
+        identity: "arn:aws:iam::111122223333:role/support-bot".into(),
+        active_days: 12,
+        first_used: Some(START - 20 * DAY),
+        last_used: Some(START),
+        permissions: vec![
+            permission("iam:CreateUser", Mark::Denied, false, AccessLevel::Permissions),
+            permission("iam:PassRole", Mark::Unused, false, AccessLevel::Permissions),
+            permission("kms:Decrypt", Mark::Conditional, false, AccessLevel::Write),
+            permission("logs:PutLogEvents", Mark::Unknowable, false, AccessLevel::Write),
+            undeclared,
+            permission("s3:GetObject", Mark::Used, true, AccessLevel::Read),
+            permission("s3:PutObject", Mark::Unused, true, AccessLevel::Write),
+            permission("sqs:SendMessage", Mark::NotGranted, true, AccessLevel::Write),
+        ],
+        right_sized: Some(RightSized {
+            policy: serde_json::json!({"Version": "2012-10-17", "Statement": [
+                {"Sid": "Kept", "Effect": "Allow", "Action": ["s3:GetObject"], "Resource": "*"}]}),
+            kept: [("s3:GetObject".to_owned(), "used on 12 days".to_owned())].into(),
+            removed: [("iam:PassRole".to_owned(), "not used in 21 days".to_owned())].into(),
+            notes: vec!["look at `kms:Decrypt` by hand".into()],
+        }),
+    };
+    let mut hostile = permission("<img src=x>:*", Mark::Used, true, AccessLevel::Read);
+    hostile.granted = None;
+    let idle = IdentityPosture {
+        identity: "arn:aws:iam::1:role/\"><script>alert(1)</script>\u{202e}".into(),
+        active_days: 1,
+        first_used: Some(START),
+        last_used: Some(START),
+        permissions: vec![hostile],
+        right_sized: None,
+    };
+    let agent = |name: &str, identity| AgentPosture {
+        agent: name.into(),
+        description: Some("answers *tickets*".into()),
+        owner: Some("support-platform".into()),
+        environment: Some("prod".into()),
+        declared: 0,
+        manifest: format!("agents/{name}.yaml"),
+        identities: vec![identity],
+    };
+    Posture {
+        covered: Some((START - 20 * DAY, START)),
+        agents: vec![agent("support-bot", support), agent("<b>idle</b>", idle)],
+        unclaimed: vec![Unclaimed {
+            identity: "arn:aws:iam::1:user/|x|".into(),
+            permissions: 3,
+            uses: 9,
+            last_used: START,
+        }],
+        unparsed: vec!["policies/broken.json: `Action` is a number".into()],
+        data_events: vec!["s3".into()],
+    }
 }

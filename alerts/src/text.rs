@@ -90,15 +90,17 @@ pub fn markdown(text: &str, max: usize) -> String {
             '>' => out.push_str("&gt;"),
             // GitHub looks for references after rendering, so an escape alone does not stop them.
             '#' => out.push_str("\\#\u{200b}"),
-            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '(' | ')' | '+' | '-' | '!' | '|' | '~'
-            | '=' | '$' => {
+            '\\' | '`' | '*' | '_' | '{' | '}' | '[' | ']' | '|' | '~' | '$' => {
                 out.push('\\');
                 out.push(c);
             }
             other => out.push(other),
         }
     }
-    // `1.` at the start of a cell or line would begin a list.
+    // At the start of a cell or line these would begin a list, a heading or a rule.
+    if out.starts_with(['-', '+', '=']) {
+        out.insert(0, '\\');
+    }
     let digits = out.chars().take_while(char::is_ascii_digit).count();
     if digits > 0 && out.chars().nth(digits) == Some('.') {
         out.insert(digits, '\\');
@@ -294,7 +296,8 @@ pub(crate) mod tests {
 
     #[test]
     fn markdown_stays_text() {
-        assert_eq!(markdown("*a* [b](c) <i>", 99), "\\*a\\* \\[b\\]\\(c\\) &lt;i&gt;");
+        assert_eq!(markdown("*a* [b](c) <i>", 99), "\\*a\\* \\[b\\](c) &lt;i&gt;");
+        assert_eq!(markdown("- a-b", 99), "\\- a-b");
         assert_eq!(markdown("1. x", 99), "1\\. x");
         assert_eq!(markdown("10.0.0.1", 99), "10\\.0.0.1");
         assert_eq!(markdown("a plain name", 99), "a plain name");

@@ -157,7 +157,7 @@ fn annotate_event(
 ) {
     let actor = view.actor(event).unwrap_or("unknown");
     let time = view.time(event).unwrap_or_default();
-    let outcome = view.outcome(event).unwrap_or("unknown");
+    let outcome = outcome_of(view, event);
     let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
     let agent = rules.manifests.agent(&caller);
     let call = Call::of(view, event);
@@ -180,7 +180,7 @@ fn annotate_event(
             grant: None,
             active_days: 0,
         };
-        let mut row = CallRow { own_iam: false, first_use: false, level: None };
+        let mut row = CallRow { outcome, own_iam: false, first_use: false, level: None };
         if let Some(needed) = &facts.needed {
             judge_permission(needed, actor, agent, outcome, time, rules, &mut row, calls);
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
@@ -209,6 +209,13 @@ fn annotate_event(
     }
 }
 
+/// The event's outcome, but `dry_run` for a call that only asked whether it would be allowed: nothing happened,
+/// so it is neither a use nor a trespass.
+fn outcome_of<'a>(view: &EventView<'a>, event: usize) -> &'a str {
+    let is_dry = view.error_code(event).is_some_and(|code| code.ends_with("DryRunOperation"));
+    if is_dry { "dry_run" } else { view.outcome(event).unwrap_or("unknown") }
+}
+
 #[expect(clippy::too_many_arguments, reason = "the facts of one row, known to one caller")]
 fn judge_permission(
     needed: &Needed,
@@ -217,7 +224,7 @@ fn judge_permission(
     outcome: &str,
     time: i64,
     rules: &Rules,
-    row: &mut CallRow,
+    row: &mut CallRow<'_>,
     calls: &mut Calls,
 ) {
     row.level = permission::level(&needed.permission);

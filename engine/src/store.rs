@@ -13,7 +13,7 @@ mod usage;
 pub use commit::{Commit, Committed, StoredCommit};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals};
-pub use outbox::{AlertRule, DeliveryKey, ReceiverDepth};
+pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::QuarantinedRow;
 pub use silences::{Matcher, Silence};
 pub use usage::Use;

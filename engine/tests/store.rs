@@ -282,9 +282,42 @@ async fn a_silence_covers_an_incident_only_whole() {
     let matchers = ["agent=bo*".parse().unwrap(), "detection=SC01".parse().unwrap()];
     world.store.add_silence(&matchers, "ana", "deploy", NOW - 1, NOW + HOUR, NOW).await.unwrap();
     world.commit(Part::of(vec![finding("SC01", "a:A", "e1", NOW)])).await;
-    assert_eq!(world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap(), (0, 1));
+    let silenced = world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap();
+    assert_eq!((silenced.waiting, silenced.silenced["soc"]), (0, 1));
     world.commit(Part::of(vec![finding("DS01", "b:B", "e2", NOW)])).await;
-    assert_eq!(world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap(), (1, 0), "DS01 is not silenced");
+    let told = world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap();
+    assert_eq!((told.waiting, told.silenced.len()), (1, 0), "DS01 is not silenced");
+}
+
+#[tokio::test]
+async fn whoever_heard_the_beginning_hears_the_end_silenced_or_not() {
+    let mut world = World::new().await;
+    world.commit(Part::of(vec![finding("SC01", "a:A", "e1", NOW)])).await;
+    world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap();
+    let everything = ["agent=*".parse().unwrap()];
+    world.store.add_silence(&everything, "ana", "deploy", NOW - 1, NOW + 9 * DAY, NOW).await.unwrap();
+    world.commit(Part::of(vec![finding("SC01", "b:B", "e2", NOW - 5 * HOUR)])).await;
+    world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap();
+    assert_eq!(world.store.resolve_quiet(NOW + 2 * DAY).await.unwrap(), 2);
+    let ends = world.store.fan_out(&rule(Severity::Low), NOW + 2 * DAY).await.unwrap();
+    assert_eq!(
+        (ends.waiting, ends.silenced["soc"]),
+        (1, 1),
+        "the second incident was silenced from its start"
+    );
+}
+
+#[tokio::test]
+async fn what_was_told_long_ago_is_forgotten_and_what_waits_is_not() {
+    let mut world = World::new().await;
+    world.commit(Part::of(vec![finding("SC01", "a:A", "e1", NOW)])).await;
+    world.store.fan_out(&rule(Severity::Low), NOW).await.unwrap();
+    assert_eq!(world.store.forget_deliveries(NOW + DAY).await.unwrap(), 0);
+    let alert = world.store.due("soc", NOW, 1).await.unwrap().remove(0);
+    let key = DeliveryKey { incident: alert.incident.id, revision: alert.revision, receiver: "soc".into() };
+    world.store.delivered(&key, NOW).await.unwrap();
+    assert_eq!(world.store.forget_deliveries(NOW).await.unwrap(), 0);
+    assert_eq!(world.store.forget_deliveries(NOW + DAY).await.unwrap(), 1);
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ pub mod reason {
     pub const CHANGED_OBJECT: &str = "changed_object";
     /// The object lies in an archive tier.
     pub const ARCHIVED: &str = "archived";
+    /// Reading it ended the process several times: it is no longer opened.
+    pub const POISON: &str = "poison";
 
     /// Every reason, so that each has a series from the start.
     pub const ALL: &[&str] = &[
@@ -73,6 +75,7 @@ pub mod reason {
         ACCESS_DENIED,
         CHANGED_OBJECT,
         ARCHIVED,
+        POISON,
     ];
 }
 

@@ -126,6 +126,17 @@ impl Source {
         }
     }
 
+    /// Whether a source could be read, without taking anything from it.
+    ///
+    /// # Errors
+    /// The folder cannot be read, or the queue does not answer or does not let us.
+    pub async fn probe(config: &SourceConfig, limits: &Limits) -> Result<(), SourceError> {
+        match config {
+            SourceConfig::Directory(config) => directory::Directory::open(config, limits).map(|_| ()),
+            SourceConfig::S3Sqs(config) => s3_sqs::S3Sqs::probe(config).await,
+        }
+    }
+
     /// The next thing to do; none when a folder that is read once has nothing left right now (what is released
     /// later makes a further call answer again). May be cancelled at any time without losing anything.
     ///

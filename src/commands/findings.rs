@@ -26,8 +26,10 @@ pub async fn run(command: FindingsCommand) -> anyhow::Result<Exit> {
             let store = attach(&Config::load(&config.config)?.store.path).await?;
             let finding = usage_if_not_found(store.finding(&id).await)?;
             match output {
-                Listing::Table => screen::out(&alerts::terminal::full(&finding, screen::colour())),
-                Listing::Json | Listing::Ndjson => screen::out_json(&finding.to_json(), output == Listing::Json),
+                Listing::Table => screen::out(&alerts::terminal::detail(&finding, screen::colour())),
+                Listing::Json | Listing::Ndjson => {
+                    screen::out_json(&finding.to_json(), output == Listing::Json)
+                }
             }
         }
         FindingsCommand::Ack { id, config, note, by } => {

@@ -6,7 +6,7 @@ use crate::cli::{ReportArgs, ReportFormat};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::screen;
-use alerts::report::Report;
+use alerts::report::{Format, Report};
 use anyhow::Context;
 use engine::posture::Posture;
 use engine::store::FindingFilter;
@@ -19,13 +19,15 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<Exit> {
     let posture = Posture::read(&store, &manifests, &grants, &config.report.data_events).await?;
     let findings = store.findings(&FindingFilter::default()).await?;
     let silences = store.silences().await?;
-    let report = Report::new(&posture, &findings, &silences, time::now());
-    let text = match args.format {
-        ReportFormat::Html => alerts::reports::html(&report)?,
-        ReportFormat::Json => alerts::reports::json(&report)?,
-        ReportFormat::Csv => alerts::reports::csv(&report),
-        ReportFormat::Markdown => alerts::reports::markdown(&report),
-    };
+    let now = time::now();
+    let window = posture.covered.map_or((0, now), |(first, last)| (first, last.max(now)));
+    let report = Report::new(&posture, &findings, &silences, now, window);
+    let text = report.render(match args.format {
+        ReportFormat::Html => Format::Html,
+        ReportFormat::Json => Format::Json,
+        ReportFormat::Csv => Format::Csv,
+        ReportFormat::Markdown => Format::Markdown,
+    })?;
     match &args.out {
         Some(path) => {
             std::fs::write(path, text).with_context(|| format!("cannot write `{}`", path.display()))?;

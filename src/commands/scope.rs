@@ -21,10 +21,14 @@ pub fn run(command: ScopeCommand) -> anyhow::Result<Exit> {
         return Err(Usage::new(format!("no manifest declares `{agent}`. Known: {}", known.join(", "))));
     };
     if !permission.contains(':') {
-        return Err(Usage::new(format!("`{permission}` is no permission; write service:Action, for instance s3:GetObject")));
+        return Err(Usage::new(format!(
+            "`{permission}` is no permission; write service:Action, for instance s3:GetObject"
+        )));
     }
     if resource != "*" && !resource.starts_with("arn:") {
-        return Err(Usage::new(format!("`{resource}` is no ARN; write arn:..., or * for a permission that knows no resource")));
+        return Err(Usage::new(format!(
+            "`{resource}` is no ARN; write arn:..., or * for a permission that knows no resource"
+        )));
     }
     let (text, verdict) = explain(agent, &grants, &permission, &resource)?;
     screen::out(&text)?;

@@ -71,7 +71,8 @@ fn permissions(question: &Value) -> Result<Value, String> {
     let names = |certain: bool| -> Vec<&str> {
         needed.iter().filter(|n| n.certain == certain).map(|n| n.permission.as_str()).collect()
     };
-    let mut resources: Vec<&str> = needed.iter().flat_map(|n| n.resources.iter().map(String::as_str)).collect();
+    let mut resources: Vec<&str> =
+        needed.iter().flat_map(|n| n.resources.iter().map(String::as_str)).collect();
     resources.sort_unstable();
     resources.dedup();
     Ok(json!({

@@ -32,9 +32,8 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
     ))?;
     let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
     screen::out(&format!("receivers     {} can be built\n", receivers.len()))?;
-    if !config.web.token.is_empty() {
-        Token::new(&config.web.token).map_err(Usage::new)?;
-    } else if !config.web.listen.ip().is_loopback() {
+    let token = Token::parse(&config.web.token).map_err(Usage::new)?;
+    if token.is_none() && !config.web.listen.ip().is_loopback() {
         return Err(Usage::new(format!(
             "`[web] listen` is {}, off loopback, and there is no `[web] token`: `run` would not start",
             config.web.listen
@@ -48,7 +47,7 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Done);
     }
     for source in &config.sources {
-        Source::open(source, &Limits::default()).await?.probe().await?;
+        Source::probe(source, &Limits::default()).await?;
         screen::out(&format!("source        {} answers\n", source.name()))?;
     }
     match Store::open(&config.store.path, Durability::Full).await {

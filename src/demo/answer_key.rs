@@ -41,8 +41,11 @@ pub fn compare(
     progress: &Progress,
 ) -> anyhow::Result<Exit> {
     let text = std::fs::read_to_string(key).with_context(|| format!("cannot read `{}`", key.display()))?;
-    let planted: Vec<Planted> =
-        text.lines().map(serde_json::from_str).collect::<Result<_, _>>().context("the answer key is broken")?;
+    let planted: Vec<Planted> = text
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()
+        .context("the answer key is broken")?;
     let (report, exit) = judge(&planted, findings)?;
     let seconds = progress.elapsed().as_secs_f64();
     screen::out(&format!(

@@ -197,7 +197,7 @@ mod tests {
     use crate::receivers::fake::{Answer, Fake};
 
     async fn post(fake: &Fake, secret: &Secret) -> Result<(), SendError> {
-        let client = HttpClient::with_timeout(Duration::from_millis(400)).unwrap();
+        let client = HttpClient::with_timeout(Duration::from_secs(2)).unwrap();
         let address = Address::secure(&Secret::new(fake.url())).unwrap();
         client.post(&address, HeaderMap::new(), b"{}".to_vec(), &[secret]).await
     }

@@ -11,7 +11,8 @@ use ingest::event::EventView;
 use std::sync::{Arc, LazyLock};
 
 /// What is known of a row beside its [`CallFacts`].
-pub(super) struct CallRow {
+pub(super) struct CallRow<'a> {
+    pub outcome: &'a str,
     pub own_iam: bool,
     pub first_use: bool,
     pub level: Option<AccessLevel>,
@@ -127,7 +128,7 @@ impl CallsBuilder {
         }
     }
 
-    pub(super) fn append(&mut self, view: &EventView<'_>, facts: &CallFacts, row: &CallRow) {
+    pub(super) fn append(&mut self, view: &EventView<'_>, facts: &CallFacts, row: &CallRow<'_>) {
         let event = facts.event;
         self.call.append_value(self.call_count());
         self.event_id.append_value(view.event_id(event));
@@ -141,7 +142,7 @@ impl CallsBuilder {
         self.region.append_option(view.region(event));
         self.service.append_option(view.service(event));
         self.operation.append_option(view.operation(event));
-        self.outcome.append_option(view.outcome(event));
+        self.outcome.append_value(row.outcome);
         self.error_code.append_option(view.error_code(event));
         self.error_message.append_option(view.error_message(event));
         self.denied_by.append_option(view.denied_by(event));

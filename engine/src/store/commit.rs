@@ -129,8 +129,10 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn forget_events(&self, before: i64) -> Result<u64, StoreError> {
-        let gone =
-            sqlx::query("DELETE FROM event_ids WHERE seen_at < $1").bind(before).execute(&self.writer).await?;
+        let gone = sqlx::query("DELETE FROM event_ids WHERE seen_at < $1")
+            .bind(before)
+            .execute(&self.writer)
+            .await?;
         Ok(gone.rows_affected())
     }
 

@@ -6,6 +6,7 @@ use super::{Store, StoreError};
 use crate::finding::{Finding, Severity};
 use crate::incident::{Alert, AlertKind, Incident};
 use sqlx::{Row, Sqlite, Transaction};
+use std::collections::BTreeMap;
 
 /// Which incidents a receiver wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +15,17 @@ pub struct AlertRule {
     pub receiver: String,
     /// The least severity that it is told.
     pub min_severity: Severity,
+}
+
+/// What one fan-out did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FannedOut {
+    /// Outbox rows turned into deliveries; there may be more where it is not 0.
+    pub rows: u64,
+    /// Deliveries that wait to be sent.
+    pub waiting: u64,
+    /// Deliveries that a silence ended, by receiver.
+    pub silenced: BTreeMap<String, u64>,
 }
 
 /// One message to one receiver.
@@ -39,12 +51,11 @@ pub struct ReceiverDepth {
 }
 
 impl Store {
-    /// Turns new outbox rows into a delivery per receiver, silenced and lower ones ended at once.
-    /// Gives the number of deliveries that wait and the number silenced.
+    /// Turns new outbox rows, at most 500, into a delivery per receiver, silenced and lower ones ended at once.
     ///
     /// # Errors
     /// [`StoreError::Sql`] or [`StoreError::Damaged`].
-    pub async fn fan_out(&self, rules: &[AlertRule], now: i64) -> Result<(u64, u64), StoreError> {
+    pub async fn fan_out(&self, rules: &[AlertRule], now: i64) -> Result<FannedOut, StoreError> {
         let mut tx = self.begin().await?;
         let rows = sqlx::query(
             "SELECT incident, revision, kind FROM outbox WHERE fanned_out = 0 ORDER BY created_at, revision LIMIT 500",
@@ -52,25 +63,29 @@ impl Store {
         .fetch_all(&mut *tx)
         .await?;
         let silences = super::silences::active(&mut tx, now).await?;
-        let (mut waiting, mut silenced) = (0, 0);
+        let mut fanned = FannedOut { rows: rows.len() as u64, ..FannedOut::default() };
         for row in rows {
             let id: String = row.try_get("incident")?;
             let revision: i64 = row.try_get("revision")?;
-            let kind: String = row.try_get("kind")?;
+            let kind = AlertKind::parse(&row.try_get::<String, _>("kind")?);
             let (incident, findings) = story(&mut tx, &id).await?;
             let is_silenced = silences.iter().any(|s: &Silence| s.covers(&findings));
             for rule in rules {
-                let state = if is_silenced {
-                    silenced += 1;
-                    "silenced"
-                } else if incident.severity < rule.min_severity
-                    && !was_told(&mut tx, &id, &rule.receiver).await?
-                {
-                    "below"
-                } else {
-                    waiting += 1;
-                    "pending"
+                let was_told = was_told(&mut tx, &id, &rule.receiver).await?;
+                let state = match kind {
+                    // Whoever heard the beginning hears the end, silenced or not; nobody else does.
+                    AlertKind::Resolve if was_told => "pending",
+                    AlertKind::Resolve if is_silenced => "silenced",
+                    AlertKind::Resolve => "below",
+                    _ if is_silenced => "silenced",
+                    _ if incident.severity < rule.min_severity && !was_told => "below",
+                    _ => "pending",
                 };
+                match state {
+                    "pending" => fanned.waiting += 1,
+                    "silenced" => *fanned.silenced.entry(rule.receiver.clone()).or_default() += 1,
+                    _ => {}
+                }
                 sqlx::query(
                     "INSERT INTO deliveries (incident, revision, receiver, kind, state, next_attempt, ended_at)
                      VALUES ($1, $2, $3, $4, $5, $6, CASE WHEN $5 = 'pending' THEN NULL ELSE $6 END)
@@ -79,7 +94,7 @@ impl Store {
                 .bind(&id)
                 .bind(revision)
                 .bind(&rule.receiver)
-                .bind(&kind)
+                .bind(kind.as_str())
                 .bind(state)
                 .bind(now)
                 .execute(&mut *tx)
@@ -92,7 +107,7 @@ impl Store {
                 .await?;
         }
         tx.commit().await?;
-        Ok((waiting, silenced))
+        Ok(fanned)
     }
 
     /// The next messages due for a receiver, oldest first: of one incident only its lowest waiting revision.
@@ -107,7 +122,7 @@ impl Store {
                AND NOT EXISTS (SELECT 1 FROM deliveries AS e
                                WHERE e.incident = d.incident AND e.receiver = d.receiver
                                  AND e.revision < d.revision AND e.state IN ('pending', 'sending'))
-             ORDER BY next_attempt, incident LIMIT $3",
+             ORDER BY next_attempt, (SELECT created_at FROM incidents WHERE id = d.incident), incident LIMIT $3",
         )
         .bind(receiver)
         .bind(now)
@@ -136,8 +151,11 @@ impl Store {
     /// [`StoreError::Sql`].
     pub async fn due_count(&self, receiver: &str, now: i64) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
-            "SELECT count(*) FROM deliveries
-             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2",
+            "SELECT count(*) FROM deliveries AS d
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2
+               AND NOT EXISTS (SELECT 1 FROM deliveries AS e
+                               WHERE e.incident = d.incident AND e.receiver = d.receiver
+                                 AND e.revision < d.revision AND e.state IN ('pending', 'sending'))",
         )
         .bind(receiver)
         .bind(now)
@@ -211,6 +229,25 @@ impl Store {
         .execute(&self.writer)
         .await?;
         Ok(())
+    }
+
+    /// Forgets what was told and ended before `before` (µs); what still waits is never forgotten.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn forget_deliveries(&self, before: i64) -> Result<u64, StoreError> {
+        let mut tx = self.begin().await?;
+        let gone =
+            sqlx::query("DELETE FROM deliveries WHERE ended_at < $1").bind(before).execute(&mut *tx).await?;
+        sqlx::query(
+            "DELETE FROM outbox WHERE fanned_out = 1 AND created_at < $1 AND NOT EXISTS (
+                SELECT 1 FROM deliveries AS d WHERE d.incident = outbox.incident AND d.revision = outbox.revision)",
+        )
+        .bind(before)
+        .execute(&mut *tx)
+        .await?;
+        tx.commit().await?;
+        Ok(gone.rows_affected())
     }
 
     /// How much waits for each receiver, and how much was given up.
@@ -297,7 +334,7 @@ async fn was_told(
 ) -> Result<bool, StoreError> {
     let told: i64 = sqlx::query_scalar(
         "SELECT count(*) FROM deliveries
-         WHERE incident = $1 AND receiver = $2 AND state IN ('pending', 'sending', 'delivered')",
+         WHERE incident = $1 AND receiver = $2 AND state IN ('pending', 'sending', 'delivered', 'summarized')",
     )
     .bind(incident)
     .bind(receiver)

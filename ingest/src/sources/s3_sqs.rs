@@ -52,6 +52,11 @@ impl S3Sqs {
         Ok(Self::start(queue, config, bucket))
     }
 
+    pub(crate) async fn probe(config: &S3SqsConfig) -> Result<(), SourceError> {
+        check(config)?;
+        sqs::Sqs::new(&shared_config(config).await, config).answers().await
+    }
+
     fn start(queue: Arc<dyn Queue>, config: &S3SqsConfig, bucket: Bucket) -> Self {
         let (out, waiting) = mpsc::channel(WAITING_MAX);
         let stop = CancellationToken::new();

@@ -143,7 +143,7 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
         Claim::Mine(claim) => claim,
         other => panic!("{other:?}"),
     };
-    let event_ids: Vec<(String, i64)> = (0..events).map(|n| (format!("{object}-{n}"), now - HOUR)).collect();
+    let event_ids: Vec<String> = (0..events).map(|n| format!("{object}-{n}")).collect();
     let mut baseline = BaselineDelta::default();
     baseline.used("arn:aws:iam::111122223333:role/agents/support-bot", "*", now - HOUR);
     let quarantined = [Quarantined {
@@ -210,6 +210,7 @@ fn agent(
         description: Some(description.into()),
         owner: Some("support-platform".into()),
         environment: Some(environment.into()),
+        declared: 0,
         manifest: format!("agents/{name}.yaml"),
         identities: vec![IdentityPosture {
             identity: format!("arn:aws:iam::111122223333:role/agents/{name}"),

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use aws_config::SdkConfig;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::MessageSystemAttributeName::ApproximateReceiveCount;
+use aws_sdk_sqs::types::QueueAttributeName;
 
 use super::said;
 use crate::lease::{Message, Queue};
@@ -23,6 +24,18 @@ impl Sqs {
     pub(super) fn new(shared: &SdkConfig, config: &S3SqsConfig) -> Self {
         let client = Client::new(shared);
         Self { client, queue_url: config.queue_url.clone(), visibility: config.visibility, wait: config.wait }
+    }
+
+    /// Asks the queue for its attributes: takes no message, needs `sqs:GetQueueAttributes`.
+    pub(super) async fn answers(&self) -> Result<(), SourceError> {
+        let asked = self
+            .client
+            .get_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await;
+        asked.map(|_| ()).map_err(|error| self.error("read the attributes", &error))
     }
 
     fn error(&self, what: &'static str, error: &dyn std::error::Error) -> SourceError {
