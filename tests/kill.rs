@@ -3,7 +3,7 @@
 use crate::support::aws::{Aws, Faults};
 use crate::support::eventually;
 use crate::support::folder::{Config, Folder};
-use crate::support::receivers::Receiver;
+use crate::support::receivers::{Behaviour, Receiver};
 use crate::support::records::{self, Record};
 use crate::support::remit::{Service, findings, remit};
 use rand::seq::SliceRandom;
@@ -75,6 +75,10 @@ fn killed_at_any_moment_it_finds_everything_once_and_tells_it_under_one_id() {
     aws.bucket("acme-logs", "q");
     let webhook = Receiver::webhook("hush");
     let pagerduty = Receiver::pagerduty("R1");
+    // Slow to answer, so that some kills fall between a message and its answer.
+    for receiver in [&webhook, &pagerduty] {
+        receiver.plan([Behaviour::Slow(Duration::from_millis(500)); 20]);
+    }
     let folder = Folder::new();
     for agent in AGENTS {
         folder.agent(agent, &[("s3:GetObject, s3:PutObject", "arn:aws:s3:::acme-tickets/*")]);
@@ -93,16 +97,18 @@ fn killed_at_any_moment_it_finds_everything_once_and_tells_it_under_one_id() {
     }
 
     let mut service = Service::run(folder.path(), port);
-    let mut kills = 0;
+    let (mut kills, mut at_work) = (0, 0);
     while kills < 6 {
-        std::thread::sleep(Duration::from_millis(dice.random_range(100..900)));
+        std::thread::sleep(Duration::from_millis(dice.random_range(100..1800)));
         service.kill();
         kills += 1;
+        at_work += usize::from(aws.messages("q").1 > 0);
         // Whatever the dead worker held comes back when its time is over; nobody wants to wait for that here.
         aws.expire("q");
         service.restart();
         service = service.ready();
     }
+    assert!(at_work >= 3, "{at_work} of {kills} kills met it at work");
     aws.heal();
     eventually("the queue is empty", Duration::from_secs(120), || {
         aws.expire("q");

@@ -5,13 +5,23 @@ use crate::support::eventually;
 use crate::support::folder::{Config, Folder};
 use crate::support::records::{self, Record};
 use crate::support::remit::{Service, findings, remit};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use serde_json::{Value, json};
+use std::io::Write;
 use std::time::Duration;
 
 const SOON: Duration = Duration::from_secs(60);
 
 fn good(number: usize) -> Record {
     Record::of_agent("ant", "s3:DeleteObject").object("acme-invoices", "k").number(number)
+}
+
+/// Blanks, packed about a thousand to one.
+fn bomb() -> Vec<u8> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(&vec![b' '; 16 << 20]).unwrap();
+    gzip.finish().unwrap()
 }
 
 #[test]
@@ -30,7 +40,7 @@ fn rubbish_is_quarantined_by_reason_and_its_neighbours_are_judged() {
             "corrupt",
             whole.iter().enumerate().map(|(at, byte)| if at == 30 { byte ^ 0xff } else { *byte }).collect(),
         ),
-        ("bomb", records::gzip(&vec![b' '; 64 << 20])),
+        ("bomb", bomb()),
         ("deep", deep.into_bytes()),
         ("latin1", b"{\"Records\":[{\"eventID\":\"\xe9\"}]}".to_vec()),
         ("trailing", two_members),
@@ -141,7 +151,7 @@ fn a_bad_configuration_manifest_or_policy_is_named_with_its_place() {
             &["slak", "slack"],
         ),
         ("agents/ant.yaml", format!("{manifest}  alow: []\n"), &["ant.yaml", "alow"]),
-        ("agents/ant.yaml", "kind: Agent\n\t- : [".to_owned(), &["ant.yaml", "2"]),
+        ("agents/ant.yaml", "kind: Agent\nmetadata: [\n".to_owned(), &["ant.yaml:"]),
         ("agents/ant.yaml", manifest.replace("s3:GetObject", "GetObject"), &["ant.yaml", "GetObject"]),
         ("policies/ant.json", "{\"Version\": \"2012-10-17\", \"Statement\": [".to_owned(), &["ant.json"]),
     ];

@@ -19,6 +19,8 @@ use tokio::net::{TcpListener, TcpStream};
 pub enum Behaviour {
     /// Accepts it.
     Accept,
+    /// Accepts it, and takes its time to say so.
+    Slow(Duration),
     /// Says 429 and when to come back.
     Later(Duration),
     /// Says 500.
@@ -127,7 +129,9 @@ impl Receiver {
     /// Every request that it accepted, or had when the line was cut.
     pub fn accepted(&self) -> Vec<Received> {
         let mut received = self.received();
-        received.retain(|request| matches!(request.behaviour, Behaviour::Accept | Behaviour::Cut));
+        received.retain(|request| {
+            matches!(request.behaviour, Behaviour::Accept | Behaviour::Slow(_) | Behaviour::Cut)
+        });
         received
     }
 
@@ -153,8 +157,11 @@ impl Drop for Receiver {
 async fn converse(mut stream: TcpStream, kind: &Kind, shared: &Mutex<Record>) -> std::io::Result<()> {
     while let Some((headers, bytes)) = read_request(&mut stream).await? {
         let (behaviour, accepted) = remember(kind, shared, headers, bytes);
+        if let Behaviour::Slow(wait) = behaviour {
+            tokio::time::sleep(wait).await;
+        }
         match behaviour {
-            Behaviour::Accept => match accepted {
+            Behaviour::Accept | Behaviour::Slow(_) => match accepted {
                 Ok((status, body)) => answer(&mut stream, status, "", &body).await?,
                 Err(why) => answer(&mut stream, "400 Bad Request", "", &why).await?,
             },
