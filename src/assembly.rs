@@ -16,11 +16,11 @@ use tracing::warn;
 /// Reads manifests and policies; what deserves a look is logged. `None` for a folder that is not given.
 pub fn scopes(agents: Option<&Path>, policies: Option<&Path>) -> anyhow::Result<(Manifests, Grants)> {
     let manifests = match agents {
-        Some(dir) => Manifests::load(dir, chrono::Utc::now()).map_err(Usage::new)?,
+        Some(dir) => Manifests::load(dir, chrono::Utc::now()).map_err(Usage::error)?,
         None => Manifests::default(),
     };
     let grants = match policies {
-        Some(dir) => Grants::load(dir).map_err(Usage::new)?,
+        Some(dir) => Grants::load(dir).map_err(Usage::error)?,
         None => Grants::default(),
     };
     for warning in &manifests.warnings {

@@ -21,7 +21,7 @@ async fn attach(path: &Path) -> anyhow::Result<Store> {
 /// An id that nothing has is the user's to mend.
 fn usage_if_not_found<T>(result: Result<T, StoreError>) -> anyhow::Result<T> {
     result.map_err(|error| match error {
-        StoreError::NotFound { .. } => Usage::new(error),
+        StoreError::NotFound { .. } => Usage::error(error),
         other => other.into(),
     })
 }

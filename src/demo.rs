@@ -5,6 +5,7 @@ mod answer_key;
 use crate::cli::DemoArgs;
 use crate::config::{AlertsConfig, Config, ReportConfig, ScopeConfig, StoreConfig, WebConfig};
 use crate::exit::Exit;
+use crate::intake::SOURCES;
 use crate::progress::Progress;
 use crate::screen;
 use crate::service::{self, Service};
@@ -55,7 +56,10 @@ pub async fn run(args: DemoArgs, quiet: bool) -> anyhow::Result<Exit> {
         return Ok(exit);
     }
     screen::out(&company.story(&service, &found, &progress, started.elapsed()))?;
-    if !args.no_live {
+    if args.no_live {
+        // The month was the only source, and it is read.
+        service.readiness.holds(SOURCES);
+    } else {
         service.read_sources().await?;
     }
     let live = company.live(args.no_live);

@@ -32,8 +32,8 @@ impl From<Exit> for ExitCode {
 pub struct Usage(pub String);
 
 impl Usage {
-    pub fn new(error: impl std::fmt::Display) -> anyhow::Error {
-        anyhow::Error::new(Usage(error.to_string()))
+    pub fn error(cause: impl std::fmt::Display) -> anyhow::Error {
+        anyhow::Error::new(Usage(cause.to_string()))
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Service {
     pub address: SocketAddr,
     config: Config,
     intake: Arc<Intake>,
-    readiness: Readiness,
+    pub readiness: Readiness,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
 }
@@ -51,7 +51,7 @@ pub struct Service {
 /// Runs until a signal ends it.
 pub async fn run(config: Config) -> anyhow::Result<Exit> {
     if config.sources.is_empty() {
-        return Err(Usage::new(
+        return Err(Usage::error(
             "no source is configured; add a `[[sources]]` with type = \"directory\" or \"s3_sqs\"",
         ));
     }
@@ -73,8 +73,8 @@ impl Service {
         let (manifests, grants) = assembly::configured_scopes(&config)?;
         let detections = assembly::detections()?;
         let metrics = assembly::metrics(&config, &detections, &manifests)?;
-        let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
-        let token = Token::parse(&config.web.token).map_err(Usage::new)?;
+        let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::error)?;
+        let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
         let stale = store.end_stale_leases().await?;
@@ -102,7 +102,7 @@ impl Service {
             version: env!("CARGO_PKG_VERSION").to_owned(),
         };
         let server = Server::bind(config.web.listen, state).await.map_err(|error| match error {
-            WebError::OffLoopback { .. } | WebError::BadToken => Usage::new(error),
+            WebError::OffLoopback { .. } | WebError::BadToken => Usage::error(error),
             other => other.into(),
         })?;
         let address = server.address();

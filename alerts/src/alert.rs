@@ -188,7 +188,10 @@ fn facts(finding: &Finding) -> Vec<Fact> {
     if let Some(grant) = &sample.grant {
         add("Could it?", None, answer(grant_words(grant), sample.grant_why.as_deref()));
     }
-    add("New?", None, newness(finding));
+    // Only the baseline's own findings know; the others of an incident stand beside them.
+    if let Some(newness) = newness(finding) {
+        add("New?", None, newness);
+    }
     let session = sample.session_name.as_deref().map(|s| format!("session {s}")).unwrap_or_default();
     add("Who", Some(&finding.actor), session);
     let from = [
@@ -233,17 +236,10 @@ fn grant_words(grant: &str) -> &'static str {
     }
 }
 
-fn newness(finding: &Finding) -> String {
-    let days = finding.sample.active_days;
-    let known = match days {
-        0 => return "No earlier day of this identity is known".to_owned(),
-        1 => "1 earlier active day".to_owned(),
-        days => format!("{days} earlier active days"),
-    };
-    if finding.detection.starts_with("BL") {
-        format!("First time in {known}")
-    } else {
-        format!("{known} of this identity are known")
+fn newness(finding: &Finding) -> Option<String> {
+    match finding.sample.active_days {
+        0 => None,
+        days => Some(format!("First time in {} of this identity", counted(days, "earlier active day"))),
     }
 }
 
@@ -326,7 +322,7 @@ mod tests {
         assert_eq!(fact("Did"), "s3:DeleteObject|14 calls, first one success");
         assert_eq!(fact("Allowed?"), "|Not declared: agents/support-bot.yaml:31 read: tickets");
         assert_eq!(fact("Could it?"), "|Yes, its policies grant it: LegacyS3Full#1");
-        assert_eq!(fact("New?"), "|12 earlier active days of this identity are known");
+        assert_eq!(fact("New?"), "|First time in 12 earlier active days of this identity");
         assert_eq!(fact("When"), "|2026-11-03 00:53:20Z, for 3m 04s");
         assert_eq!(message.url(), Some("http://127.0.0.1:8080/findings/f0"));
         assert!((1..=3).contains(&message.steps.len()));

@@ -3,6 +3,7 @@
 //! Everything else in this crate passes log text on as it is and calls one of these where it is written out.
 //! JSON needs none of it: its own escaping keeps the text exact.
 
+use engine::log_text::hides;
 use std::fmt::Write;
 
 /// One line of plain text: terminals, PagerDuty, plain-text blocks, and the start of every other target.
@@ -17,7 +18,7 @@ pub fn plain(text: &str, max: usize) -> String {
         shown.clear();
         if c.is_whitespace() {
             shown.push(' ');
-        } else if is_hidden(c) {
+        } else if hides(c) {
             let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
         } else {
             shown.push(c);
@@ -164,15 +165,6 @@ fn emoji_free(text: &str) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// Control characters, direction marks, and what has no width.
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(u32::from(c),
-            0x00ad | 0x034f | 0x061c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f
-            | 0x200b..=0x200f | 0x202a..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0
-            | 0xfff0..=0xfffb | 0x1bca0..=0x1bca3 | 0x1d173..=0x1d17a | 0xe0000..=0xe0fff)
 }
 
 /// A string that stops before it passes its bound and then says so.

@@ -118,10 +118,15 @@ impl Calls {
             user_agent: text(view.user_agent(event)),
             environment: facts.agent.as_ref().and_then(|a| a.environment.clone()),
             scope: facts.scope.as_ref().map(|(verdict, _, _)| verdict.as_str().to_owned()),
-            scope_why: facts.scope.as_ref().map(|(_, reason, statement)| match statement {
-                Some(statement) => format!("{reason}: {statement}"),
-                None => (*reason).to_owned(),
-            }),
+            scope_why: facts.scope.as_ref().zip(facts.agent.as_ref()).map(
+                |((_, reason, statement), agent)| {
+                    match statement {
+                        Some(statement) => format!("{reason}: {statement}"),
+                        // Nothing decided it: then the manifest as a whole is what to look at.
+                        None => format!("{reason} by {}:{}", agent.file, agent.line),
+                    }
+                },
+            ),
             grant: facts.grant.as_ref().map(|(grant, _)| grant.as_str().to_owned()),
             grant_why: facts.grant.as_ref().map(|(_, why)| why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.

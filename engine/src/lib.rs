@@ -8,6 +8,7 @@ pub mod finding;
 pub mod grant;
 pub mod incident;
 pub mod judge;
+pub mod log_text;
 pub mod manifest;
 pub mod permission;
 pub mod posture;

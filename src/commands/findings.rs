@@ -19,6 +19,7 @@ pub async fn run(command: FindingsCommand) -> anyhow::Result<Exit> {
                 detection,
                 min_severity: severity,
                 limit: i64::from(limit),
+                ..FindingFilter::default()
             };
             print(&store.findings(&filter).await?, output)
         }

@@ -18,15 +18,15 @@ pub fn run(command: ScopeCommand) -> anyhow::Result<Exit> {
     let (manifests, grants) = assembly::configured_scopes(&config)?;
     let Some(agent) = manifests.named(&agent) else {
         let known: Vec<&str> = manifests.agents.iter().map(|a| a.name.as_str()).collect();
-        return Err(Usage::new(format!("no manifest declares `{agent}`. Known: {}", known.join(", "))));
+        return Err(Usage::error(format!("no manifest declares `{agent}`. Known: {}", known.join(", "))));
     };
     if !permission.contains(':') {
-        return Err(Usage::new(format!(
+        return Err(Usage::error(format!(
             "`{permission}` is no permission; write service:Action, for instance s3:GetObject"
         )));
     }
     if resource != "*" && !resource.starts_with("arn:") {
-        return Err(Usage::new(format!(
+        return Err(Usage::error(format!(
             "`{resource}` is no ARN; write arn:..., or * for a permission that knows no resource"
         )));
     }

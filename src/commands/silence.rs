@@ -17,12 +17,12 @@ pub async fn run(command: SilenceCommand) -> anyhow::Result<Exit> {
     match command {
         SilenceCommand::Add { config, matchers, author, reason, length } => {
             if length > LENGTH_MAX || length.is_zero() {
-                return Err(Usage::new(
+                return Err(Usage::error(
                     "a silence lasts more than nothing and at most 30d; add it again when it ends",
                 ));
             }
             if reason.trim().is_empty() || author.trim().is_empty() {
-                return Err(Usage::new("a silence needs an author and a reason: --author, --reason"));
+                return Err(Usage::error("a silence needs an author and a reason: --author, --reason"));
             }
             let store = attach(&Config::load(&config.config)?.store.path).await?;
             let now = time::now();

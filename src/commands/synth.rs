@@ -8,7 +8,7 @@ use chrono::{Days, NaiveTime, Utc};
 
 pub fn run(args: &SynthArgs) -> anyhow::Result<Exit> {
     if args.days == 0 || args.days > 400 {
-        return Err(Usage::new(format!("--days {} is out of range; 1 to 400", args.days)));
+        return Err(Usage::error(format!("--days {} is out of range; 1 to 400", args.days)));
     }
     let last = args.end.unwrap_or_else(|| Utc::now().date_naive() - Days::new(1));
     let end = (last + Days::new(1)).and_time(NaiveTime::MIN).and_utc();

@@ -30,11 +30,18 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
         manifests.agents.len(),
         grants.identities().len()
     ))?;
-    let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::new)?;
+    let unparsed = manifests.unparsed.len() + grants.unparsed.len();
+    if unparsed > 0 {
+        // `run` starts all the same: their answers are unknown, and everything else is watched.
+        return Err(Usage::error(format!(
+            "{unparsed} policies cannot be parsed; the warnings above say where"
+        )));
+    }
+    let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::error)?;
     screen::out(&format!("receivers     {} can be built\n", receivers.len()))?;
-    let token = Token::parse(&config.web.token).map_err(Usage::new)?;
+    let token = Token::parse(&config.web.token).map_err(Usage::error)?;
     if token.is_none() && !config.web.listen.ip().is_loopback() {
-        return Err(Usage::new(format!(
+        return Err(Usage::error(format!(
             "`[web] listen` is {}, off loopback, and there is no `[web] token`: `run` would not start",
             config.web.listen
         )));

@@ -9,11 +9,8 @@ use engine::incident::Incident;
 use engine::store::{FindingFilter, StoreError};
 use minijinja::context;
 
-/// Findings of the same agent among which those of the incident are looked for.
-const NEIGHBOURS_MAX: i64 = 1_000;
-
-/// Open and resolved incidents among which this finding's is looked for.
-const INCIDENTS_MAX: i64 = 5_000;
+/// Findings that are shown of an incident.
+const OTHERS_MAX: i64 = 1_000;
 
 pub(super) async fn show(
     State(web): Shared,
@@ -27,22 +24,18 @@ pub(super) async fn show(
         Err(cause) => return Err(web.store_failed(&cause)),
     };
     let read = async {
-        let neighbours = FindingFilter {
+        let Some(id) = &finding.incident else { return Ok((None, Vec::new())) };
+        let of_incident = FindingFilter {
             states: FindingState::ALL.to_vec(),
-            who: Some(finding.who().to_owned()),
-            limit: NEIGHBOURS_MAX,
+            incident: Some(id.clone()),
+            limit: OTHERS_MAX,
             ..FindingFilter::default()
         };
-        Ok((store.incidents(false, INCIDENTS_MAX).await?, store.findings(&neighbours).await?))
+        Ok((store.incident(id).await?, store.findings(&of_incident).await?))
     };
-    let (incidents, neighbours) = read.await.map_err(|cause| web.store_failed(&cause))?;
-    let incident: Option<Incident> =
-        incidents.into_iter().find(|incident| Some(&incident.id) == finding.incident.as_ref());
-    let mut others: Vec<&Finding> = neighbours
-        .iter()
-        .filter(|other| other.incident.is_some() && other.incident == finding.incident)
-        .filter(|other| other.id != finding.id)
-        .collect();
+    let (incident, mut others): (Option<Incident>, Vec<Finding>) =
+        read.await.map_err(|cause| web.store_failed(&cause))?;
+    others.retain(|other| other.id != finding.id);
     others.sort_by_key(|other| (other.first_seen, -other.severity.rank()));
 
     let path = format!("/findings/{}", text::encode(&finding.id));

@@ -80,6 +80,7 @@ impl FindingQuery {
             detection: self.detection.clone(),
             min_severity: self.severity,
             limit: self.limit + 1,
+            incident: None,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Text of a log on a page: the attacker's, shown as data and never as anything else.
 
+use engine::log_text::hides;
 use std::fmt::Write;
 
 /// Combining marks in a row that are shown as such; more would climb over their neighbours.
@@ -52,15 +53,6 @@ fn push_escaped(html: &mut String, c: char) {
         '\'' => html.push_str("&#39;"),
         _ => html.push(c),
     }
-}
-
-/// Controls, characters that reorder, have no width or look like nothing, tags and selectors, private ones.
-fn hides(c: char) -> bool {
-    c.is_control()
-        || matches!(c as u32,
-            0xAD | 0x34F | 0x61C | 0x115F | 0x1160 | 0x17B4 | 0x17B5 | 0x180B..=0x180F | 0x200B..=0x200F
-            | 0x2028..=0x202E | 0x2060..=0x206F | 0x2800 | 0x3164 | 0xE000..=0xF8FF | 0xFE00..=0xFE0F
-            | 0xFEFF | 0xFFA0 | 0xFFF0..=0xFFFF | 0x1D173..=0x1D17A | 0xE0000..=0x10FFFF)
 }
 
 fn is_mark(c: char) -> bool {

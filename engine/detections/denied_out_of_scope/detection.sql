@@ -11,7 +11,10 @@ SELECT
         ELSE 'medium'
     END AS severity,
     concat(agent, ' was denied ', permission, ', which it does not declare') AS title,
-    concat('the attempt lies outside its manifest (', scope_reason, ')', CASE
+    concat(CASE scope_reason
+        WHEN 'other_resource' THEN 'its manifest declares the permission on other resources only'
+        WHEN 'denied_by_manifest' THEN concat('its manifest denies it: ', scope_statement)
+        ELSE 'no entry of its manifest covers this permission' END, CASE
         WHEN denied_by LIKE 'explicit:%' THEN concat('; a guardrail stopped it: ', denied_by)
         WHEN denied_by IS NOT NULL THEN concat('; stopped by the ', denied_by, ' policy')
         ELSE '' END) AS why

@@ -7,8 +7,11 @@ SELECT
     call,
     permission AS subject,
     CASE WHEN environment = 'prod' THEN 'critical' ELSE 'high' END AS severity,
-    concat(agent, ' destroyed with ', permission) AS title,
-    concat('a destructive call that succeeded and that its manifest does not declare (', scope_reason, ')') AS why
+    concat(agent, ' made a destructive call that it does not declare: ', permission) AS title,
+    concat('the call succeeded; ', CASE scope_reason
+        WHEN 'other_resource' THEN 'the manifest declares it on other resources only'
+        WHEN 'denied_by_manifest' THEN concat('the manifest denies it: ', scope_statement)
+        ELSE 'no entry of the manifest covers it' END) AS why
 FROM calls
 WHERE agent IS NOT NULL
   AND outcome = 'success'

@@ -15,6 +15,8 @@ pub struct FindingFilter {
     pub who: Option<String>,
     /// Only this detection.
     pub detection: Option<String>,
+    /// Only those of this incident.
+    pub incident: Option<String>,
     /// Only this severity and above.
     pub min_severity: Option<Severity>,
     /// At most so many, newest first; 0: all.
@@ -74,6 +76,9 @@ impl Store {
         if let Some(detection) = &filter.detection {
             query.push(" AND detection = ").push_bind(detection.as_str());
         }
+        if let Some(incident) = &filter.incident {
+            query.push(" AND incident = ").push_bind(incident.as_str());
+        }
         if let Some(severity) = filter.min_severity {
             query.push(" AND severity >= ").push_bind(severity.rank());
         }
@@ -131,6 +136,18 @@ impl Store {
         .fetch_all(&self.reader)
         .await?;
         rows.iter().map(incident_of).collect()
+    }
+
+    /// One incident, if there is one of this id.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn incident(&self, id: &str) -> Result<Option<Incident>, StoreError> {
+        let row = sqlx::query("SELECT * FROM incidents WHERE id = $1")
+            .bind(id)
+            .fetch_optional(&self.reader)
+            .await?;
+        row.as_ref().map(incident_of).transpose()
     }
 
     /// Live findings and open incidents by severity.
