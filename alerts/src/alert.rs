@@ -183,10 +183,10 @@ fn facts(finding: &Finding) -> Vec<Fact> {
         add("On", Some(resource), if more == 0 { String::new() } else { format!("and {more} more") });
     }
     if let Some(scope) = &sample.scope {
-        add("Allowed?", None, answer(scope_words(scope), sample.scope_why.as_deref()));
+        add("Allowed?", sample.scope_why.as_deref(), scope_words(scope).to_owned());
     }
     if let Some(grant) = &sample.grant {
-        add("Could it?", None, answer(grant_words(grant), sample.grant_why.as_deref()));
+        add("Could it?", sample.grant_why.as_deref(), grant_words(grant).to_owned());
     }
     // Only the baseline's own findings know; the others of an incident stand beside them.
     if let Some(newness) = newness(finding) {
@@ -203,7 +203,7 @@ fn facts(finding: &Finding) -> Vec<Fact> {
     if !from.is_empty() {
         add("From", None, from.join(" · "));
     }
-    add("When", None, span(finding.first_seen, finding.last_seen));
+    add("When", Some(&span(finding.first_seen, finding.last_seen)), String::new());
     let environment =
         [sample.environment.clone(), sample.account.as_deref().map(|account| format!("account {account}"))];
     let environment: Vec<String> = environment.into_iter().flatten().collect();
@@ -211,13 +211,6 @@ fn facts(finding: &Finding) -> Vec<Fact> {
         add("Environment", None, environment.join(" · "));
     }
     facts
-}
-
-fn answer(words: &str, why: Option<&str>) -> String {
-    match why {
-        Some(why) if !why.is_empty() => format!("{words}: {why}"),
-        _ => words.to_owned(),
-    }
 }
 
 fn scope_words(scope: &str) -> &'static str {
@@ -320,10 +313,10 @@ mod tests {
             format!("{}|{}", fact.name.clone().unwrap_or_default(), fact.words)
         };
         assert_eq!(fact("Did"), "s3:DeleteObject|14 calls, first one success");
-        assert_eq!(fact("Allowed?"), "|Not declared: agents/support-bot.yaml:31 read: tickets");
-        assert_eq!(fact("Could it?"), "|Yes, its policies grant it: LegacyS3Full#1");
+        assert_eq!(fact("Allowed?"), "agents/support-bot.yaml:31 read: tickets|Not declared");
+        assert_eq!(fact("Could it?"), "LegacyS3Full#1|Yes, its policies grant it");
         assert_eq!(fact("New?"), "|First time in 12 earlier active days of this identity");
-        assert_eq!(fact("When"), "|2026-11-03 00:53:20Z, for 3m 04s");
+        assert_eq!(fact("When"), "2026-11-03 00:53:20Z, for 3m 04s|");
         assert_eq!(message.url(), Some("http://127.0.0.1:8080/findings/f0"));
         assert!((1..=3).contains(&message.steps.len()));
     }

@@ -2,13 +2,15 @@
 //!
 //! What needs memory or a policy is computed here, in Rust, so that a detection is plain SQL.
 
+mod answers;
 mod table;
 
+pub use answers::{Answer, Answers};
 pub use table::schema;
 
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
 use crate::finding::Sample;
-use crate::grant::{Grant, Grants};
+use crate::grant::Grants;
 use crate::manifest::{Agent, Caller, Manifests};
 use crate::permission::{self, AccessLevel, Call, Needed};
 use crate::scope::Verdict;
@@ -69,10 +71,8 @@ pub struct CallFacts {
     pub actor: String,
     /// What it needed; none for events that need no permission.
     pub needed: Option<Needed>,
-    /// Scope, its reason and the deciding statement; agents only.
-    pub scope: Option<(Verdict, &'static str, Option<String>)>,
-    /// Grant and what decided it.
-    pub grant: Option<(Grant, String)>,
+    /// What scope and grants say; agents only.
+    pub answer: Option<Arc<Answer>>,
     /// Earlier days on which the identity was active.
     pub active_days: u32,
 }
@@ -81,9 +81,10 @@ impl Calls {
     /// Annotates a batch. Reads only: the same batch and rules give the same table.
     ///
     /// Decides who acted and what was needed for each event, and what scope, grant and baseline say to each
-    /// permission. Only successful calls add to the baseline as uses; denied ones are counted apart.
+    /// permission. Only successful calls add to the baseline as uses; denied ones are counted apart. `answers`
+    /// remembers decisions from batch to batch and changes none.
     #[must_use]
-    pub fn annotate(batch: &EventBatch, rules: &Rules) -> Calls {
+    pub fn annotate(batch: &EventBatch, rules: &Rules, answers: &mut Answers) -> Calls {
         let view = batch.view();
         let mut builder = table::CallsBuilder::with_capacity(batch.rows());
         let mut calls = Calls {
@@ -93,7 +94,7 @@ impl Calls {
             verdicts: VerdictCounts::default(),
         };
         for event in 0..batch.rows() {
-            annotate_event(&view, event, rules, &mut builder, &mut calls);
+            annotate_event(&view, event, rules, answers, &mut builder, &mut calls);
         }
         calls.table = builder.finish();
         calls
@@ -104,6 +105,7 @@ impl Calls {
     pub fn sample(&self, view: &EventView<'_>, facts: &CallFacts) -> Sample {
         let event = facts.event;
         let text = |value: Option<&str>| value.map(str::to_owned);
+        let answer = facts.answer.as_deref();
         let resources = facts.needed.as_ref().map(|n| n.resources.clone()).unwrap_or_default();
         Sample {
             permission: facts.needed.as_ref().map(|n| n.permission.clone()),
@@ -117,18 +119,14 @@ impl Calls {
             source_ip: text(view.source_ip(event)),
             user_agent: text(view.user_agent(event)),
             environment: facts.agent.as_ref().and_then(|a| a.environment.clone()),
-            scope: facts.scope.as_ref().map(|(verdict, _, _)| verdict.as_str().to_owned()),
-            scope_why: facts.scope.as_ref().zip(facts.agent.as_ref()).map(
-                |((_, reason, statement), agent)| {
-                    match statement {
-                        Some(statement) => format!("{reason}: {statement}"),
-                        // Nothing decided it: then the manifest as a whole is what to look at.
-                        None => format!("{reason} by {}:{}", agent.file, agent.line),
-                    }
-                },
-            ),
-            grant: facts.grant.as_ref().map(|(grant, _)| grant.as_str().to_owned()),
-            grant_why: facts.grant.as_ref().map(|(_, why)| why.clone()),
+            scope: answer.map(|a| a.verdict.as_str().to_owned()),
+            scope_why: answer.zip(facts.agent.as_ref()).map(|(answer, agent)| match &answer.statement {
+                Some(statement) => format!("{}: {statement}", answer.reason),
+                // Nothing decided it: then the manifest as a whole is what to look at.
+                None => format!("{} by {}:{}", answer.reason, agent.file, agent.line),
+            }),
+            grant: answer.map(|a| a.grant.as_str().to_owned()),
+            grant_why: answer.map(|a| a.grant_why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
         }
@@ -157,6 +155,7 @@ fn annotate_event(
     view: &EventView<'_>,
     event: usize,
     rules: &Rules,
+    answers: &mut Answers,
     builder: &mut table::CallsBuilder,
     calls: &mut Calls,
 ) {
@@ -164,7 +163,8 @@ fn annotate_event(
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);
     let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
-    let agent = rules.manifests.agent(&caller);
+    let agent = answers.agent(&rules.manifests, &caller);
+    let agent = agent.as_ref();
     let call = Call::of(view, event);
     let needed = permission::needed(&call);
 
@@ -181,8 +181,7 @@ fn annotate_event(
             agent: agent.cloned(),
             actor: actor.to_owned(),
             needed,
-            scope: None,
-            grant: None,
+            answer: None,
             active_days: 0,
         };
         let mut row = CallRow { outcome, own_iam: false, first_use: false, level: None };
@@ -192,21 +191,13 @@ fn annotate_event(
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
             if let Some(agent) = agent {
-                let answer =
-                    agent.scope.verdict(&needed.permission, &needed.resources, needed.resources_known);
+                let answer = answers.of(agent, &rules.grants, actor, needed);
                 match answer.verdict {
                     Verdict::In => calls.verdicts.inside += 1,
                     Verdict::Out => calls.verdicts.outside += 1,
                     Verdict::Unknown => calls.verdicts.unknown += 1,
                 }
-                facts.scope = Some((answer.verdict, answer.reason.as_str(), answer.statement));
-                let answer = rules.grants.verdict(
-                    actor,
-                    &needed.permission,
-                    &needed.resources,
-                    needed.resources_known,
-                );
-                facts.grant = Some((answer.grant, answer.why));
+                facts.answer = Some(answer);
             }
         }
         builder.append(view, &facts, &row);

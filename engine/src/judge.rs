@@ -1,7 +1,7 @@
 //! Asks every detection of every batch. Planned once, run on each batch that is put into the slot.
 
 use crate::baseline::BaselineDelta;
-use crate::calls::{self, Calls, Rules, VerdictCounts};
+use crate::calls::{self, Answers, Calls, Rules, VerdictCounts};
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -64,6 +64,7 @@ pub struct Judged {
 /// Planned detections with a slot of their own. One batch at a time: give each worker its own judge.
 pub struct Judge {
     rules: Arc<Rules>,
+    answers: Answers,
     context: SessionContext,
     slot: Arc<Slot>,
     planned: Vec<(Detection, Arc<dyn ExecutionPlan>)>,
@@ -106,7 +107,7 @@ impl Judge {
             }
             planned.push((detection.clone(), plan));
         }
-        Ok(Judge { rules, context, slot, planned })
+        Ok(Judge { rules, answers: Answers::default(), context, slot, planned })
     }
 
     /// What every call is held against.
@@ -122,7 +123,7 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`] when a detection fails; nothing of the batch counts then.
     pub async fn judge(&mut self, events: &EventBatch) -> Result<Judged, JudgeError> {
-        let calls = Calls::annotate(events, &self.rules);
+        let calls = Calls::annotate(events, &self.rules, &mut self.answers);
         let mut findings: HashMap<String, Counted> = HashMap::new();
         self.slot.put(Some(calls.table.clone()));
         let asked = self.ask(events, &calls, &mut findings).await;

@@ -155,6 +155,9 @@ impl Store {
             .foreign_keys(true)
             .journal_mode(SqliteJournalMode::Wal)
             .busy_timeout(Duration::from_secs(20))
+            // A statement's own journal goes to memory: as a file it would be made and removed for every commit.
+            .pragma("temp_store", "memory")
+            .pragma("cache_size", "-65536")
             .synchronous(match durability {
                 Durability::Full => SqliteSynchronous::Full,
                 Durability::None => SqliteSynchronous::Off,

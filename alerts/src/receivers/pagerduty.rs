@@ -197,7 +197,7 @@ mod tests {
             (&json!("prod"), &json!("SC01"), &json!("support-bot"))
         );
         assert_eq!(payload["timestamp"], "2026-11-03T00:53:20Z");
-        assert_eq!(payload["custom_details"]["could_it"], "Yes, its policies grant it: LegacyS3Full#1");
+        assert_eq!(payload["custom_details"]["could_it"], "LegacyS3Full#1 Yes, its policies grant it");
         assert_eq!(event["links"][0]["href"], "https://remit.example/findings/f0");
         let map = Severity::ALL.map(severity);
         assert_eq!(map, ["info", "info", "warning", "error", "critical"]);

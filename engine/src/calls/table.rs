@@ -169,12 +169,12 @@ impl CallsBuilder {
         }
         self.resources.append(true);
 
-        let scope = facts.scope.as_ref();
-        self.scope.append_option(scope.map(|(verdict, _, _)| verdict.as_str()));
-        self.scope_reason.append_option(scope.map(|(_, reason, _)| *reason));
-        self.scope_statement.append_option(scope.and_then(|(_, _, statement)| statement.as_deref()));
-        self.grant.append_option(facts.grant.as_ref().map(|(grant, _)| grant.as_str()));
-        self.grant_why.append_option(facts.grant.as_ref().map(|(_, why)| why.as_str()));
+        let answer = facts.answer.as_deref();
+        self.scope.append_option(answer.map(|a| a.verdict.as_str()));
+        self.scope_reason.append_option(answer.map(|a| a.reason.as_str()));
+        self.scope_statement.append_option(answer.and_then(|a| a.statement.as_deref()));
+        self.grant.append_option(answer.map(|a| a.grant.as_str()));
+        self.grant_why.append_option(answer.map(|a| a.grant_why.as_str()));
         self.first_use.append_value(row.first_use);
         self.active_days.append_value(i64::from(facts.active_days));
     }

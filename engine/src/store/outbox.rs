@@ -8,16 +8,6 @@ use crate::incident::{Alert, AlertKind, Incident};
 use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeMap;
 
-// Of one incident only its lowest waiting revision is due: a receiver hears them in order.
-macro_rules! is_due {
-    () => {
-        "receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2
-         AND NOT EXISTS (SELECT 1 FROM deliveries AS e
-                         WHERE e.incident = d.incident AND e.receiver = d.receiver
-                           AND e.revision < d.revision AND e.state IN ('pending', 'sending'))"
-    };
-}
-
 /// Which incidents a receiver wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AlertRule {
@@ -127,8 +117,12 @@ impl Store {
     pub async fn due(&self, receiver: &str, now: i64, limit: i64) -> Result<Vec<Alert>, StoreError> {
         let mut tx = self.reader.begin().await?;
         let rows = sqlx::query(
-            concat!("SELECT incident, revision, kind, state, attempts FROM deliveries AS d WHERE ", is_due!(), "
-             ORDER BY next_attempt, (SELECT created_at FROM incidents WHERE id = d.incident), incident LIMIT $3"),
+            "SELECT incident, revision, kind, state, attempts FROM deliveries AS d
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2
+               AND NOT EXISTS (SELECT 1 FROM deliveries AS e
+                               WHERE e.incident = d.incident AND e.receiver = d.receiver
+                                 AND e.revision < d.revision AND e.state IN ('pending', 'sending'))
+             ORDER BY next_attempt, (SELECT created_at FROM incidents WHERE id = d.incident), incident LIMIT $3",
         )
         .bind(receiver)
         .bind(now)
@@ -151,16 +145,19 @@ impl Store {
         Ok(alerts)
     }
 
-    /// Messages of a receiver that are due now.
+    /// Messages of a receiver that are due now, those that wait behind an earlier revision included.
     ///
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn due_count(&self, receiver: &str, now: i64) -> Result<i64, StoreError> {
-        Ok(sqlx::query_scalar(concat!("SELECT count(*) FROM deliveries AS d WHERE ", is_due!()))
-            .bind(receiver)
-            .bind(now)
-            .fetch_one(&self.reader)
-            .await?)
+        Ok(sqlx::query_scalar(
+            "SELECT count(*) FROM deliveries
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2",
+        )
+        .bind(receiver)
+        .bind(now)
+        .fetch_one(&self.reader)
+        .await?)
     }
 
     /// Notes that a send begins. A message found in this state later may have arrived: it is a resend.
