@@ -5,7 +5,8 @@ mod answer_key;
 use crate::cli::DemoArgs;
 use crate::config::{AlertsConfig, Config, ReportConfig, ScopeConfig, StoreConfig, WebConfig};
 use crate::exit::Exit;
-use crate::intake::SOURCES;
+use crate::intake::{SOURCES, Watcher};
+use crate::pipeline::Outcome;
 use crate::progress::Progress;
 use crate::screen;
 use crate::service::{self, Service};
@@ -17,12 +18,17 @@ use engine::finding::{Finding, Severity};
 use engine::store::FindingFilter;
 use ingest::source::{DirectoryConfig, Source, SourceConfig};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 const DAYS: u32 = 30;
 
 /// Findings that the first screen shows.
 const SHOWN: usize = 5;
+
+/// Longest title of the first finding, in UTF-16 units.
+const TITLE_MAX: usize = 200;
 
 /// How much time one file of the live stream covers: CloudTrail takes minutes, a newcomer has none.
 const STRETCH: Duration = Duration::from_secs(5);
@@ -36,7 +42,8 @@ pub async fn run(args: DemoArgs, quiet: bool) -> anyhow::Result<Exit> {
         // It must not stand in the way of a demo that runs already.
         config.web.listen.set_port(0);
     }
-    let mut service = Service::start(config, progress.watcher()).await?;
+    let watcher = if args.verify { progress.watcher() } else { first_finding(started, progress.watcher()) };
+    let mut service = Service::start(config, watcher).await?;
     let month = SourceConfig::Directory(DirectoryConfig::once(company.folder.join("logs")));
     let month = Source::open(&month, service.pipeline.limits()).await?;
     let is_interrupted = tokio::select! {
@@ -70,6 +77,29 @@ pub async fn run(args: DemoArgs, quiet: bool) -> anyhow::Result<Exit> {
     };
     service.stop().await;
     ended.map(|()| Exit::Done)
+}
+
+/// Says the first finding as soon as there is one: a month takes a few seconds.
+fn first_finding(started: Instant, watcher: Watcher) -> Watcher {
+    let is_told = AtomicBool::new(false);
+    Arc::new(move |object, outcome| {
+        watcher(object, outcome);
+        let Outcome::Done { stored, .. } = outcome else { return };
+        let Some(finding) = stored.new_findings.iter().find(|finding| finding.state.is_told()) else {
+            return;
+        };
+        if !is_told.swap(true, Ordering::Relaxed) {
+            let title = alerts::text::plain(&finding.title, TITLE_MAX);
+            let line = format!(
+                "First finding after {:.1} s: {}, {title}\n\n",
+                started.elapsed().as_secs_f64(),
+                finding.severity
+            );
+            if let Err(cause) = screen::out(&line) {
+                tracing::warn!("{cause:#}");
+            }
+        }
+    })
 }
 
 struct Company {

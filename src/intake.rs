@@ -8,7 +8,6 @@ use engine::store::ClaimToken;
 use engine::time;
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
-use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
@@ -125,12 +124,7 @@ impl Intake {
     async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
         let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
         let place = object.map_or_else(|| source.to_owned(), |object| object.display());
-        let mut hash = Sha256::new();
-        for part in [source, &place, reason, &head] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part);
-        }
-        let id: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
+        let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
         match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {

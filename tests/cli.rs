@@ -53,7 +53,7 @@ fn the_exit_code_says_how_it_ended() {
     remit(folder.path(), &["replay"]).expect(2);
     remit(folder.path(), &["no-such-command"]).expect(2);
     replay(&folder, &["--fail-on", "dreadful"]).expect(2);
-    remit(folder.path(), &["replay", "no-such-folder"]).expect(2);
+    remit(folder.path(), &["replay", "no-such-folder"]).expect(3);
     replay(&folder, &["--calls", "no-such-folder/calls.jsonl"]).expect(3);
 
     folder.write("logs/rubbish.json.gz", "rubbish");

@@ -1,7 +1,6 @@
 //! A finding: one answer of a detection, told once however its events arrive.
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::fmt;
 use std::str::FromStr;
 
@@ -247,14 +246,8 @@ impl Finding {
         subject: &str,
         window_start: i64,
     ) -> String {
-        let mut hash = Sha256::new();
-        let who = agent.map_or_else(|| ("actor", actor), |name| ("agent", name));
-        // Length-prefixed, so that no two tuples can run into the same bytes.
-        for part in [detection, who.0, who.1, subject, &window_start.to_string()] {
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect()
+        let (kind, who) = agent.map_or(("actor", actor), |name| ("agent", name));
+        ingest::fingerprint(&[detection, kind, who, subject, &window_start.to_string()], 24)
     }
 
     /// Who it is about: the agent, else the actor.

@@ -1,5 +1,7 @@
 //! Asks every detection of every batch. Planned once, run on each batch that is put into the slot.
 
+mod stateless;
+
 use crate::baseline::BaselineDelta;
 use crate::calls::{self, Answers, Calls, Rules, VerdictCounts};
 use crate::detection::Detection;
@@ -16,6 +18,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use ingest::event::EventBatch;
+use stateless::Stateless;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -67,7 +70,7 @@ pub struct Judge {
     answers: Answers,
     context: SessionContext,
     slot: Arc<Slot>,
-    planned: Vec<(Detection, Arc<dyn ExecutionPlan>)>,
+    planned: Vec<Planned>,
 }
 
 impl std::fmt::Debug for Judge {
@@ -105,7 +108,7 @@ impl Judge {
                     format!("its columns are {columns:?}; they must be call, subject, severity, title, why");
                 return Err(JudgeError::Answer { id: detection.id.clone(), reason });
             }
-            planned.push((detection.clone(), plan));
+            planned.push(Planned { detection: detection.clone(), stateless: Stateless::of(&plan), plan });
         }
         Ok(Judge { rules, answers: Answers::default(), context, slot, planned })
     }
@@ -140,17 +143,28 @@ impl Judge {
         calls: &Calls,
         findings: &mut HashMap<String, Counted>,
     ) -> Result<(), JudgeError> {
-        for (detection, plan) in &self.planned {
+        for Planned { detection, plan, stateless } in &self.planned {
             let failed = |cause| JudgeError::Query { id: detection.id.clone(), cause: Box::new(cause) };
-            let plan = reset_plan_states(plan.clone()).map_err(failed)?;
-            let answers = collect(plan, self.context.task_ctx()).await.map_err(failed)?;
-            for answer in &answers {
+            let answers = match stateless {
+                Some(stateless) => vec![stateless.run(&calls.table).map_err(failed)?],
+                None => {
+                    let plan = reset_plan_states(plan.clone()).map_err(failed)?;
+                    collect(plan, self.context.task_ctx()).await.map_err(failed)?
+                }
+            };
+            for answer in answers.iter().filter(|answer| answer.num_rows() > 0) {
                 gather(detection, events, calls, answer, findings)
                     .map_err(|reason| JudgeError::Answer { id: detection.id.clone(), reason })?;
             }
         }
         Ok(())
     }
+}
+
+struct Planned {
+    detection: Detection,
+    plan: Arc<dyn ExecutionPlan>,
+    stateless: Option<Stateless>,
 }
 
 struct Counted {
@@ -254,5 +268,33 @@ impl PartitionStream for Slot {
         let batch = self.batch.read().unwrap_or_else(PoisonError::into_inner).clone();
         let batches = futures::stream::iter(batch.into_iter().map(Ok));
         Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::baseline::Baseline;
+    use crate::detection;
+    use crate::grant::Grants;
+    use crate::manifest::Manifests;
+
+    #[tokio::test]
+    async fn what_ships_needs_no_plan_and_what_groups_does() {
+        let rules = Arc::new(Rules {
+            manifests: Manifests::default(),
+            grants: Grants::default(),
+            baseline: Baseline::default(),
+        });
+        let judge = Judge::new(rules.clone(), &detection::built_in().unwrap()).await.unwrap();
+        assert!(judge.planned.iter().all(|planned| planned.stateless.is_some()));
+
+        let head = "-- id: X1\n-- family: x\n-- about: y\n-- window: day\n-- frameworks: A\n";
+        let grouped =
+            "SELECT min(call) AS call, actor AS subject, 'low' AS severity, 'x' AS title, 'y' AS why
+                       FROM calls GROUP BY actor";
+        let grouped = Detection::parse("x", &format!("{head}{grouped}")).unwrap();
+        let judge = Judge::new(rules, &[grouped]).await.unwrap();
+        assert!(judge.planned[0].stateless.is_none());
     }
 }

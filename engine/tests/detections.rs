@@ -9,7 +9,7 @@
 
 use engine::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, BaselineRule};
 use engine::calls::Rules;
-use engine::detection;
+use engine::detection::{self, Detection};
 use engine::grant::Grants;
 use engine::judge::Judge;
 use engine::manifest::Manifests;
@@ -119,6 +119,11 @@ async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
             let batch = events(line);
             let mut judge = Judge::new(rules(line, &batch), std::slice::from_ref(&detection)).await.unwrap();
             let judged = judge.judge(&batch).await.unwrap();
+            // The same question as a plan that cannot be run expression by expression.
+            let sql = format!("SELECT * FROM (\n{}\n) ORDER BY call", detection.sql);
+            let sorted = Detection { sql, ..detection.clone() };
+            let mut slow = Judge::new(rules(line, &batch), &[sorted]).await.unwrap();
+            assert_eq!(judged.findings, slow.judge(&batch).await.unwrap().findings, "{story}");
             assert_eq!(judged.findings.len(), usize::from(should_fire), "{story}: {:#?}", judged.findings);
             for finding in &judged.findings {
                 assert_eq!(finding.severity.as_str(), line["severity"], "{story}");

@@ -8,6 +8,7 @@ mod denial;
 pub mod duration;
 pub mod envelope;
 pub mod event;
+pub mod fingerprint;
 pub mod formats;
 pub mod inflate;
 mod lease;
@@ -20,6 +21,7 @@ mod token;
 
 pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
 pub use event::EventBatch;
+pub use fingerprint::fingerprint;
 pub use formats::cloudtrail::{ReadObject, read_object};
 pub use inflate::{Limits, ObjectError, inflate};
 pub use quarantine::Quarantined;

@@ -1,8 +1,6 @@
 //! Where objects wait: what a source hands out, and what it wants back.
 
-use sha2::{Digest, Sha256};
-
-use crate::formats::cloudtrail::hex;
+use crate::fingerprint::fingerprint;
 use crate::inflate::Limits;
 use crate::lease::Share;
 use crate::quarantine::reason;
@@ -295,15 +293,7 @@ pub struct ObjectRef {
 impl ObjectRef {
     /// 32 hexadecimal digits that stand for bucket, key and version; the source's name may change.
     pub fn id(&self) -> String {
-        let mut hash = Sha256::new();
-        for part in [&self.bucket, &self.key, &self.version] {
-            // With its length before it no part can reach into the next.
-            hash.update((part.len() as u64).to_be_bytes());
-            hash.update(part.as_bytes());
-        }
-        let mut id = hex(&hash.finalize());
-        id.truncate(32);
-        id
+        fingerprint(&[&self.bucket, &self.key, &self.version], 32)
     }
 
     /// Where it is, for people: `s3://bucket/key` or a path.

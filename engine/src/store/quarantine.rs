@@ -2,7 +2,6 @@
 
 use super::{ROWS_MAX, Store, StoreError};
 use ingest::quarantine::Quarantined;
-use sha2::{Digest, Sha256};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
 /// A quarantined record, object or notification.
@@ -78,12 +77,8 @@ pub(super) async fn insert(
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO quarantine (id, place, row, reason, detail, head, at) ");
         insert.push_values(chunk, |mut row, q| {
-            let mut hash = Sha256::new();
-            hash.update(object);
-            hash.update(q.row.map_or(u64::MAX, u64::from).to_be_bytes());
-            hash.update(q.reason);
-            let id: String = hash.finalize().iter().take(16).map(|b| format!("{b:02x}")).collect();
-            row.push_bind(id)
+            let at = q.row.map_or_else(|| "whole".to_owned(), |row| row.to_string());
+            row.push_bind(ingest::fingerprint(&[object, &at, q.reason], 32))
                 .push_bind(place.to_owned())
                 .push_bind(q.row.map(i64::from))
                 .push_bind(q.reason)

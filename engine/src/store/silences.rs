@@ -4,7 +4,6 @@ use super::{Store, StoreError};
 use crate::finding::Finding;
 use crate::scope::wildcard::{ActionPattern, Match};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};
 use std::str::FromStr;
@@ -98,8 +97,8 @@ impl Store {
             id: String::new(),
             cause: e.to_string(),
         })?;
-        let hash = Sha256::digest(format!("{body}\n{author}\n{starts_at}\n{ends_at}\n{now}"));
-        let id: String = hash.iter().take(4).map(|b| format!("{b:02x}")).collect();
+        let times = [starts_at, ends_at, now].map(|time| time.to_string()).join(" ");
+        let id = ingest::fingerprint(&[&body, author, reason, &times], 8);
         sqlx::query(
             "INSERT INTO silences (id, matchers, author, reason, starts_at, ends_at, created_at)
              VALUES ($1, $2, $3, $4, $5, $6, $7)",

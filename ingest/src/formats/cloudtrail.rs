@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use crate::agent::{self, Caller};
 use crate::denial;
 use crate::event::{Event, EventBatch, EventBuilder};
+use crate::fingerprint::hex;
 use crate::inflate::{Limits, ObjectError, inflate};
 use crate::quarantine::{Quarantined, reason};
 use crate::redact::Redaction;
@@ -294,15 +295,6 @@ fn without_bom(text: &[u8]) -> Result<&[u8], ObjectError> {
         [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
         _ => Ok(text),
     }
-}
-
-/// Lower-case hexadecimal.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
 }
 
 #[cfg(test)]

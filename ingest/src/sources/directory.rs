@@ -11,7 +11,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep_until};
 use tracing::debug;
 
-use crate::formats::cloudtrail::hex;
+use crate::fingerprint::hex;
 use crate::inflate::Limits;
 use crate::lease::pause_before_retry;
 use crate::quarantine::reason;
