@@ -1,10 +1,5 @@
 //! What the store promises: one transaction, one finding however its events come, alerts under one id.
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "a story that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 use engine::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};

@@ -1,9 +1,9 @@
 //! What each page says.
 
-use super::support::{HOSTILE, Page, client, commit, finding};
+use super::support::{HOSTILE, Page, client, finding};
 use engine::finding::{Evidence, FindingState, Severity};
 use engine::store::Close;
-use engine::time::{DAY, HOUR};
+use engine::time::HOUR;
 
 fn hostile(id: &str) -> engine::finding::Finding {
     let mut hostile = finding(id, Severity::Critical);
@@ -261,89 +261,4 @@ async fn metrics_tell_what_the_store_holds() {
     ] {
         assert!(text.lines().any(|l| l == line), "{line}\n{text}");
     }
-}
-
-/// `REMIT_LOOK=127.0.0.1:8099 cargo test -p remit-dashboards --lib look -- --ignored` and a browser.
-#[tokio::test(flavor = "multi_thread")]
-#[ignore = "serves for half an hour, to be looked at"]
-async fn look() {
-    let listen = std::env::var("REMIT_LOOK").unwrap_or_else(|_| "127.0.0.1:8099".into());
-    let page = Page::on(&listen, std::env::var("REMIT_LOOK_TOKEN").ok().as_deref()).await;
-    let titles = [
-        (
-            "SC01",
-            Severity::High,
-            "support-bot",
-            "s3:GetObject",
-            "read payroll-exports, which its manifest does not declare",
-        ),
-        (
-            "DS01",
-            Severity::Critical,
-            "coding-agent",
-            "rds:DeleteDBInstance",
-            "deleted the production database orders-prod",
-        ),
-        ("PR02", Severity::Critical, "coding-agent", "iam:CreateAccessKey", "made an access key for itself"),
-        (
-            "SC02",
-            Severity::Medium,
-            "planner",
-            "ec2:TerminateInstances",
-            "was denied by a service control policy",
-        ),
-        (
-            "BL02",
-            Severity::Low,
-            "support-bot",
-            "dynamodb:Query",
-            "used a permission for the first time in 64 days",
-        ),
-        (
-            "ID05",
-            Severity::High,
-            "etl-nightly",
-            "sts:GetCallerIdentity",
-            "works with a long-lived access key",
-        ),
-        (
-            "SC04",
-            Severity::Medium,
-            "support-bot",
-            "dynamodb:GetItem",
-            "read another table than the declared one",
-        ),
-        ("LG01", Severity::Info, "planner", "cloudtrail:LookupEvents", "looked at the trail"),
-    ];
-    for day in 0..26i64 {
-        let mut findings = vec![];
-        for (n, (detection, severity, agent, subject, what)) in titles.iter().enumerate() {
-            if (day * 7 + n as i64 * 5) % 11 > 4 - (n as i64 % 3) && day != 0 {
-                continue;
-            }
-            let mut f = finding(&format!("{:024x}", (day as u128 + 1) << 64 | n as u128), *severity);
-            f.detection = (*detection).into();
-            f.family = if detection.starts_with("SC") { "scope" } else { "destruction" }.into();
-            f.agent = Some((*agent).into());
-            f.subject = (*subject).into();
-            f.sample.permission = Some((*subject).into());
-            f.title = format!("{agent} {what}");
-            let shift = day * DAY + n as i64 * 7 * engine::time::MINUTE;
-            (f.first_seen, f.last_seen) = (f.first_seen - shift - HOUR, f.last_seen - shift);
-            f.count = 1 + (n as i64 * 37 + day * 11) % 1500;
-            f.events = (0..6)
-                .map(|e| Evidence {
-                    time: f.first_seen + e,
-                    event_id: format!("3f1c8a52-77be-4a0e-9a11-{e:012}"),
-                })
-                .collect();
-            findings.push(f);
-        }
-        if day == 0 {
-            findings.push(hostile("bad0"));
-        }
-        commit(&page.store, &findings, 100 + day).await;
-    }
-    println!("look at http://{}", page.address);
-    tokio::time::sleep(std::time::Duration::from_secs(1800)).await;
 }
