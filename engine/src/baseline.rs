@@ -10,7 +10,8 @@ use std::sync::{PoisonError, RwLock};
 /// The permission under which an identity's own activity is kept.
 pub const ANY_PERMISSION: &str = "*";
 
-/// Prefix of a permission that a successful call may have needed: never new, but never unused either.
+/// Prefix of a permission that a successful call may have needed, or that a service used on the identity's behalf: never
+/// new, but never unused either.
 pub const POSSIBLE: &str = "~";
 
 const DAYS_PER_BLOCK: i64 = 32;

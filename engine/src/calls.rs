@@ -186,7 +186,8 @@ fn annotate_event(
         };
         let mut row = CallRow { outcome, own_iam: false, first_use: false, level: None };
         if let Some(needed) = &facts.needed {
-            judge_permission(needed, actor, agent, outcome, time, rules, &mut row, calls);
+            let is_own = needed.certain && view.invoked_by(event).is_none();
+            judge_permission(needed, is_own, actor, agent, outcome, time, rules, &mut row, calls);
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
@@ -215,6 +216,7 @@ fn outcome_of<'a>(view: &EventView<'a>, event: usize) -> &'a str {
 #[expect(clippy::too_many_arguments, reason = "the facts of one row, known to one caller")]
 fn judge_permission(
     needed: &Needed,
+    is_own: bool,
     actor: &str,
     agent: Option<&Arc<Agent>>,
     outcome: &str,
@@ -225,7 +227,8 @@ fn judge_permission(
 ) {
     row.level = permission::level(&needed.permission);
     row.own_iam = agent.is_some() && acts_on_own_iam(needed, row.level, actor, &rules.grants);
-    if !needed.certain {
+    // What a service did on the caller's behalf took the caller's rights, but the caller did not ask for it by name.
+    if !is_own {
         if outcome == "success" {
             calls.baseline.used(actor, &format!("{POSSIBLE}{}", needed.permission), time);
         }

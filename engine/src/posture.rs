@@ -64,7 +64,7 @@ pub struct PermissionPosture {
     pub granted_by: Vec<String>,
     /// Successful calls.
     pub uses: i64,
-    /// Days on which it was used.
+    /// Days on which it was used; of one that is unknowable, days on which it may have been.
     pub days_used: u32,
     /// Earliest use, µs UTC.
     pub first_used: Option<i64>,
@@ -257,6 +257,13 @@ struct IdentityFacts<'a> {
     days: i64,
 }
 
+impl IdentityFacts<'_> {
+    /// Successful calls that may have needed it.
+    fn possible(&self, permission: &str) -> Option<&Use> {
+        self.uses.get(&format!("{POSSIBLE}{permission}"))
+    }
+}
+
 fn covered_days(covered: Option<(i64, i64)>) -> i64 {
     covered.map_or(0, |(first, last)| day_of(last) - day_of(first) + 1)
 }
@@ -319,7 +326,7 @@ fn identity_posture(
                 granted: known.then_some(grant.is_some()),
                 granted_by: grant.map(|g| vec![g.by.clone()]).unwrap_or_default(),
                 uses: used.map_or(0, |u| u.uses),
-                days_used: used.map_or(0, |u| u.days),
+                days_used: used.or_else(|| facts.possible(name)).map_or(0, |u| u.days),
                 first_used: used.map(|u| u.first),
                 last_used: used.map(|u| u.last),
                 denied,
@@ -361,8 +368,11 @@ fn mark(
         }
         return (Mark::NotGranted, "no policy that we know grants it".to_owned());
     };
-    if facts.uses.contains_key(&format!("{POSSIBLE}{name}")) {
-        return (Mark::Unknowable, "a call that may have needed it succeeded".to_owned());
+    if facts.possible(name).is_some() {
+        return (
+            Mark::Unknowable,
+            "a call, or a service called by one, that may have needed it succeeded".to_owned(),
+        );
     }
     let service = name.split_once(':').map_or(name, |(service, _)| service);
     match permission::logged(name) {

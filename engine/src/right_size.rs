@@ -109,9 +109,12 @@ pub fn right_size(
 fn keeps(row: &PermissionPosture, pattern: &str, observed: &BTreeSet<&str>) -> bool {
     match row.mark {
         Mark::Unused => false,
-        // A bare `*` grants thousands of permissions that no log shows. Those of services that it was seen
-        // using, and those that it declares, stay; a pattern that names a service keeps all of them.
-        Mark::Unknowable if pattern == "*" => row.declared || observed.contains(service_of(&row.permission)),
+        // A bare `*` grants thousands of permissions that no log shows. Those that a call may have needed, those of
+        // services that it was seen using, and those that it declares, stay; a pattern that names a service
+        // keeps all of them.
+        Mark::Unknowable if pattern == "*" => {
+            row.declared || row.days_used > 0 || observed.contains(service_of(&row.permission))
+        }
         _ => true,
     }
 }
@@ -212,6 +215,8 @@ mod tests {
         let sized = right_size(&[allow(&["*"])], &rows, 120);
         assert_eq!(actions(&sized), ["s3:GetObject", "s3:ListAllMyBuckets"]);
         assert!(sized.removed["sqs:SendMessage"].contains("check first"));
+        let maybe = PermissionPosture { days_used: 3, ..row("iam:PassRole", Mark::Unknowable) };
+        assert_eq!(actions(&right_size(&[allow(&["*"])], &[maybe], 120)), ["*"], "a call may have needed it");
         let named = right_size(&[allow(&["sqs:*"])], &rows[2..], 120);
         assert_eq!(actions(&named), ["sqs:*"], "a pattern that names the service keeps it");
     }

@@ -144,3 +144,23 @@ async fn a_judge_can_be_asked_again_and_forgets_the_last_batch() {
     assert!(nothing.is_empty());
     assert_eq!(first, second);
 }
+
+#[tokio::test]
+async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
+    let call = |invoked_by: Option<&str>| {
+        let mut line = json!({"event": {"eventSource": "s3.amazonaws.com", "eventName": "ListBuckets"}});
+        if let Some(service) = invoked_by {
+            line["event"]["userIdentity"] = json!({"invokedBy": service});
+        }
+        line
+    };
+    for (line, key) in
+        [(call(None), "s3:ListAllMyBuckets"), (call(Some("athena.amazonaws.com")), "~s3:ListAllMyBuckets")]
+    {
+        let batch = events(&line);
+        let mut judge = Judge::new(rules(&line, &batch), &[]).await.unwrap();
+        let uses = judge.judge(&batch).await.unwrap().baseline.uses;
+        let used: Vec<&str> = uses.keys().map(|(_, permission, _)| permission.as_str()).collect();
+        assert_eq!(used, ["*", key], "it is kept, and kept apart");
+    }
+}
