@@ -196,7 +196,7 @@ impl Pipeline {
                 duplicates: duplicates as i64,
                 event_ids: &event_ids,
                 quarantined: &read.quarantined,
-                baseline: &judged.baseline,
+                baseline: &judged.calls.baseline,
                 findings: &judged.findings,
                 settled: &self.settled,
                 rule: self.rule,
@@ -233,16 +233,17 @@ impl Pipeline {
         duplicates: usize,
         stored: &StoredCommit,
     ) -> anyhow::Result<()> {
-        self.rules.baseline.apply(&judged.baseline);
+        self.rules.baseline.apply(&judged.calls.baseline);
         self.metrics.object(&object.source, ObjectOutcome::Done);
         self.metrics.events(&object.source, "aws", batch.rows() as u64);
         self.metrics.duplicates("aws", duplicates as u64);
         for quarantined in &read.quarantined {
             self.metrics.quarantined("aws", quarantined.reason, 1);
         }
-        self.metrics.verdicts("in", judged.verdicts.inside);
-        self.metrics.verdicts("out", judged.verdicts.outside);
-        self.metrics.verdicts("unknown", judged.verdicts.unknown);
+        let verdicts = judged.calls.verdicts;
+        self.metrics.verdicts("in", verdicts.inside);
+        self.metrics.verdicts("out", verdicts.outside);
+        self.metrics.verdicts("unknown", verdicts.unknown);
         let view = batch.view();
         if let Some(latest) = (0..batch.rows()).filter_map(|row| view.time(row)).max() {
             // An event from the future must not make everything else look late.

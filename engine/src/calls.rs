@@ -99,28 +99,31 @@ impl Calls {
         calls.table = builder.finish();
         calls
     }
+}
 
-    /// What row `row` of the table shows to people.
+impl CallFacts {
+    /// What the row shows to people; `view` is of the batch that it was annotated from.
     #[must_use]
-    pub fn sample(&self, view: &EventView<'_>, facts: &CallFacts) -> Sample {
-        let event = facts.event;
+    pub fn sample(&self, view: &EventView<'_>) -> Sample {
+        let event = self.event;
         let text = |value: Option<&str>| value.map(str::to_owned);
-        let answer = facts.answer.as_deref();
-        let resources = facts.needed.as_ref().map(|n| n.resources.clone()).unwrap_or_default();
+        let answer = self.answer.as_deref();
+        let needed = self.needed.as_ref();
+        let resources = needed.map(|n| n.resources.as_slice()).unwrap_or_default();
         Sample {
-            permission: facts.needed.as_ref().map(|n| n.permission.clone()),
+            permission: needed.map(|n| n.permission.clone()),
             service: view.service(event).unwrap_or_default().to_owned(),
             operation: view.operation(event).unwrap_or_default().to_owned(),
-            resources: resources.into_iter().take(SAMPLE_RESOURCES_MAX).collect(),
+            resources: resources.iter().take(SAMPLE_RESOURCES_MAX).cloned().collect(),
             outcome: view.outcome(event).unwrap_or_default().to_owned(),
             account: text(view.recipient_account(event).or(view.account(event))),
             region: text(view.region(event)),
             session_name: text(view.session_name(event)),
             source_ip: text(view.source_ip(event)),
             user_agent: text(view.user_agent(event)),
-            environment: facts.agent.as_ref().and_then(|a| a.environment.clone()),
+            environment: self.agent.as_ref().and_then(|a| a.environment.clone()),
             scope: answer.map(|a| a.verdict.as_str().to_owned()),
-            scope_why: answer.zip(facts.agent.as_ref()).map(|(answer, agent)| match &answer.statement {
+            scope_why: answer.zip(self.agent.as_ref()).map(|(answer, agent)| match &answer.statement {
                 Some(statement) => format!("{}: {statement}", answer.reason),
                 // Nothing decided it: then the manifest as a whole is what to look at.
                 None => format!("{} by {}:{}", answer.reason, agent.file, agent.line),

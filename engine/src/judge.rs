@@ -2,8 +2,7 @@
 
 mod stateless;
 
-use crate::baseline::BaselineDelta;
-use crate::calls::{self, Answers, Calls, Rules, VerdictCounts};
+use crate::calls::{self, Answers, Calls, Rules};
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -56,11 +55,7 @@ pub enum JudgeError {
 pub struct Judged {
     /// What the detections say, at most one per (detection, agent else actor, subject, window), by id.
     pub findings: Vec<Finding>,
-    /// What the batch adds to the baseline.
-    pub baseline: BaselineDelta,
-    /// Verdicts on agents' calls.
-    pub verdicts: VerdictCounts,
-    /// The annotated calls, for those who want them all.
+    /// The annotated calls, with what they add to the baseline and how their verdicts count.
     pub calls: Calls,
 }
 
@@ -113,12 +108,6 @@ impl Judge {
         Ok(Judge { rules, answers: Answers::default(), context, slot, planned })
     }
 
-    /// What every call is held against.
-    #[must_use]
-    pub fn rules(&self) -> &Arc<Rules> {
-        &self.rules
-    }
-
     /// Judges one batch. Reads only: the same batch and rules give the same findings.
     ///
     /// `events`: any number of rows in any order. The baseline is the one before this batch.
@@ -134,7 +123,7 @@ impl Judge {
         asked?;
         let mut findings: Vec<Finding> = findings.into_values().map(|counted| counted.finding).collect();
         findings.sort_by(|a, b| a.id.cmp(&b.id));
-        Ok(Judged { findings, baseline: calls.baseline.clone(), verdicts: calls.verdicts, calls })
+        Ok(Judged { findings, calls })
     }
 
     async fn ask(
@@ -223,7 +212,7 @@ fn gather(
             count: 1,
             events: vec![Evidence { time: facts.time, event_id: event_id.to_owned() }],
             frameworks: detection.frameworks.clone(),
-            sample: calls.sample(&view, facts),
+            sample: facts.sample(&view),
             incident: None,
             close_reason: None,
             note: None,

@@ -138,7 +138,7 @@ impl Store {
             return Err(StoreError::Open { path: path.to_owned(), cause });
         }
         let store = Store::connect(path, Durability::Full, None).await?;
-        // Refuses a file of another version, without changing it, when a migration is missing from either side.
+        // Brings a file of an older version up to date; one of a newer version is refused as it is.
         sqlx::migrate!("./migrations").run(&store.writer).await?;
         Ok(store)
     }

@@ -159,7 +159,7 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
     {
         let batch = events(&line);
         let mut judge = Judge::new(rules(&line, &batch), &[]).await.unwrap();
-        let uses = judge.judge(&batch).await.unwrap().baseline.uses;
+        let uses = judge.judge(&batch).await.unwrap().calls.baseline.uses;
         let used: Vec<&str> = uses.keys().map(|(_, permission, _)| permission.as_str()).collect();
         assert_eq!(used, ["*", key], "it is kept, and kept apart");
     }
