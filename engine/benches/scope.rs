@@ -11,6 +11,7 @@ use criterion::{Criterion, criterion_group, criterion_main};
 use engine::grant::Grants;
 use engine::manifest::Manifests;
 use engine::permission::{Call, needed};
+use policy::context::Context;
 
 const CATALOG: &str = "apiVersion: remit/v1\nkind: ResourceCatalog\nresources:\n  tickets: {aws: [\"arn:aws:dynamodb:eu-west-1:111122223333:table/tickets\", \"arn:aws:s3:::acme-tickets/*\"]}\n";
 
@@ -74,16 +75,16 @@ fn bench(criterion: &mut Criterion) {
     let role = "arn:aws:iam::111122223333:role/a";
 
     criterion.bench_function("scope, one statement covers it", |b| {
-        b.iter(|| black_box(scope.verdict("dynamodb:GetItem", &table, true)))
+        b.iter(|| black_box(scope.verdict("dynamodb:GetItem", &table, true, &Context::partial())))
     });
     criterion.bench_function("scope, 200 statements cover it", |b| {
-        b.iter(|| black_box(scope.verdict("s3:GetObject", &object, true)))
+        b.iter(|| black_box(scope.verdict("s3:GetObject", &object, true, &Context::partial())))
     });
     criterion.bench_function("scope, no statement covers it", |b| {
-        b.iter(|| black_box(scope.verdict("iam:CreateUser", &object, true)))
+        b.iter(|| black_box(scope.verdict("iam:CreateUser", &object, true, &Context::partial())))
     });
     criterion.bench_function("grant, 200 statements cover it", |b| {
-        b.iter(|| black_box(grants.verdict(role, "s3:GetObject", &object, true)))
+        b.iter(|| black_box(grants.verdict(role, "s3:GetObject", &object, true, &Context::partial())))
     });
     criterion.bench_function("naive walk over JSON, 200 statements", |b| {
         b.iter(|| black_box(naive(&statements, "s3:GetObject", &object[0])))

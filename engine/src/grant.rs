@@ -14,12 +14,14 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use crate::arn::Arn;
 use crate::manifest::{UnparsedPolicy, files, short};
 use crate::reference;
-pub use crate::scope::iam::Effect;
-use crate::scope::iam::{Answer, Decision, Layers, Policy, Request, Statement, decide};
-use crate::scope::wildcard::{Match, Target};
+use crate::scope::concerns;
+use policy::arn::Arn;
+pub use policy::aws::Effect;
+use policy::aws::{Answer, Decision, Layers, Policy, Request, Statement, decide};
+use policy::context::Context;
+use policy::wildcard::{Match, Target};
 
 /// An export of a large account has some ten megabytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
@@ -180,6 +182,7 @@ impl Grants {
         permission: &str,
         resources: &[String],
         known: bool,
+        context: &Context,
     ) -> GrantVerdict {
         let Some(holder) = self.holder(identity) else {
             return GrantVerdict { grant: Grant::Unknown, why: "no_policies_known".into() };
@@ -193,7 +196,7 @@ impl Grants {
         // Every resource must be granted: the worst answer is the call's.
         let mut worst: Option<GrantVerdict> = None;
         for target in targets {
-            let verdict = holder.verdict(permission, *target);
+            let verdict = holder.verdict(permission, *target, context);
             match (verdict.grant, &worst) {
                 (Grant::Denied, _) => return verdict,
                 (Grant::Unknown, _) | (Grant::Allowed, None) => worst = Some(verdict),
@@ -207,14 +210,14 @@ impl Grants {
     #[must_use]
     pub fn settled(&self, identity: &str, permission: &str) -> Option<GrantVerdict> {
         let Some(holder) = self.holder(identity) else {
-            return Some(self.verdict(identity, permission, &[], false));
+            return Some(self.verdict(identity, permission, &[], false, &Context::partial()));
         };
         let mut about = holder
             .statements()
             .filter(|(_, statement, _)| statement.actions.matches(permission) != Match::No);
         about
-            .all(|(_, statement, _)| statement.resources.is_any())
-            .then(|| holder.verdict(permission, Target::Within("*")))
+            .all(|(_, statement, _)| statement.resources.is_any() && statement.conditions.is_empty())
+            .then(|| holder.verdict(permission, Target::Within("*"), &Context::partial()))
     }
 
     /// The ARNs (from exports) and names (from plain documents) that have policies, sorted.
@@ -253,7 +256,7 @@ impl Grants {
                 .map(|pattern| pattern.as_str().to_owned())
                 .collect(),
             not_resource: statement.resources.not,
-            has_condition: !statement.condition_keys.is_empty(),
+            has_condition: !statement.conditions.is_empty(),
             boundary,
             raw: statement.raw.clone(),
         };
@@ -303,7 +306,7 @@ impl Holder {
         })
     }
 
-    fn verdict(&self, permission: &str, resource: Target<'_>) -> GrantVerdict {
+    fn verdict(&self, permission: &str, resource: Target<'_>, context: &Context) -> GrantVerdict {
         if permission.eq_ignore_ascii_case("sts:GetCallerIdentity") {
             return GrantVerdict { grant: Grant::Allowed, why: "needs_no_permission".into() };
         }
@@ -313,7 +316,7 @@ impl Holder {
             unjudged: if self.unread.is_empty() { &[] } else { &["policy"] },
             ..Layers::default()
         };
-        let decision = decide(&layers, &Request { action: permission, resource });
+        let decision = decide(&layers, &Request { action: permission, resource, context });
         let grant = match decision.effect {
             Answer::Allowed => Grant::Allowed,
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,
@@ -379,11 +382,12 @@ impl Holder {
         let mut conditional: Option<String> = None;
         let (mut limited, mut limited_plainly) = (self.boundary.is_some(), self.boundary.is_none());
         for (policy, statement, boundary) in self.statements() {
-            if statement.actions.matches(permission) != Match::Yes || !statement.resources.concern(permission)
+            if statement.actions.matches(permission) != Match::Yes
+                || !concerns(&statement.resources, permission)
             {
                 continue;
             }
-            let always = statement.condition_keys.is_empty();
+            let always = statement.conditions.is_empty();
             match (statement.effect, boundary) {
                 (Effect::Deny, _) if always && statement.resources.is_any() => return None,
                 (Effect::Deny, _) => {}

@@ -1,6 +1,5 @@
 //! Judgement: scope, grants, baseline, detections, and the memory they need.
 
-pub mod arn;
 pub mod baseline;
 pub mod calls;
 pub mod detection;

@@ -13,10 +13,10 @@ use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::arn::Arn;
 use crate::scope::Scope;
-use crate::scope::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use catalog::Catalog;
+use policy::arn::Arn;
+use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use reader::Reader;
 pub use schema::schema;
 use yaml::{Node, Shape};

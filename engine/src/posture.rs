@@ -5,9 +5,9 @@ use crate::grant::Grants;
 use crate::manifest::{Agent, Manifests};
 use crate::permission::{self, AccessLevel, Logged};
 use crate::right_size::right_size;
-use crate::scope::wildcard::{ArnPattern, Match, Target};
 use crate::store::{Store, StoreError, Use};
 use crate::time::day_of;
+use policy::wildcard::{ArnPattern, Match, Target};
 use serde::{Serialize, Serializer};
 use std::collections::{BTreeMap, BTreeSet};
 

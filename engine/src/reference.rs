@@ -5,7 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
 
-use crate::scope::wildcard::{ActionPattern, Match};
+use policy::wildcard::{ActionPattern, Match};
 
 /// How AWS grades a permission in its Service Authorization Reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

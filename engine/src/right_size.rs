@@ -4,7 +4,7 @@
 
 use crate::grant::{Effect, GrantedStatement};
 use crate::posture::{Mark, PermissionPosture, RightSized};
-use crate::scope::wildcard::{ActionPattern, Match};
+use policy::wildcard::{ActionPattern, Match};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 

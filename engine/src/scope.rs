@@ -1,16 +1,17 @@
 //! What an agent was declared able to do, and the verdict on one permission
 
-pub mod iam;
+mod concern;
 mod statement;
-pub mod wildcard;
 
 use std::collections::{BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::reference;
+pub(crate) use concern::concerns;
+use policy::context::Context;
+use policy::wildcard::{Match, Target};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
-use wildcard::{Match, Target};
 
 /// The verdict on one permission of one call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -162,9 +163,16 @@ impl Scope {
     /// The verdict on one permission. `deny` comes before `approvals`, and those before `allow`.
     ///
     /// `resources`: the ARNs that the call touched. `known` false: they only bound it (`bucket/*`), or,
-    /// when empty, nothing is known. Empty and known: the permission knows no resource.
+    /// when empty, nothing is known. Empty and known: the permission knows no resource. `context`: what is known of
+    /// the call's condition keys.
     #[must_use]
-    pub fn verdict(&self, permission: &str, resources: &[String], known: bool) -> ScopeVerdict {
+    pub fn verdict(
+        &self,
+        permission: &str,
+        resources: &[String],
+        known: bool,
+        context: &Context,
+    ) -> ScopeVerdict {
         if reference::is_implicit(permission) {
             return ScopeVerdict::new(Verdict::In, Reason::Implicit);
         }
@@ -185,7 +193,7 @@ impl Scope {
         let mut doubt: Option<(&Statement, Doubt)> = None;
         for statement in statements.iter().copied().filter(|statement| statement.kind == Kind::Deny) {
             for target in targets {
-                match statement.says(*target) {
+                match statement.says(*target, context) {
                     (Match::Yes, None) => {
                         return ScopeVerdict::new(Verdict::Out, Reason::DeniedByManifest).by(statement);
                     }
@@ -196,7 +204,7 @@ impl Scope {
         }
         let mut allowed: Option<&Statement> = None;
         for target in targets {
-            match coverage(&statements, *target) {
+            match coverage(&statements, *target, context) {
                 Coverage::Yes(statement) => allowed = allowed.or(Some(statement)),
                 Coverage::Doubt(statement, doubtful) => doubt = doubt.or(Some((statement, doubtful))),
                 Coverage::No => return self.outside(&statements),
@@ -234,7 +242,9 @@ impl Scope {
     pub fn settled(&self, permission: &str) -> Option<ScopeVerdict> {
         let covering = self.covering(permission);
         let mut statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
-        statements.all(|statement| statement.resources.is_any()).then(|| self.verdict(permission, &[], false))
+        statements
+            .all(|statement| statement.resources.is_any() && statement.conditions.is_empty())
+            .then(|| self.verdict(permission, &[], false, &Context::partial()))
     }
 
     /// Whether only List and Read permissions are declared, and at least one. An approval to write is no reading.
@@ -259,7 +269,13 @@ impl Scope {
         for statement in statements {
             match statement.kind {
                 Kind::Allow => declared = true,
-                Kind::Deny if statement.resources.is_any() && statement.unjudged.is_empty() => return false,
+                Kind::Deny
+                    if statement.resources.is_any()
+                        && statement.conditions.is_empty()
+                        && statement.unjudged.is_empty() =>
+                {
+                    return false;
+                }
                 Kind::Deny | Kind::Approval => {}
             }
         }
@@ -308,13 +324,13 @@ impl Scope {
 
 /// What approvals and allowing statements say to one resource. An approval outranks an allow: outside its window the
 /// call is not allowed, and windows are not judged yet.
-fn coverage<'a>(statements: &[&'a Statement], target: Target<'_>) -> Coverage<'a> {
+fn coverage<'a>(statements: &[&'a Statement], target: Target<'_>, context: &Context) -> Coverage<'a> {
     let mut best = Coverage::No;
     for statement in statements.iter().copied() {
         if statement.kind == Kind::Deny {
             continue;
         }
-        match statement.says(target) {
+        match statement.says(target, context) {
             (Match::No, _) => {}
             (Match::Yes, None) => {
                 if matches!(best, Coverage::No | Coverage::Doubt(Statement { kind: Kind::Allow, .. }, _)) {

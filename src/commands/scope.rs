@@ -10,6 +10,7 @@ use engine::manifest::Agent;
 use engine::permission;
 use engine::posture::identities_of;
 use engine::scope::Verdict;
+use policy::context::Context;
 use std::fmt::Write;
 
 pub fn run(command: ScopeCommand) -> anyhow::Result<Exit> {
@@ -42,7 +43,7 @@ fn explain(
     resource: &str,
 ) -> Result<(String, Verdict), std::fmt::Error> {
     let resources = if resource == "*" { vec![] } else { vec![resource.to_owned()] };
-    let answer = agent.scope.verdict(permission, &resources, true);
+    let answer = agent.scope.verdict(permission, &resources, true, &Context::partial());
     let mut text = String::new();
     writeln!(text, "{} may use {permission} on {resource}?", agent.name)?;
     writeln!(text, "scope    {} ({})", answer.verdict, answer.reason)?;
@@ -58,7 +59,7 @@ fn explain(
         None => writeln!(text, "level    not known: AWS publishes no permission of this name")?,
     }
     for identity in identities_of(agent, grants, std::iter::empty()) {
-        let answer = grants.verdict(&identity, permission, &resources, true);
+        let answer = grants.verdict(&identity, permission, &resources, true, &Context::partial());
         writeln!(text, "grant    {} for {identity} ({})", answer.grant.as_str(), answer.why)?;
     }
     Ok((text, answer.verdict))

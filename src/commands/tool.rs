@@ -12,7 +12,7 @@ use std::io::BufRead;
 
 pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
     let answer: fn(&Value) -> Result<Value, String> = match command {
-        ToolCommand::Decide => |question| Ok(engine::scope::iam::tool::decide(question)),
+        ToolCommand::Decide => |question| Ok(policy::tool::decide_aws(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
         ToolCommand::Events { .. } => events,

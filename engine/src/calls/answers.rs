@@ -4,6 +4,7 @@ use crate::grant::{Grant, Grants};
 use crate::manifest::{Agent, Caller, Manifests};
 use crate::permission::Needed;
 use crate::scope::{Reason, Verdict};
+use policy::context::Context;
 use std::collections::HashMap;
 use std::fmt::Write;
 use std::sync::Arc;
@@ -72,9 +73,10 @@ impl Answers {
         if self.answers.len() >= ENTRIES_MAX {
             self.answers.clear();
         }
+        let context = &Context::partial();
         let (permission, resources) = (&needed.permission, &needed.resources);
-        let scope = agent.scope.verdict(permission, resources, needed.resources_known);
-        let grant = grants.verdict(actor, permission, resources, needed.resources_known);
+        let scope = agent.scope.verdict(permission, resources, needed.resources_known, context);
+        let grant = grants.verdict(actor, permission, resources, needed.resources_known, context);
         let answer = Arc::new(Answer {
             verdict: scope.verdict,
             reason: scope.reason,

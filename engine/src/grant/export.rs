@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Grants, Holder};
 use crate::manifest::UnparsedPolicy;
 use crate::permission::percent_decoded;
-use crate::scope::iam::{Policy, PolicyError};
+use policy::aws::{Policy, PolicyError};
 
 /// The file's JSON, if it is such an export.
 pub(super) fn parse(text: &str) -> Option<Value> {

@@ -33,7 +33,7 @@ fn role(name: &str, more: Value) -> Value {
 const ROLE: &str = "arn:aws:iam::111122223333:role/agents/x";
 
 fn grant(grants: &Grants, identity: &str, permission: &str, arn: &str) -> (Grant, String) {
-    let verdict = grants.verdict(identity, permission, &[arn.to_owned()], true);
+    let verdict = grants.verdict(identity, permission, &[arn.to_owned()], true, &Context::partial());
     (verdict.grant, verdict.why)
 }
 
@@ -137,9 +137,12 @@ fn an_attached_policy_that_the_export_leaves_out_is_unknown_not_nothing() {
 fn every_resource_must_be_granted() {
     let grants = load(&[("x.json", allow("s3:GetObject", "arn:aws:s3:::acme/*"))]);
     let both = ["arn:aws:s3:::acme/k".to_owned(), "arn:aws:s3:::other/k".to_owned()];
-    assert_eq!(grants.verdict(ROLE, "s3:GetObject", &both, true).grant, Grant::Denied);
-    assert_eq!(grants.verdict(ROLE, "s3:GetObject", &both[..1], true).grant, Grant::Allowed);
-    assert_eq!(grants.verdict(ROLE, "s3:GetObject", &[], false).grant, Grant::Unknown);
+    assert_eq!(grants.verdict(ROLE, "s3:GetObject", &both, true, &Context::partial()).grant, Grant::Denied);
+    assert_eq!(
+        grants.verdict(ROLE, "s3:GetObject", &both[..1], true, &Context::partial()).grant,
+        Grant::Allowed
+    );
+    assert_eq!(grants.verdict(ROLE, "s3:GetObject", &[], false, &Context::partial()).grant, Grant::Unknown);
 }
 
 #[test]

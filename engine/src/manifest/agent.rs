@@ -9,9 +9,9 @@ use super::identity::identity;
 use super::reader::Reader;
 use super::yaml::{Entry, Node, Shape};
 use super::{Agent, Owner, UnparsedPolicy};
-use crate::scope::iam::{Actions, Effect, Policy, Resources};
-use crate::scope::wildcard::{ActionPattern, ArnPattern};
 use crate::scope::{Grants, Kind, Scope, Statement};
+use policy::aws::{Actions, Conditions, Effect, Policy, Resources};
+use policy::wildcard::{ActionPattern, ArnPattern};
 
 /// Longest policy file that we read.
 const POLICY_BYTES_MAX: u64 = 256 * 1024;
@@ -271,6 +271,7 @@ fn grant(
                             kind,
                             grants: Grants::Verb(actions.clone()),
                             resources: meaning.resources,
+                            conditions: Conditions::default(),
                             unjudged: meaning.unjudged,
                             origin: format!("{}:{} {verb}: {object}", reader.file, line),
                         });
@@ -353,7 +354,14 @@ fn raw(reader: &mut Reader<'_>, entry: &Entry, kind: Kind) -> Option<Statement> 
     let not = if actions.not { "not " } else { "" };
     let origin = format!("{}:{} aws: {not}{}", reader.file, entry.line, shown.join(", "));
     let resources = resources.unwrap_or_else(Resources::any);
-    Some(Statement { kind, grants: Grants::Named(actions), resources, unjudged, origin })
+    Some(Statement {
+        kind,
+        grants: Grants::Named(actions),
+        resources,
+        conditions: Conditions::default(),
+        unjudged,
+        origin,
+    })
 }
 
 /// `from: {aws_policy: file}`: read as it stands.
@@ -371,7 +379,8 @@ fn from(reader: &mut Reader<'_>, entry: &Entry, setting: &Setting<'_>, draft: &m
                     kind: if statement.effect == Effect::Deny { Kind::Deny } else { Kind::Allow },
                     grants: Grants::Named(statement.actions.clone()),
                     resources: statement.resources.clone(),
-                    unjudged: statement.condition_keys.clone(),
+                    conditions: statement.conditions.clone(),
+                    unjudged: Vec::new(),
                     origin: format!("{}:{} from {text}#{}", reader.file, field.line, statement.label()),
                 })),
                 Err(reason) => {
@@ -467,6 +476,7 @@ fn assume(reader: &mut Reader<'_>, field: &Entry, draft: &mut Draft) {
                     patterns: vec![ActionPattern::new("sts:AssumeRole")],
                 }),
                 resources: Resources { not: false, patterns: vec![ArnPattern::new(pattern)] },
+                conditions: Conditions::default(),
                 unjudged: vec!["assume.to".into()],
                 origin: format!("{}:{line} assume to: {text}", reader.file),
             });

@@ -6,8 +6,8 @@ use super::reader::{Reader, closest};
 use super::yaml::{Entry, Node, Shape};
 use crate::reference::{self, AccessLevel};
 use crate::scope::VerbActions;
-use crate::scope::iam::Resources;
-use crate::scope::wildcard::{ActionPattern, ArnPattern};
+use policy::aws::Resources;
+use policy::wildcard::{ActionPattern, ArnPattern};
 
 /// Names that every catalog knows: models are nobody's own.
 const BUILT_IN: &[(&str, &str)] = &[

@@ -3,7 +3,7 @@
 use super::Identity;
 use super::reader::Reader;
 use super::yaml::Node;
-use crate::arn::Arn;
+use policy::arn::Arn;
 
 const IDENTITY: &[&str] = &[
     "aws.role",

@@ -4,6 +4,7 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::scope::{Reason, Verdict};
+use policy::context::Context;
 
 const ROLE: &str = "arn:aws:iam::111122223333:role/agents/triage";
 
@@ -86,7 +87,12 @@ fn agent(name: &str, role: &str, rest: &str) -> String {
 }
 
 fn verdict(manifests: &Manifests, agent: &str, permission: &str, arn: &str) -> (Verdict, Reason) {
-    let verdict = manifests.named(agent).unwrap().scope.verdict(permission, &[arn.to_owned()], true);
+    let verdict = manifests.named(agent).unwrap().scope.verdict(
+        permission,
+        &[arn.to_owned()],
+        true,
+        &Context::partial(),
+    );
     (verdict.verdict, verdict.reason)
 }
 
@@ -138,6 +144,7 @@ fn a_verdict_names_its_entry_by_file_and_line() {
         "s3:GetObject",
         &["arn:aws:s3:::acme-tickets/1".into()],
         true,
+        &Context::partial(),
     );
     let statement = verdict.statement.unwrap();
     assert!(statement.ends_with("/triage.yaml:22 read: tickets"), "{statement}");
@@ -180,6 +187,7 @@ fn bounds_leave_unknown_what_would_be_in() {
         "s3:GetObject",
         &["arn:aws:s3:::acme-tickets/1".into()],
         true,
+        &Context::partial(),
     );
     assert_eq!(
         (verdict.verdict, verdict.missing),
@@ -267,8 +275,12 @@ fn a_policy_is_read_as_it_stands() {
         verdict(&manifests, "a", "ec2:RunInstances", "arn:aws:ec2:r:1:instance/*"),
         (Verdict::Out, Reason::DeniedByManifest)
     );
-    let put =
-        manifests.named("a").unwrap().scope.verdict("s3:PutObject", &["arn:aws:s3:::acme/1".into()], true);
+    let put = manifests.named("a").unwrap().scope.verdict(
+        "s3:PutObject",
+        &["arn:aws:s3:::acme/1".into()],
+        true,
+        &Context::partial(),
+    );
     assert_eq!((put.verdict, put.missing), (Verdict::Unknown, vec!["aws:SecureTransport".to_owned()]));
 }
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::request::{find, is_empty, same, strings};
 use super::{Call, json, percent_decoded};
-use crate::arn::{Arn, partition_of};
 use crate::reference::{self, Permission, ResourceType};
-use crate::scope::wildcard::{ArnPattern, Match, Target};
+use policy::arn::{Arn, partition_of};
+use policy::wildcard::{ArnPattern, Match, Target};
 
 /// Resources of one permission that we name at most; a call with more is known in part only.
 const RESOURCES_MAX: usize = 100;

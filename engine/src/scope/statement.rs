@@ -1,9 +1,12 @@
 //! One entry of a scope: what it grants, on what, and what it hangs on
 
-use super::iam::{Actions, Resources};
-use super::wildcard::{ActionPattern, Match, Target};
+use super::concern::concerns_within;
 use super::{Doubt, Reason};
 use crate::reference::{self, AccessLevel, Permission};
+use policy::aws::{Actions, Conditions, Resources};
+use policy::context::Context;
+use policy::truth::Truth;
+use policy::wildcard::{ActionPattern, Match, Target};
 
 /// What an entry does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +33,9 @@ pub(crate) struct Statement {
     pub(crate) kind: Kind,
     pub(crate) grants: Grants,
     pub(crate) resources: Resources,
-    /// Conditions and keys that are not judged yet
+    /// What must hold of the call
+    pub(crate) conditions: Conditions,
+    /// Keys that are not judged yet
     pub(crate) unjudged: Vec<String>,
     /// `agents/triage.yaml:22 read: customer_tickets`
     pub(crate) origin: String,
@@ -75,16 +80,26 @@ impl Statement {
             Grants::Verb(verb) => verb.matches(permission),
         };
         about != Match::No
-            && self.resources.concern_within(permission, matches!(self.grants, Grants::Verb(_)))
+            && concerns_within(&self.resources, permission, matches!(self.grants, Grants::Verb(_)))
     }
 
     /// Whether a resource is meant, and what that hangs on.
-    pub(super) fn says(&self, target: Target<'_>) -> (Match, Option<Doubt>) {
+    pub(super) fn says(&self, target: Target<'_>, context: &Context) -> (Match, Option<Doubt>) {
         let found = self.resources.matches(target);
+        let truth = if found == Match::No { Truth::False } else { self.conditions.truth(context) };
+        if truth == Truth::False {
+            return (Match::No, None);
+        }
         let doubt = |reason, keys| Some(Doubt { reason, keys });
         let doubt = match found {
             Match::No => None,
-            _ if !self.unjudged.is_empty() => doubt(Reason::ConditionNotJudged, self.unjudged.clone()),
+            _ if !self.unjudged.is_empty() || truth == Truth::Unknown => {
+                let mut keys = self.unjudged.clone();
+                if truth == Truth::Unknown {
+                    keys.extend(self.conditions.undecided(context));
+                }
+                doubt(Reason::ConditionNotJudged, keys)
+            }
             Match::Yes => None,
             Match::Partly => doubt(Reason::ResourceNotLogged, vec!["resource".to_owned()]),
             Match::Variable => {

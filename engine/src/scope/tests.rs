@@ -1,7 +1,8 @@
-use super::iam::{Actions, Resources};
-use super::wildcard::{ActionPattern, ArnPattern};
 use super::*;
 use crate::reference::AccessLevel;
+use policy::aws::{Actions, Conditions, Resources};
+use policy::context::Context;
+use policy::wildcard::{ActionPattern, ArnPattern};
 
 const BUCKET: &str = "arn:aws:s3:::acme/*";
 const KEY: &str = "arn:aws:s3:::acme/k";
@@ -17,6 +18,7 @@ fn entry(kind: Kind, actions: &[&str], resources: &[&str]) -> Statement {
             not: false,
             patterns: resources.iter().map(|text| ArnPattern::new(text)).collect(),
         },
+        conditions: Conditions::default(),
         unjudged: Vec::new(),
         origin: format!("a.yaml:1 {}", actions.join(" ")),
     }
@@ -33,7 +35,7 @@ fn scope(statements: Vec<Statement>) -> Scope {
 
 fn verdict(scope: &Scope, permission: &str, resources: &[&str], known: bool) -> (Verdict, Reason) {
     let resources: Vec<String> = resources.iter().map(|arn| (*arn).to_owned()).collect();
-    let verdict = scope.verdict(permission, &resources, known);
+    let verdict = scope.verdict(permission, &resources, known, &Context::partial());
     (verdict.verdict, verdict.reason)
 }
 
@@ -108,7 +110,7 @@ fn a_permission_that_knows_no_resource_needs_a_star() {
 fn what_is_not_judged_makes_unknown_exactly_what_it_decides() {
     let via = Statement { unjudged: vec!["via".into()], ..entry(Kind::Allow, &["kms:Decrypt"], &["*"]) };
     let one = scope(vec![via, entry(Kind::Allow, &["s3:GetObject"], &["*"])]);
-    let decrypt = one.verdict("kms:Decrypt", &[], false);
+    let decrypt = one.verdict("kms:Decrypt", &[], false, &Context::partial());
     assert_eq!(
         (decrypt.verdict, decrypt.reason, decrypt.missing),
         (Verdict::Unknown, Reason::ConditionNotJudged, vec!["via".to_owned()])
@@ -137,6 +139,7 @@ fn bounds_make_unknown_what_would_be_in_and_unread_sources_what_would_be_out() {
 #[test]
 fn an_approval_outranks_an_allow_and_a_deny_both() {
     let window = || Statement {
+        conditions: Conditions::default(),
         unjudged: vec!["approvals".into()],
         ..entry(Kind::Approval, &["ec2:TerminateInstances"], &["*"])
     };

@@ -2,7 +2,7 @@
 
 use super::{Store, StoreError};
 use crate::finding::Finding;
-use crate::scope::wildcard::{ActionPattern, Match};
+use policy::wildcard::{ActionPattern, Match};
 use serde::{Deserialize, Serialize};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row, Sqlite, Transaction};

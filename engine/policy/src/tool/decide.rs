@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Answer, Decision, Layers, Policy, Request, decide as weigh};
-use crate::permission;
-use crate::scope::wildcard::Target;
+use crate::aws::{Answer, Decision, Layers, Policy, Request, decide as weigh};
+use crate::context::Context;
+use crate::wildcard::Target;
 
 /// Answers one request. A bad one is answered with its `id` and an `error`.
 ///
@@ -79,7 +79,7 @@ fn answer(input: &Value) -> Result<Decision, String> {
         scps: &scps,
         unjudged: &unjudged,
     };
-    if permission::is_implicit(action) && action.eq_ignore_ascii_case("sts:GetCallerIdentity") {
+    if action.eq_ignore_ascii_case("sts:GetCallerIdentity") {
         // https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html: needs no permission, and cannot be denied.
         return Ok(Decision {
             effect: Answer::Allowed,
@@ -88,7 +88,7 @@ fn answer(input: &Value) -> Result<Decision, String> {
             missing_keys: Vec::new(),
         });
     }
-    Ok(weigh(&layers, &Request { action, resource: Target::Exact(resource) }))
+    Ok(weigh(&layers, &Request { action, resource: Target::Exact(resource), context: &Context::partial() }))
 }
 
 fn list<'a>(input: &'a Map<String, Value>, key: &str) -> Result<&'a [Value], String> {

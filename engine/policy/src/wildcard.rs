@@ -131,7 +131,8 @@ impl ActionPattern {
 
 impl ActionPattern {
     /// The same pattern over a text whose case matters, such as a session's name.
-    pub(crate) fn matches_exactly(&self, text: &str) -> bool {
+    #[must_use]
+    pub fn matches_exactly(&self, text: &str) -> bool {
         glob(self.text.as_bytes(), text.as_bytes(), Case::Keep, Text::Plain) == Match::Yes
     }
 }

@@ -18,7 +18,7 @@ fn deny(action: &str, resource: &str) -> Value {
 const OBJECT: &str = "arn:aws:s3:::acme/k";
 
 fn ask<'a>(action: &'a str, resource: &'a str) -> Request<'a> {
-    Request { action, resource: Target::Exact(resource) }
+    Request { action, resource: Target::Exact(resource), context: Box::leak(Box::new(Context::partial())) }
 }
 
 fn identity(statements: Value, action: &str, resource: &str) -> Decision {
@@ -170,10 +170,10 @@ fn a_malformed_policy_tells_its_place() {
 #[test]
 fn the_tool_answers_a_bad_line_and_goes_on() {
     let line = json!({"id": 7, "request": {"action": "s3:GetObject", "resource": {"arn": OBJECT}}, "identity_policies": [{"Statement": allow("s3:*", "*")}]});
-    let answer = tool::decide(&line);
+    let answer = crate::tool::decide_aws(&line);
     assert_eq!((&answer["id"], &answer["decision"]), (&json!(7), &json!("Allowed")));
-    assert!(tool::decide(&json!({"id": 8, "request": {}}))["error"].is_string());
-    assert!(tool::decide(&json!(3))["error"].is_string());
+    assert!(crate::tool::decide_aws(&json!({"id": 8, "request": {}}))["error"].is_string());
+    assert!(crate::tool::decide_aws(&json!(3))["error"].is_string());
 }
 
 /// The slow and obvious evaluator: two effects, no conditions, one layer.
@@ -240,7 +240,7 @@ fn the_simulators_answers_are_ours_where_nothing_is_conditional() {
             "explicitDeny" => "ExplicitlyDenied",
             _ => "ImplicitlyDenied",
         };
-        let decision = tool::decide(&input)["decision"].as_str().unwrap_or("error").to_owned();
+        let decision = crate::tool::decide_aws(&input)["decision"].as_str().unwrap_or("error").to_owned();
         if decision == expected {
             agreed += 1;
         } else {

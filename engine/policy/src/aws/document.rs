@@ -5,8 +5,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 
-use super::{Actions, Effect, Policy, PolicyError, Resources, Statement};
-use crate::scope::wildcard::{ActionPattern, ArnPattern};
+use super::{Actions, Conditions, Effect, Policy, PolicyError, Resources, Statement};
+use crate::wildcard::{ActionPattern, ArnPattern};
 
 /// AWS takes at most some 33,000 characters (a key policy); more is no policy.
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
@@ -146,7 +146,7 @@ fn statement(index: usize, raw: &Value, variables: bool) -> Result<Statement, Fa
             patterns: actions.iter().map(|text| ActionPattern::new(text)).collect(),
         },
         resources: Resources { not: not_resource, patterns: resources.iter().map(pattern).collect() },
-        condition_keys: condition(map, index)?,
+        conditions: conditions(map, index, variables)?,
         raw: raw.clone(),
     })
 }
@@ -194,26 +194,14 @@ fn either(
     Ok((not, texts))
 }
 
-/// The keys that a `Condition` asks about, without repetition.
-fn condition(map: &Map<String, Value>, index: usize) -> Result<Vec<String>, Fault> {
+fn conditions(map: &Map<String, Value>, index: usize, variables: bool) -> Result<Conditions, Fault> {
     let place = format!("Statement[{index}].Condition");
-    let operators = match map.get("Condition") {
-        None => return Ok(Vec::new()),
-        Some(Value::Object(operators)) => operators,
-        Some(_) => return fault(place, "must be an object of operators"),
-    };
-    let mut keys: Vec<String> = Vec::new();
-    for (operator, tests) in operators {
-        let Value::Object(tests) = tests else {
-            return fault(format!("{place}.{operator}"), "must be an object of keys");
-        };
-        for key in tests.keys() {
-            if !keys.iter().any(|known| known.eq_ignore_ascii_case(key)) {
-                keys.push(key.clone());
-            }
-        }
+    match map.get("Condition") {
+        None => Ok(Conditions::default()),
+        Some(Value::Object(operators)) => Conditions::read(operators, variables)
+            .map_err(|(inner, reason)| (format!("{place}.{inner}"), reason)),
+        Some(_) => fault(place, "must be an object of operators"),
     }
-    Ok(keys)
 }
 
 /// Reads JSON and refuses a key given twice: one of the two would silently not count.

@@ -4,15 +4,18 @@
 //! it could turn it, and is never taken for an Allow.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
+mod condition;
 mod document;
-pub mod tool;
 
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::wildcard::{ActionPattern, ArnPattern, Match, Target};
-use crate::reference::{self, ResourceType};
+pub use condition::Conditions;
+
+use crate::context::Context;
+use crate::truth::Truth;
+use crate::wildcard::{ActionPattern, ArnPattern, Match, Target};
 
 /// What a statement does when it matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,8 +91,8 @@ pub struct Statement {
     pub actions: Actions,
     /// `Resource` or `NotResource`
     pub resources: Resources,
-    /// The keys of `Condition`; empty: it holds always
-    pub condition_keys: Vec<String>,
+    /// `Condition`; empty: it holds always
+    pub conditions: Conditions,
     /// As written
     pub raw: Value,
 }
@@ -104,9 +107,18 @@ impl Statement {
     fn matches(&self, request: &Request<'_>) -> Matched {
         match (self.actions.matches(request.action), self.resources.matches(request.resource)) {
             (Match::No, _) | (_, Match::No) => Matched::No,
-            (Match::Yes, Match::Yes) if self.condition_keys.is_empty() => Matched::Yes,
             (action, resource) => {
-                let mut keys = self.condition_keys.clone();
+                let truth = self.conditions.truth(request.context);
+                if truth == Truth::False {
+                    return Matched::No;
+                }
+                if (action, resource, truth) == (Match::Yes, Match::Yes, Truth::True) {
+                    return Matched::Yes;
+                }
+                let mut keys = match truth {
+                    Truth::Unknown => self.conditions.undecided(request.context),
+                    _ => Vec::new(),
+                };
                 if resource == Match::Variable {
                     keys.extend(self.resources.variables());
                 }
@@ -176,53 +188,9 @@ impl Resources {
         if self.not { found.negate() } else { found }
     }
 
-    /// Whether they can be touched by the permission at all: `s3:ListAllMyBuckets` knows none, so a statement that
-    /// names a bucket says nothing about it.
-    #[must_use]
-    pub fn concern(&self, permission: &str) -> bool {
-        self.concern_within(permission, false)
-    }
-
-    /// The same; with `own_service` only things of the permission's own service count. A verb on a thing means that:
-    /// to write an instance is not to run commands on it by SSM.
-    pub(crate) fn concern_within(&self, permission: &str, own_service: bool) -> bool {
-        if self.not || self.is_any() {
-            return true;
-        }
-        let service = permission.split_once(':').map_or(permission, |(service, _)| service);
-        let mut patterns = self
-            .patterns
-            .iter()
-            .filter(|pattern| !own_service || pattern.service().is_none_or(|of| of == service));
-        // Of what our table does not know in full, nothing is ruled out.
-        let Some(known) = reference::permission(permission).filter(|known| known.service != "apigateway")
-        else {
-            return patterns.next().is_some();
-        };
-        let types: Vec<&ResourceType> = known
-            .types
-            .iter()
-            .filter_map(|kind| reference::resource_type(known.service, kind.name))
-            .collect();
-        if types.is_empty() && !known.types.is_empty() {
-            return patterns.next().is_some();
-        }
-        patterns.any(|pattern| types.iter().any(|kind| is_about(pattern, kind, known.service)))
-    }
-
     fn variables(&self) -> impl Iterator<Item = String> + '_ {
         self.patterns.iter().flat_map(|pattern| pattern.variables().iter().cloned())
     }
-}
-
-/// Whether a resource pattern means this type, and not only a closer one of the service: `bucket/*` is objects, though
-/// a bucket's `*` would take a slash.
-fn is_about(pattern: &ArnPattern, kind: &ResourceType, service: &str) -> bool {
-    let closer = |other: &ResourceType| {
-        other.literal > kind.literal
-            && ArnPattern::new(&other.pattern).matches(Target::Within(pattern.as_str())) == Match::Yes
-    };
-    pattern.may_share(&kind.pattern) && !reference::types_of(service).iter().any(closer)
 }
 
 /// The policies that bear on one principal. A layer that does not exist is `None` or empty.
@@ -247,6 +215,8 @@ pub struct Request<'a> {
     pub action: &'a str,
     /// What it touches
     pub resource: Target<'a>,
+    /// What is known of its condition keys
+    pub context: &'a Context,
 }
 
 /// AWS's answer, as far as it can be known.
