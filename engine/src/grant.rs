@@ -316,7 +316,7 @@ impl Holder {
             unjudged: if self.unread.is_empty() { &[] } else { &["policy"] },
             ..Layers::default()
         };
-        let decision = decide(&layers, &Request { action: permission, resource, context });
+        let decision = decide(&layers, &Request::new(permission, resource, context));
         let grant = match decision.effect {
             Answer::Allowed => Grant::Allowed,
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::context::Context;
+use crate::wildcard::Target;
 
 fn policy(statements: Value) -> Arc<Policy> {
     Arc::new(Policy::from_json("p", &json!({"Version": "2012-10-17", "Statement": statements})).unwrap())
@@ -18,7 +22,7 @@ fn deny(action: &str, resource: &str) -> Value {
 const OBJECT: &str = "arn:aws:s3:::acme/k";
 
 fn ask<'a>(action: &'a str, resource: &'a str) -> Request<'a> {
-    Request { action, resource: Target::Exact(resource), context: Box::leak(Box::new(Context::partial())) }
+    Request::new(action, Target::Exact(resource), Box::leak(Box::new(Context::partial())))
 }
 
 fn identity(statements: Value, action: &str, resource: &str) -> Decision {
