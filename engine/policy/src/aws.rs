@@ -5,6 +5,7 @@
 //! Three-valued: a condition, a policy variable or a layer that is not judged makes an answer unknown where it could
 //! turn it, and is never taken for an Allow.
 
+mod compiled;
 mod condition;
 mod decide;
 mod document;
@@ -12,6 +13,7 @@ mod layers;
 mod principal;
 mod statement;
 
+pub use compiled::{Compiled, Memo};
 pub use condition::Conditions;
 pub use decide::{Answer, Decision, Decisive, decide};
 pub use document::{Kind, Policy, PolicyError, validate};

@@ -194,6 +194,11 @@ impl ArnPattern {
         &self.written
     }
 
+    /// With each `${variable}` as the `*` that it may stand for.
+    pub(crate) fn widest(&self) -> &str {
+        &self.text
+    }
+
     /// Whether it is `*`: any resource, and none.
     #[must_use]
     pub fn is_any(&self) -> bool {

@@ -75,7 +75,7 @@ pub fn decide(layers: &Layers<'_>, request: &Request<'_>) -> Decision {
         if !weighing.applies(layer) {
             continue;
         }
-        for policy in policies.each() {
+        for policy in policies {
             for statement in &policy.statements {
                 weighing.add(Found { layer, policy, statement });
             }

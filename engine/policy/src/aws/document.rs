@@ -192,6 +192,14 @@ fn read(document: &Value, kind: Kind, reading: Reading) -> Result<Vec<Statement>
     Ok(statements)
 }
 
+/// One of an element and its negation.
+struct Element<'a> {
+    not: bool,
+    /// As it is called in the document
+    key: &'static str,
+    texts: Vec<&'a str>,
+}
+
 /// One statement being read.
 struct Reader {
     index: usize,
@@ -265,7 +273,7 @@ impl Reader {
     }
 
     fn actions(&self, map: &Map<String, Value>) -> Result<Actions, Fault> {
-        let Some((not, key, texts)) = self.either(map, "Action", "NotAction")? else {
+        let Some(Element { not, key, texts }) = self.either(map, "Action", "NotAction")? else {
             return self.here("has neither Action nor NotAction");
         };
         for text in &texts {
@@ -275,7 +283,7 @@ impl Reader {
     }
 
     fn resources(&self, map: &Map<String, Value>) -> Result<Resources, Fault> {
-        let Some((not, key, texts)) = self.either(map, "Resource", "NotResource")? else {
+        let Some(Element { not, key, texts }) = self.either(map, "Resource", "NotResource")? else {
             // A trust policy, and some services' own policies, are about what they are attached to.
             return match self.kind {
                 Kind::Trust | Kind::Resource => Ok(Resources::any()),
@@ -291,13 +299,12 @@ impl Reader {
         Ok(Resources { not, patterns: texts.iter().map(pattern).collect() })
     }
 
-    /// One of an element and its negation: whether it is the negation, its name, and its texts.
     fn either<'a>(
         &self,
         map: &'a Map<String, Value>,
         plain: &'static str,
         negated: &'static str,
-    ) -> Result<Option<(bool, &'static str, Vec<&'a str>)>, Fault> {
+    ) -> Result<Option<Element<'a>>, Fault> {
         let (not, key, value) = match (map.get(plain), map.get(negated)) {
             (Some(value), None) => (false, plain, value),
             (None, Some(value)) => (true, negated, value),
@@ -306,7 +313,7 @@ impl Reader {
         };
         // AWS accepts a null among resources and ignores it.
         let texts = self.texts(key, value, plain == "Resource")?;
-        Ok(Some((not, key, texts)))
+        Ok(Some(Element { not, key, texts }))
     }
 
     fn texts<'a>(&self, key: &str, value: &'a Value, nulls: bool) -> Result<Vec<&'a str>, Fault> {

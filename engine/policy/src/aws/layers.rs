@@ -31,13 +31,11 @@ pub struct Layers<'a> {
 
 impl<'a> Layers<'a> {
     /// Every list of policies, in the order in which AWS looks at them.
-    pub(super) fn lists(self) -> impl Iterator<Item = (Layer, Policies<'a>)> {
-        let scps =
-            self.scps.iter().enumerate().map(|(level, list)| (Layer::Scp(level), Policies::List(list)));
-        let rcps =
-            self.rcps.iter().enumerate().map(|(level, list)| (Layer::Rcp(level), Policies::List(list)));
+    pub(super) fn lists(self) -> impl Iterator<Item = (Layer, &'a [Arc<Policy>])> {
+        let scps = self.scps.iter().enumerate().map(|(level, list)| (Layer::Scp(level), list.as_slice()));
+        let rcps = self.rcps.iter().enumerate().map(|(level, list)| (Layer::Rcp(level), list.as_slice()));
         let resource = match self.resource {
-            OnResource::Policy(policy) => Some((Layer::Resource, Policies::One(policy))),
+            OnResource::Policy(policy) => Some((Layer::Resource, std::slice::from_ref(policy))),
             OnResource::LeftAside | OnResource::None => None,
         };
         let listed = [
@@ -46,7 +44,6 @@ impl<'a> Layers<'a> {
             (Layer::Session, self.session.unwrap_or_default()),
             (Layer::Endpoint, self.endpoint),
         ];
-        let listed = listed.into_iter().map(|(layer, list)| (layer, Policies::List(list)));
         scps.chain(rcps).chain(resource).chain(listed)
     }
 }
@@ -77,23 +74,6 @@ impl Layer {
     }
 }
 
-/// The policies of one layer.
-#[derive(Debug, Clone, Copy)]
-pub(super) enum Policies<'a> {
-    List(&'a [Arc<Policy>]),
-    One(&'a Policy),
-}
-
-impl<'a> Policies<'a> {
-    pub(super) fn each(self) -> impl Iterator<Item = &'a Policy> {
-        let (list, one) = match self {
-            Policies::List(list) => (list, None),
-            Policies::One(policy) => (&[][..], Some(policy)),
-        };
-        list.iter().map(Arc::as_ref).chain(one)
-    }
-}
-
 /// What is known of the resource's own policy.
 #[derive(Debug, Clone, Copy, Default)]
 pub enum OnResource<'a> {
@@ -103,7 +83,7 @@ pub enum OnResource<'a> {
     /// The resource has none
     None,
     /// This one: a bucket's, a key's, a role's trust policy
-    Policy(&'a Policy),
+    Policy(&'a Arc<Policy>),
 }
 
 /// What is asked.

@@ -323,16 +323,18 @@ impl Principals {
         })
     }
 
-    /// The keys that leave it open who is meant.
-    #[must_use]
-    pub fn undecided(&self, context: &Context) -> Vec<String> {
-        let asked = |entry: &Entry| match entry {
+    /// The keys that tell who is meant.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.entries.iter().filter_map(|entry| match entry {
             Entry::UniqueId(_) => Some(USER_ID),
             Entry::CanonicalUser(_) => Some(CANONICAL_USER),
             _ => None,
-        };
-        let open = self.entries.iter().filter_map(asked).filter(|key| *context.fact(key) == Fact::Unknown);
-        open.map(str::to_owned).collect()
+        })
+    }
+
+    /// The keys that leave it open who is meant.
+    pub(super) fn undecided(&self, context: &Context) -> impl Iterator<Item = String> {
+        self.keys().filter(|key| *context.fact(key) == Fact::Unknown).map(str::to_owned)
     }
 }
 

@@ -82,7 +82,7 @@ impl Statement {
             _ => Vec::new(),
         };
         if resource == Match::Variable {
-            keys.extend(self.resources.variables());
+            keys.extend(self.resources.variables().map(str::to_owned));
         }
         if resource == Match::Partly {
             keys.push("resource".into());
@@ -142,7 +142,8 @@ impl Resources {
         if self.not { found.negate() } else { found }
     }
 
-    fn variables(&self) -> impl Iterator<Item = String> + '_ {
-        self.patterns.iter().flat_map(|pattern| pattern.variables().iter().cloned())
+    /// The policy variables that they hang on.
+    pub(super) fn variables(&self) -> impl Iterator<Item = &str> {
+        self.patterns.iter().flat_map(|pattern| pattern.variables().iter().map(String::as_str))
     }
 }

@@ -62,8 +62,8 @@ fn answer(input: &Value) -> Result<Decision, String> {
     let own = match input.get("resource_policy") {
         None | Some(Value::Null) => None,
         // A trust policy is the one that names no resource, of roles alone.
-        Some(document) if is_role(arn) => Some(policy(Kind::Trust, "resource_policy", document)?),
-        Some(document) => Some(policy(Kind::Resource, "resource_policy", document)?),
+        Some(document) if is_role(arn) => Some(Arc::new(policy(Kind::Trust, "resource_policy", document)?)),
+        Some(document) => Some(Arc::new(policy(Kind::Resource, "resource_policy", document)?)),
     };
     let layers = Layers {
         identity: &identity,

@@ -82,7 +82,7 @@ fn a_deleted_users_id_is_compared_with_the_one_who_asks() {
     assert_eq!(principals.name(Some(&user), &context, false).directly, Truth::True);
     context.set("aws:userid", Fact::Unknown);
     assert_eq!(principals.name(Some(&user), &context, false).any(), Truth::Unknown);
-    assert_eq!(principals.undecided(&context), ["aws:userid"]);
+    assert_eq!(principals.undecided(&context).collect::<Vec<_>>(), ["aws:userid"]);
 }
 
 #[test]
