@@ -213,7 +213,8 @@ pub(super) struct Weighing<'a> {
     case: Case,
     /// A boundary is set on who asks
     bounded: bool,
-    slots: Vec<Slot<'a>>,
+    slots: [Slot<'a>; LEVELS],
+    levels: Vec<Slot<'a>>,
     denies: Vec<Found<'a>>,
     doubtful_denies: Vec<Found<'a>>,
 }
@@ -225,7 +226,8 @@ impl<'a> Weighing<'a> {
             request,
             case: Case::of(&layers, &request),
             bounded: false,
-            slots: vec![Slot::default(); LEVELS + layers.scps.len() + layers.rcps.len()],
+            slots: Default::default(),
+            levels: vec![Slot::default(); layers.scps.len() + layers.rcps.len()],
             denies: Vec::new(),
             doubtful_denies: Vec::new(),
         };
@@ -254,8 +256,19 @@ impl<'a> Weighing<'a> {
     }
 
     fn slot(&mut self, index: usize, set: impl FnOnce(&mut Slot<'a>)) {
-        if let Some(slot) = self.slots.get_mut(index) {
+        let slot = match index.checked_sub(LEVELS) {
+            None => self.slots.get_mut(index),
+            Some(level) => self.levels.get_mut(level),
+        };
+        if let Some(slot) = slot {
             set(slot);
+        }
+    }
+
+    fn at(&self, index: usize) -> Option<&Slot<'a>> {
+        match index.checked_sub(LEVELS) {
+            None => self.slots.get(index),
+            Some(level) => self.levels.get(level),
         }
     }
 
@@ -286,7 +299,7 @@ impl<'a> Weighing<'a> {
             Layer::Rcp(level) => LEVELS + self.layers.scps.len() + level,
         };
         // One Allow is enough, and the first is told.
-        if allow && self.slots.get(slot).is_some_and(|slot| slot.allow.is_some()) {
+        if allow && self.at(slot).is_some_and(|slot| slot.allow.is_some()) {
             return;
         }
         let truth = statement.truth(&self.request);
@@ -328,7 +341,7 @@ impl<'a> Weighing<'a> {
             return self.told(Answer::ExplicitlyDenied, &self.denies, &[]);
         }
         let way = self.case.way();
-        let gates = (ENDPOINT..DIRECTLY).chain(LEVELS..self.slots.len());
+        let gates = (ENDPOINT..DIRECTLY).chain(LEVELS..LEVELS + self.levels.len());
         let granted = gates.clone().fold(self.truth(way), |all, gate| all.and(self.slot_truth(gate)));
         if granted == Truth::False {
             let mut blamed = self.blamed();
@@ -345,16 +358,11 @@ impl<'a> Weighing<'a> {
         let known =
             granted == Truth::True && self.doubtful_denies.is_empty() && self.layers.unjudged.is_empty();
         let wanted = if known { Truth::True } else { Truth::Unknown };
-        let mut slots: Vec<usize> = gates.filter(|gate| self.slot_truth(*gate) == wanted).collect();
-        self.collect(way, wanted, &mut slots);
-        let mut found: Vec<Found<'a>> = Vec::with_capacity(slots.len());
-        for slot in slots.iter().filter_map(|slot| self.slots.get(*slot)) {
-            if known {
-                found.extend(slot.allow);
-            } else {
-                found.extend(&slot.doubtful);
-            }
+        let mut found: Vec<Found<'a>> = Vec::with_capacity(4);
+        for gate in gates.filter(|gate| self.slot_truth(*gate) == wanted) {
+            self.say(gate, known, &mut found);
         }
+        self.collect(way, wanted, &mut |slot| self.say(slot, known, &mut found));
         if known {
             return self.told(Answer::Allowed, &found, &[]);
         }
@@ -389,7 +397,7 @@ impl<'a> Weighing<'a> {
     }
 
     fn slot_truth(&self, index: usize) -> Truth {
-        match self.slots.get(index) {
+        match self.at(index) {
             Some(slot) if slot.open || slot.allow.is_some() => Truth::True,
             Some(slot) if !slot.doubtful.is_empty() => Truth::Unknown,
             _ => Truth::False,
@@ -405,15 +413,25 @@ impl<'a> Weighing<'a> {
     }
 
     /// The slots on which a truth rests: what is unknown beside what is false could turn nothing, and is left out.
-    fn collect(&self, way: &Way, wanted: Truth, slots: &mut Vec<usize>) {
+    fn collect(&self, way: &Way, wanted: Truth, say: &mut impl FnMut(usize)) {
         match way {
-            Way::Slot(slot) if self.slot_truth(*slot) == wanted => slots.push(*slot),
+            Way::Slot(slot) if self.slot_truth(*slot) == wanted => say(*slot),
             Way::Slot(_) => {}
             Way::All(ways) | Way::Any(ways) => {
                 for way in ways.iter().filter(|way| self.truth(way) == wanted) {
-                    self.collect(way, wanted, slots);
+                    self.collect(way, wanted, say);
                 }
             }
+        }
+    }
+
+    /// Adds what a slot holds: its Allow, or its doubts.
+    fn say(&self, slot: usize, known: bool, found: &mut Vec<Found<'a>>) {
+        let Some(slot) = self.at(slot) else { return };
+        if known {
+            found.extend(slot.allow);
+        } else {
+            found.extend(&slot.doubtful);
         }
     }
 
