@@ -12,6 +12,7 @@ mod document;
 mod layers;
 mod principal;
 mod statement;
+pub(crate) mod variable;
 
 pub use compiled::{Compiled, Memo};
 pub use condition::Conditions;

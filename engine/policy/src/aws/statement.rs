@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::Conditions;
 use super::layers::Request;
 use super::principal::Principals;
+use crate::context::Context;
 use crate::truth::Truth;
 use crate::wildcard::{ActionPattern, ArnPattern, Match, Target};
 
@@ -63,7 +64,7 @@ impl Statement {
         if action == Match::No {
             return Truth::False;
         }
-        let resource = self.resources.matches(request.resource);
+        let resource = self.resources.matches_in(request.resource, request.context);
         if resource == Match::No {
             return Truth::False;
         }
@@ -76,13 +77,13 @@ impl Statement {
     #[must_use]
     pub fn undecided(&self, request: &Request<'_>) -> Vec<String> {
         let action = self.actions.matches(request.action);
-        let resource = self.resources.matches(request.resource);
+        let resource = self.resources.matches_in(request.resource, request.context);
         let mut keys = match self.conditions.truth(request.context) {
             Truth::Unknown => self.conditions.undecided(request.context),
             _ => Vec::new(),
         };
         if resource == Match::Variable {
-            keys.extend(self.resources.variables().map(str::to_owned));
+            keys.extend(self.resources.unknown_variables(request.context));
         }
         if resource == Match::Partly {
             keys.push("resource".into());
@@ -140,6 +141,32 @@ impl Resources {
     pub fn matches(&self, target: Target<'_>) -> Match {
         let found = self.patterns.iter().fold(Match::No, |found, pattern| found.or(pattern.matches(target)));
         if self.not { found.negate() } else { found }
+    }
+
+    /// The same with the policy variables read from the request: `Variable` where it does not know one that decides.
+    ///
+    /// A variable without a value matches nothing, and `NotResource` with one means nothing either.
+    #[must_use]
+    pub fn matches_in(&self, target: Target<'_>, context: &Context) -> Match {
+        let found = self
+            .patterns
+            .iter()
+            .fold(Match::No, |found, pattern| found.or(pattern.matches_in(target, context)));
+        if !self.not {
+            return found;
+        }
+        let resolvable =
+            self.patterns.iter().fold(Truth::True, |all, pattern| all.and(pattern.resolvable(context)));
+        match (found, resolvable) {
+            (_, Truth::False) | (Match::Yes, _) => Match::No,
+            (Match::No, Truth::Unknown) => Match::Variable,
+            (found, _) => found.negate(),
+        }
+    }
+
+    /// The policy variables of which the context does not know the value.
+    pub fn unknown_variables<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = String> + 'a {
+        self.patterns.iter().flat_map(|pattern| pattern.unknown_variables(context).map(str::to_owned))
     }
 
     /// The policy variables that they hang on.

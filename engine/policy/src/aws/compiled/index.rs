@@ -5,7 +5,7 @@
 //! last head that sorts before the ARN, and every shorter one lies above that.
 
 use crate::aws::statement::Statement;
-use crate::wildcard::Match;
+use crate::wildcard::{ArnPattern, Match};
 
 /// No head lies above.
 const NONE: u32 = u32::MAX;
@@ -64,17 +64,6 @@ fn head_of(arn: &str) -> Head<'_> {
     (service.as_bytes(), parts.nth(2).unwrap_or_default().as_bytes())
 }
 
-/// The head of a pattern; `None` where any ARN may match.
-fn head_of_pattern(pattern: &str) -> Option<Head<'_>> {
-    let (service, resource) = head_of(pattern);
-    let is_wild = |byte: &u8| matches!(byte, b'*' | b'?');
-    if !pattern.starts_with("arn:") || service.is_empty() || service.iter().any(is_wild) {
-        return None;
-    }
-    let plain = resource.iter().position(is_wild).unwrap_or(resource.len());
-    Some((service, resource.get(..plain).unwrap_or_default()))
-}
-
 fn begins(arn: Head<'_>, head: Head<'_>) -> bool {
     arn.1.starts_with(head.1) && arn.0 == head.0
 }
@@ -85,8 +74,7 @@ impl Index {
         let mut found: Vec<(Head<'_>, u32)> = Vec::new();
         for (number, statement) in (0_u32..).zip(statements) {
             let patterns = &statement.resources.patterns;
-            let heads: Option<Vec<Head<'_>>> =
-                patterns.iter().map(|pattern| head_of_pattern(pattern.widest())).collect();
+            let heads: Option<Vec<Head<'_>>> = patterns.iter().map(ArnPattern::head).collect();
             match heads {
                 // The complement of a head begins with anything.
                 Some(heads) if !statement.resources.not => {

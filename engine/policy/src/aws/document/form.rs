@@ -79,6 +79,9 @@ pub(super) fn resource(text: &str, kind: Kind) -> Result<(), String> {
     if service.is_empty() {
         return Err(format!("`{text}` names no service"));
     }
+    if service.contains(['*', '?']) {
+        return Err(format!("`{text}`: the service takes no wildcard"));
+    }
     let (region, account, rest) = (parts.next(), parts.next(), parts.next());
     let (Some(region), Some(_), Some(rest)) = (region, account, rest) else {
         // `arn:aws:s3` and `arn:aws:s3:*` may go on; what leaves a part empty and then ends is broken.
@@ -155,6 +158,8 @@ mod tests {
             "arn:nowhere:s3:::b",
             "arn:aws:s3::b",
             "arn:aws::::b",
+            "arn:aws:*",
+            "arn:aws:s3*:::b",
             "arn:aws:iam::1:bucket",
             "arn:aws:iam:eu-west-1:1:role/x",
             "arn:aws:s3:eu-west-1::b",
