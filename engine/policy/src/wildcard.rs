@@ -271,6 +271,8 @@ impl ArnPattern {
             Form::Exact if pattern == arn.as_bytes() => Match::Yes,
             Form::Exact => Match::No,
             _ if pattern.get(..self.plain) != arn.as_bytes().get(..self.plain) => Match::No,
+            // With nothing but a star at its end the last part takes all that follows, however many parts there are.
+            Form::Prefix => Match::Yes,
             _ => {
                 let found = by_parts(pattern, arn, |pattern, text| {
                     glob(pattern, text, Case::Keep, Text::Plain, &mut Steps::new(Steps::PATTERN_MAX))
