@@ -214,3 +214,6 @@ fn name_once(names: &mut Vec<String>, name: &str) {
         names.push(name.to_owned());
     }
 }
+
+#[cfg(test)]
+mod tests;
