@@ -255,10 +255,7 @@ fn acts_on_own_iam(needed: &Needed, level: Option<AccessLevel>, actor: &str, ask
     let is_own = |resource: &str| {
         resource == actor
             || is_same_principal(resource, actor)
-            || asker
-                .holder
-                .as_ref()
-                .is_some_and(|holder| holder.policies().iter().any(|policy| policy == resource))
+            || asker.holder.as_ref().is_some_and(|holder| holder.has_attached(resource))
     };
     needed.resources.iter().any(|resource| is_own(resource))
 }

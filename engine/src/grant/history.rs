@@ -274,6 +274,7 @@ impl History {
             }
         }
         for arn in &state.attached {
+            holder.attached.insert(arn.clone());
             match self.policy(arn, when) {
                 Some(Ok(policy)) => holder.policies.push(policy),
                 _ => holder.unread.push(arn.clone()),

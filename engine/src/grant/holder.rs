@@ -18,6 +18,8 @@ use crate::scope::concerns;
 pub struct Holder {
     pub(super) serial: Serial,
     pub(super) policies: Vec<Arc<Policy>>,
+    /// ARNs of what is attached, readable or not
+    pub(super) attached: BTreeSet<String>,
     pub(super) boundary: Option<Vec<Arc<Policy>>>,
     /// Service control policies, a list for each level
     pub(super) scps: Arc<[Vec<Arc<Policy>>]>,
@@ -120,6 +122,12 @@ impl Holder {
     pub fn keys(&self, permission: &str) -> BTreeSet<String> {
         let scps = self.scps.iter().flatten().flat_map(|policy| &policy.statements);
         keys_of(self.statements().map(|(_, statement, _)| statement).chain(scps), permission)
+    }
+
+    /// Whether a managed policy is attached, directly or through a group.
+    #[must_use]
+    pub fn has_attached(&self, policy: &str) -> bool {
+        self.attached.contains(policy)
     }
 
     /// Names of the policies, inline and attached.
