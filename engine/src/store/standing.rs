@@ -43,6 +43,7 @@ impl Store {
                 None => StoredFinding { finding: finding.clone(), settled: false, is_new: true },
                 Some(mut stored) if stored.finding.state == FindingState::Superseded => {
                     stored.finding.state = FindingState::Open;
+                    stored.finding.incident = None;
                     stored.finding.last_seen = finding.last_seen;
                     stored
                 }
