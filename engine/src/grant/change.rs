@@ -337,3 +337,6 @@ fn document(value: &Value, field: &str) -> Option<String> {
 fn json(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
+
+#[cfg(test)]
+mod tests;
