@@ -280,7 +280,7 @@ pub fn identities_of<'a>(
     acted: impl Iterator<Item = &'a String>,
 ) -> BTreeSet<String> {
     let mut identities: BTreeSet<String> = acted.filter(|arn| claims(agent, arn)).cloned().collect();
-    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)).map(str::to_owned));
+    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)));
     let whole = agent.identities.iter().map(|i| &i.arn).filter(|arn| !arn.contains(['*', '?']));
     identities.extend(whole.cloned());
     identities
