@@ -45,6 +45,8 @@ pub struct Policies {
     /// Members by group; a group that is not here has unknown members
     groups: BTreeMap<String, BTreeSet<String>>,
     hierarchy: Hierarchy,
+    /// The subscriptions and management groups that assignments are about
+    covered: BTreeSet<Scope>,
 }
 
 /// What is asked.
@@ -98,6 +100,7 @@ impl Policies {
                 self.direct.entry(name).or_default().push(place);
             }
         }
+        self.covered.insert(assignment.scope.container().unwrap_or_else(|| assignment.scope.clone()));
         self.assignments.push(assignment);
         Ok(())
     }
@@ -107,7 +110,9 @@ impl Policies {
     /// # Errors
     /// The place of what cannot be read.
     pub fn add_deny_assignment(&mut self, document: &Value) -> Result<(), Malformed> {
-        self.denies.push(DenyAssignment::read(document)?);
+        let deny = DenyAssignment::read(document)?;
+        self.covered.insert(deny.scope.container().unwrap_or_else(|| deny.scope.clone()));
+        self.denies.push(deny);
         Ok(())
     }
 
@@ -128,6 +133,13 @@ impl Policies {
         ids.sort_unstable();
         ids.dedup();
         ids.into_iter()
+    }
+
+    /// Whether an assignment was given in the scope's own subscription or management group.
+    #[must_use]
+    pub fn covers(&self, scope: &str) -> bool {
+        let scope = Scope::new(scope);
+        self.covered.contains(&scope.container().unwrap_or(scope))
     }
 
     /// Whether nothing was added.

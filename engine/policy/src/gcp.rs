@@ -26,6 +26,9 @@ use role::Role;
 /// An allow policy holds at most 1,500 principals; a wrapper of several may hold more.
 const BINDINGS_MAX: usize = 100_000;
 
+/// Folders nest ten deep; a project has two names.
+const ANCESTORS_MAX: usize = 64;
+
 /// What Google Cloud's exports say of roles and to whom they are given.
 #[derive(Debug, Default)]
 pub struct Policies {
@@ -168,9 +171,33 @@ impl Policies {
         self.groups.set(group, members);
     }
 
-    /// Says what lies above a node, up to the organization.
+    /// Says what lies above a project or folder, its other name included (`projects/4711` of `projects/p`).
     pub fn set_ancestors<'a>(&mut self, node: &str, above: impl IntoIterator<Item = &'a str>) {
-        self.parents.insert(Node::new(node), above.into_iter().map(Node::new).collect());
+        let node = Node::new(node);
+        let above = above.into_iter().map(Node::new).filter(|one| *one != node).collect::<Vec<_>>();
+        self.parents.entry(node).or_default().extend(above);
+    }
+
+    /// Whether the policies of what a resource lies in were given: its project's, folder's or organization's own.
+    #[must_use]
+    pub fn covers(&self, resource: &str) -> bool {
+        let resource = Node::new(resource);
+        let told = self.with_parents(&resource, Vec::new());
+        let of = |node: &Node| node.container().is_some_and(|node| self.allows.contains_key(&node));
+        of(&resource) || told.iter().filter(|node| node.as_str().starts_with("projects/")).any(of)
+    }
+
+    /// The roles that are named in bindings and whose permissions are not known, sorted.
+    #[must_use]
+    pub fn untold_roles(&self) -> Vec<&str> {
+        let bindings = self.allows.values().flatten();
+        let mut untold: Vec<&str> = bindings
+            .map(|binding| binding.role.as_str())
+            .filter(|role| self.roles.get(*role).is_none_or(|role| !role.is_told()))
+            .collect();
+        untold.sort_unstable();
+        untold.dedup();
+        untold
     }
 
     /// Who is named in allow policies, sorted: `user:`, `serviceAccount:`, `group:` and other members.
@@ -194,14 +221,8 @@ impl Policies {
     #[must_use]
     pub fn decide(&self, request: &Request<'_>) -> Judgement {
         let resource = Node::new(request.resource);
-        let mut told: Vec<Node> = request.hierarchy.iter().map(|name| Node::new(name)).collect();
-        // What is known of a project's or folder's own place adds to what the request tells.
-        let known: Vec<Node> = std::iter::once(&resource)
-            .chain(&told)
-            .flat_map(|node| self.parents.iter().filter(|(below, _)| covers(below, node)))
-            .flat_map(|(_, above)| above.iter().cloned())
-            .collect();
-        told.extend(known);
+        let told: Vec<Node> = request.hierarchy.iter().map(|name| Node::new(name)).collect();
+        let told = self.with_parents(&resource, told);
         let asked = Asked {
             who: Principal::new(request.principal),
             permission: permission::plain(request.permission),
@@ -210,6 +231,21 @@ impl Policies {
             context: request.context,
         };
         judge(self.denies.iter().map(|deny| self.denied(deny, &asked)), || self.allowed(&asked))
+    }
+
+    /// What is known of the place of a project or folder adds to what the request tells.
+    fn with_parents(&self, resource: &Node, mut told: Vec<Node>) -> Vec<Node> {
+        let mut open: Vec<Node> = std::iter::once(resource.clone()).chain(told.iter().cloned()).collect();
+        while let Some(node) = open.pop() {
+            let Some(above) = node.container().and_then(|node| self.parents.get(&node)) else { continue };
+            for one in above {
+                if told.len() < ANCESTORS_MAX && !told.contains(one) {
+                    told.push(one.clone());
+                    open.push(one.clone());
+                }
+            }
+        }
+        told
     }
 
     fn denied(&self, deny: &Deny, asked: &Asked<'_>) -> Voice {
@@ -286,11 +322,6 @@ impl Policies {
             None => Belief::unknown(role),
         }
     }
-}
-
-fn covers(below: &Node, node: &Node) -> bool {
-    let (below, node) = (below.as_str(), node.as_str());
-    node.strip_prefix(below).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }
 
 /// A request, read once.

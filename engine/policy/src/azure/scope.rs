@@ -46,7 +46,7 @@ impl Scope {
     }
 
     /// The management group or subscription that it lies in by name.
-    fn container(&self) -> Option<Scope> {
+    pub(super) fn container(&self) -> Option<Scope> {
         let levels = match self.0.strip_prefix(MANAGEMENT_GROUPS) {
             Some(_) => 4,
             None if self.0.starts_with("/subscriptions/") => 2,

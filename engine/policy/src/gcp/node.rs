@@ -37,6 +37,11 @@ impl Node {
             .then_some((kind, name))
     }
 
+    /// The project, folder or organization that it lies in by name, or is.
+    pub(super) fn container(&self) -> Option<Node> {
+        self.top().map(|(kind, name)| Node(format!("{kind}/{name}")))
+    }
+
     fn is_container(&self) -> bool {
         self.top().is_some() && self.0.split('/').count() == 2
     }

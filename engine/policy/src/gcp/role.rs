@@ -53,6 +53,10 @@ impl Role {
         Ok(Role { name: name.to_owned(), permissions, off })
     }
 
+    pub(super) fn is_told(&self) -> bool {
+        self.off || self.permissions.is_some()
+    }
+
     /// `None` where the role's permissions are not known.
     pub(super) fn holds(&self, permission: &str) -> Option<bool> {
         if self.off {
