@@ -109,8 +109,13 @@ mod tests {
         assert_eq!(azure.grant, Grant::Allowed);
         // Whose the last policy is, nobody says: so nothing of this cloud is sure.
         let gcp = grants.gcp.verdict("ann@x.io", "a.b.get", "projects/shop", &[], &context);
-        assert_eq!((gcp.grant, gcp.why.as_str()), (Grant::Unknown, "policy_unparsed: gcp/policy.json"));
+        assert_eq!(gcp.grant, Grant::Unknown);
+        assert!(
+            gcp.why.starts_with("policy_unparsed: ") && gcp.why.ends_with("gcp/policy.json"),
+            "{}",
+            gcp.why
+        );
         let unparsed: Vec<&str> = grants.unparsed.iter().map(|one| one.file.as_str()).collect();
-        assert_eq!(unparsed, ["gcp/policy.json"]);
+        assert!(matches!(unparsed.as_slice(), [file] if file.ends_with("gcp/policy.json")), "{unparsed:?}");
     }
 }

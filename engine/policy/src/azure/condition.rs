@@ -98,7 +98,6 @@ impl Attribute {
         let folded = self.text.to_ascii_lowercase();
         let named = folded.strip_prefix("@resource[").and_then(|rest| rest.strip_suffix(']'));
         match named.and_then(|attribute| facts.scope.resource_name(attribute)) {
-            // Ids are folded; containers and queues have lower-case names anyway, vaults and accounts ignore case.
             Some(name) => Fact::one(name),
             None => Fact::Unknown,
         }

@@ -90,7 +90,8 @@ impl Comparison {
             return Belief::unknown("condition");
         }
         let mut undecided = false;
-        let mut pair = |a: &String, b: &String| match self.test.holds(a, b) {
+        let folded = [&self.left, &self.right].iter().any(|operand| is_folded(operand, facts));
+        let mut pair = |a: &String, b: &String| match self.test.of(a, b, folded) {
             Some(holds) => holds != self.negated,
             None => {
                 undecided = true;
@@ -107,6 +108,14 @@ impl Comparison {
         };
         // A value of another type than the operator's: Azure does not say what that gives.
         if undecided { Belief::unknown("condition") } else { holds.into() }
+    }
+}
+
+/// Whether the value was read off the resource's id, whose case logs do not keep.
+fn is_folded(operand: &Operand, facts: &Facts<'_>) -> bool {
+    match operand {
+        Operand::Attribute(attribute) => *facts.context.fact(&attribute.text) == Fact::Unknown,
+        Operand::Values(_) => false,
     }
 }
 
@@ -164,6 +173,17 @@ fn order(word: &str) -> Option<Order> {
 }
 
 impl Test {
+    /// As [`holds`](Test::holds); of a folded value `None` also where its case decides.
+    fn of(self, found: &str, wanted: &str, folded: bool) -> Option<bool> {
+        let exact = self.holds(found, wanted)?;
+        match self {
+            Test::Text(how, Fold::Keep) if folded => {
+                (Test::Text(how, Fold::Ignore).holds(found, wanted)? == exact).then_some(exact)
+            }
+            _ => Some(exact),
+        }
+    }
+
     /// `None` where a value is not of the test's type.
     fn holds(self, found: &str, wanted: &str) -> Option<bool> {
         Some(match self {

@@ -31,6 +31,15 @@ fn the_resource_tells_its_own_name() {
 }
 
 #[test]
+fn an_id_does_not_keep_its_names_case() {
+    let vault = "/subscriptions/s/resourceGroups/r/providers/Microsoft.KeyVault/vaults/v/secrets/PayMents";
+    let name = "@Resource[Microsoft.KeyVault/vaults/secrets:name]";
+    assert_eq!(ask(&format!("{name} StringEquals 'Payments'"), "x", vault, &[]).truth, Truth::Unknown);
+    assert_eq!(ask(&format!("{name} StringEqualsIgnoreCase 'Payments'"), "x", vault, &[]), Belief::TRUE);
+    assert_eq!(ask(&format!("{name} StringEquals 'Invoices'"), "x", vault, &[]), Belief::FALSE);
+}
+
+#[test]
 fn quantifiers_go_over_both_sides() {
     let key = "@Request[tags]";
     let ask_values = |operator: &str, wanted: &str, values: &[&str]| {
