@@ -14,7 +14,7 @@ struct Parts<'a> {
 }
 
 /// Services whose host and whose permissions are called differently.
-const RENAMED: &[(&str, &str)] = &[("cloudresourcemanager", "resourcemanager"), ("sqladmin", "cloudsql")];
+const RENAMED: &[(&str, &str)] = &[("cloudresourcemanager", "resourcemanager")];
 
 fn parts(permission: &str) -> Option<Parts<'_>> {
     let (service, rest) = match permission.split_once('/') {
