@@ -9,6 +9,7 @@ pub mod incident;
 pub mod judge;
 pub mod log_text;
 pub mod manifest;
+pub mod measure;
 pub mod permission;
 pub mod posture;
 pub mod reference;
