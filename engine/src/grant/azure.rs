@@ -7,7 +7,7 @@
 
 use serde_json::Value;
 
-use super::{Grant, GrantVerdict};
+use super::{Grant, GrantDoubt, GrantVerdict};
 use policy::azure::{Item, Plane, Policies, Request, item};
 use policy::context::Context;
 use policy::judgement::{Answer, Judgement};
@@ -135,20 +135,36 @@ pub(super) fn verdict(
     nothing: &str,
 ) -> GrantVerdict {
     let by = judgement.decisive.first().map(|one| format!("{}#{}", one.policy, one.statement));
-    let parsed = unread.is_empty();
-    let (grant, why) = match (judgement.answer, by) {
+    let told = |grant, doubt, why| GrantVerdict { grant, doubt, why };
+    match (judgement.answer, by) {
         // Denied by name: nothing that could not be read gives it back.
-        (Answer::Denied, Some(by)) => (Grant::Denied, by),
-        _ if !parsed => (Grant::Unknown, format!("policy_unparsed: {}", unread.join(", "))),
-        (Answer::Denied, None) if covered => (Grant::Denied, nothing.to_owned()),
-        (Answer::Denied, None) => (Grant::Unknown, "no_policies_known".into()),
-        (Answer::Allowed, by) => (Grant::Allowed, by.unwrap_or_default()),
-        (Answer::Unknown, by) => {
-            let keys = judgement.missing_keys.join(", ");
-            (Grant::Unknown, format!("{} hangs on {keys}", by.unwrap_or_default()))
+        (Answer::Denied, Some(by)) => told(Grant::Denied, None, by),
+        _ if !unread.is_empty() => {
+            let why = format!("policy_unparsed: {}", unread.join(", "));
+            told(Grant::Unknown, Some(GrantDoubt::PolicyUnparsed), why)
         }
-    };
-    GrantVerdict { grant, why }
+        (Answer::Denied, None) if covered => told(Grant::Denied, None, nothing.to_owned()),
+        (Answer::Denied, None) => GrantVerdict::no_policies_known(),
+        (Answer::Allowed, by) => told(Grant::Allowed, None, by.unwrap_or_default()),
+        (Answer::Unknown, by) => {
+            let why = format!("{} hangs on {}", by.unwrap_or_default(), judgement.missing_keys.join(", "));
+            told(Grant::Unknown, Some(doubt(&judgement.missing_keys)), why)
+        }
+    }
+}
+
+/// What kind of thing is missing, by the first name: a role that no export describes, who is in a group, what lies above
+/// a project or subscription, or an attribute of the request.
+fn doubt(missing: &[String]) -> GrantDoubt {
+    let first = missing.first().map_or("", String::as_str);
+    let is = |start: &str| first.starts_with(start);
+    if is("roleDefinition ") || is("roles/") || is("projects/") || is("organizations/") {
+        GrantDoubt::PolicyUnparsed
+    } else if is("group") || is("hierarchy ") || is("principal") {
+        GrantDoubt::NoPoliciesKnown
+    } else {
+        GrantDoubt::ConditionNotLogged
+    }
 }
 
 #[cfg(test)]
