@@ -286,34 +286,51 @@ impl Policies {
 
     fn allowed(&self, asked: &Asked<'_>) -> Vec<Voice> {
         let mut voices = Vec::new();
-        for (node, bindings) in &self.allows {
-            let reaches = asked.lineage.is_below(node);
-            if reaches.truth == Truth::False {
-                continue;
+        for node in asked.lineage.sure() {
+            if let Some(bindings) = self.allows.get(&node)
+                && self.bound(&node, bindings, &Belief::TRUE, asked, &mut voices)
+            {
+                return voices;
             }
-            for binding in bindings {
-                let belief = reaches
-                    .clone()
-                    .and_then(|| self.role_holds(&binding.role, &asked.permission))
-                    .and_then(|| self.any_of(&binding.members, asked))
-                    .and_then(|| {
-                        binding.condition.as_ref().map_or(Belief::TRUE, |one| one.holds(&asked.facts()))
-                    });
-                let settled = belief.truth == Truth::True;
-                if belief.truth != Truth::False {
-                    let by = Decisive {
-                        layer: "allow",
-                        policy: node.as_str().to_owned(),
-                        statement: binding.role.clone(),
-                    };
-                    voices.push(Voice { belief, by });
-                }
-                if settled {
-                    return voices;
+        }
+        for (from, to) in asked.lineage.unsure() {
+            for (node, bindings) in self.allows.range(from..to) {
+                let reaches = asked.lineage.is_below(node);
+                if reaches.truth == Truth::Unknown {
+                    self.bound(node, bindings, &reaches, asked, &mut voices);
                 }
             }
         }
         voices
+    }
+
+    /// What one node's bindings say; whether one of them settles it.
+    fn bound(
+        &self,
+        node: &Node,
+        bindings: &[Binding],
+        reaches: &Belief,
+        asked: &Asked<'_>,
+        voices: &mut Vec<Voice>,
+    ) -> bool {
+        for binding in bindings {
+            let belief = reaches
+                .clone()
+                .and_then(|| self.role_holds(&binding.role, &asked.permission))
+                .and_then(|| self.any_of(&binding.members, asked))
+                .and_then(|| {
+                    binding.condition.as_ref().map_or(Belief::TRUE, |one| one.holds(&asked.facts()))
+                });
+            let settled = belief.truth == Truth::True;
+            if belief.truth != Truth::False {
+                let (policy, statement) = (node.as_str().to_owned(), binding.role.clone());
+                voices.push(Voice { belief, by: Decisive { layer: "allow", policy, statement } });
+            }
+            if settled {
+                return true;
+            }
+        }
+        false
     }
 
     fn role_holds(&self, role: &str, permission: &str) -> Belief {

@@ -39,6 +39,9 @@ pub struct Foreign {
     pub possible: Vec<String>,
     /// What it touched: resource ids, or names without their service's host
     pub resources: Vec<String>,
+    /// What the resources lie in, where the record tells more than their names: `projects/p`. A bucket's name does not
+    /// tell its project
+    pub within: Vec<String>,
     /// Who called: in Azure the object id where it is told, in Google Cloud the address or the subject
     pub actor: Option<String>,
     /// Every name that the record has for the caller, the actor first: application id, sign-in name, subject
@@ -62,6 +65,7 @@ impl Foreign {
             certain: Vec::new(),
             possible: Vec::new(),
             resources: Vec::new(),
+            within: Vec::new(),
             actor: None,
             names: Vec::new(),
             through: Vec::new(),

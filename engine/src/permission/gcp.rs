@@ -20,8 +20,11 @@ pub(super) fn read(record: &Value) -> Option<Foreign> {
         return None;
     }
     let log = at(record, &["logName"]).unwrap_or_default();
+    // An entry lies in the log of its resource's project, folder or organization.
+    let within = log.split_once("/logs/").map_or("", |(container, _)| container);
     let plane = if log.ends_with("data_access") { Plane::Data } else { Plane::Control };
     let mut told = Foreign::new(Cloud::Gcp, plane);
+    push(&mut told.within, within);
     caller(payload, &mut told);
     told.user_agent = at(payload, &["requestMetadata", "callerSuppliedUserAgent"]).map(str::to_owned);
 

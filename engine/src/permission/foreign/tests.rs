@@ -145,6 +145,7 @@ fn an_audit_entry_names_what_was_checked() {
     assert_eq!(told.certain, ["storage.objects.get", "storage.objects.getIamPolicy"]);
     assert_eq!(told.resources, ["projects/_/buckets/b/objects/o", "projects/_/buckets/b"]);
     assert_eq!(told.actor.as_deref(), Some("bot@p.iam.gserviceaccount.com"));
+    assert_eq!(told.within, ["projects/p"]);
     assert_eq!(told.through, ["ann@x.io", "principal://iam.googleapis.com/x"]);
     assert_eq!((told.granted, told.plane, told.cloud), (Some(true), Plane::Data, Cloud::Gcp));
 }
