@@ -179,6 +179,19 @@ impl ArnPattern {
         &self.written
     }
 
+    /// What every match begins with: the service, and the sixth part up to its first wildcard or variable. `None` where
+    /// the service is not plain.
+    pub(crate) fn head(&self) -> Option<(&[u8], &[u8])> {
+        let mut parts = self.template.bytes().splitn(PARTS, |byte| *byte == b':');
+        let (scheme, service) = (parts.next()?, parts.nth(1)?);
+        let resource = parts.nth(2).unwrap_or_default();
+        if scheme != b"arn" || service.is_empty() || service.iter().any(|byte| is_mark(*byte)) {
+            return None;
+        }
+        let plain = resource.iter().position(|byte| is_mark(*byte)).unwrap_or(resource.len());
+        Some((service, resource.get(..plain).unwrap_or_default()))
+    }
+
     /// Whether it is `*`: any resource, and none.
     #[must_use]
     pub fn is_any(&self) -> bool {

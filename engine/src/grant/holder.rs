@@ -94,8 +94,10 @@ impl Holder {
             session: narrowed.map(|session| session.policies.as_slice()),
             scps: &self.scps,
             unjudged: if is_unread { &["policy"] } else { &[] },
+            // What other layers of the resource's side say is not known here: this is the identity's own answer.
+            ..Layers::default()
         };
-        let decision = decide(&layers, &Request { action: permission, resource, context });
+        let decision = decide(&layers, &Request::new(permission, resource, context));
         let grant = match decision.effect {
             Answer::Allowed => Grant::Allowed,
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,
