@@ -4,7 +4,7 @@
 //! in it a wildcard, nor a `${` in it another variable.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
-use crate::context::{Context, Fact, fold};
+use crate::context::{Context, Fact, Key};
 use crate::truth::Truth;
 use crate::wildcard::glob::{NEVER, VARIABLE, is_mark, mark};
 
@@ -24,8 +24,7 @@ pub(crate) struct Template {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Variable {
-    /// In lower case
-    key: Box<str>,
+    key: Key,
     default: Option<Box<str>>,
 }
 
@@ -77,7 +76,7 @@ impl Template {
                 "*" | "?" | "$" => bytes.extend(inside.bytes()),
                 _ => {
                     let (name, default) = named(inside);
-                    variables.push(Variable { key: fold(name), default: default.map(Into::into) });
+                    variables.push(Variable { key: Key::new(name), default: default.map(Into::into) });
                     if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                         names.push(name.to_owned());
                     }
@@ -165,7 +164,7 @@ enum Value<'a> {
 
 impl Variable {
     fn value<'a>(&'a self, context: &'a Context) -> Value<'a> {
-        match context.fact_folded(&self.key) {
+        match context.fact_of(&self.key) {
             Fact::Unknown => Value::Unknown,
             Fact::Absent => self.default.as_deref().map_or(Value::Void, Value::Text),
             Fact::Values(values) => match values.as_slice() {
@@ -209,4 +208,55 @@ fn named(inside: &str) -> (&str, Option<&str>) {
 /// Whether no wildcard or variable is left.
 pub(crate) fn is_literal(bytes: &[u8]) -> bool {
     !bytes.iter().any(|byte| is_mark(*byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(text: &str, facts: &[(&str, &str)]) -> Option<String> {
+        let mut context = Context::complete();
+        facts.iter().for_each(|(key, value)| context.set(key, Fact::one(*value)));
+        match Template::read(text, Wildcards::No, true).resolve(&context) {
+            Resolved::Text(bytes) => Some(String::from_utf8(bytes).unwrap()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_key_and_may_have_a_default() {
+        let facts = [("aws:username", "ann"), ("aws:PrincipalTag/cost center", "7")];
+        for (text, expected) in [
+            ("${aws:username}", Some("ann")),
+            ("${ AWS:UserName }-", Some("ann-")),
+            ("${aws:username, 'x'}", Some("ann")),
+            ("${aws:PrincipalTag/cost center}", Some("7")),
+            ("${aws:userid, 'nobody'}", Some("nobody")),
+            ("${aws:userid,'nobody'}", Some("nobody")),
+            ("${aws:userid, ''}", Some("")),
+            ("${aws:userid, 'a, b}'}c", Some("a, b}c")),
+            ("${aws:userid, nobody}", None),
+            ("${aws:userid}", None),
+            ("${}", None),
+            ("${*}${?}${$}", Some("*?$")),
+            ("$aws:username}", Some("$aws:username}")),
+            ("a${", Some("a${")),
+            ("${aws:username", Some("${aws:username")),
+            ("$${aws:username}", Some("$ann")),
+        ] {
+            assert_eq!(filled(text, &facts).as_deref(), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_is_not_read_again() {
+        assert_eq!(filled("${k}", &[("k", "${k}")]).as_deref(), Some("${k}"));
+    }
+
+    #[test]
+    fn each_name_is_told_once() {
+        let template = Template::with_variables("${aws:username}/${AWS:USERNAME}/${aws:userid, 'x'}");
+        assert_eq!(template.variables(), ["aws:username", "aws:userid"]);
+        assert!(!Template::plain("${aws:username}").has_variables());
+    }
 }

@@ -1,6 +1,8 @@
 use proptest::prelude::*;
 
-use super::glob::{Case, Steps, Text, compiled, glob, overlap};
+use crate::context::Fact;
+
+use super::glob::{Case, Steps, Text, compiled, glob, glob_of_parts, overlap};
 use super::*;
 
 fn arn(pattern: &str, text: &str) -> Match {
@@ -134,5 +136,86 @@ proptest! {
         if oracle(&chars(&left), &chars(&text)) && oracle(&chars(&right), &chars(&text)) {
             prop_assert_eq!(overlap(&compiled(&left), right.as_bytes(), &mut Steps::new(Steps::PATTERN_MAX)), Match::Yes);
         }
+    }
+}
+
+fn with(key: &str, fact: Fact) -> Context {
+    let mut context = Context::complete();
+    context.set(key, fact);
+    context
+}
+
+#[test]
+fn a_variable_is_read_from_the_request() {
+    let home = ArnPattern::with_variables("arn:aws:s3:::home/${aws:username}/*");
+    let ann = Target::Exact("arn:aws:s3:::home/ann/x");
+    assert_eq!(home.matches_in(ann, &with("aws:username", Fact::one("ann"))), Match::Yes);
+    assert_eq!(home.matches_in(ann, &with("aws:username", Fact::one("bob"))), Match::No);
+    assert_eq!(home.matches_in(ann, &Context::complete()), Match::No);
+    assert_eq!(home.matches_in(ann, &Context::partial()), Match::Variable);
+    assert_eq!(home.unknown_variables(&Context::partial()).collect::<Vec<_>>(), ["aws:username"]);
+    // what is known in part only
+    let within = |bound| home.matches_in(Target::Within(bound), &with("aws:username", Fact::one("ann")));
+    assert_eq!(within("arn:aws:s3:::home/ann/*"), Match::Yes);
+    assert_eq!(within("arn:aws:s3:::home/*"), Match::Partly);
+    assert_eq!(within("arn:aws:s3:::home/bob/*"), Match::No);
+}
+
+#[test]
+fn a_text_without_variables_is_not_read_for_them() {
+    let old = ArnPattern::new("arn:aws:s3:::home/${aws:username}/*");
+    assert_eq!(old.matches(Target::Exact("arn:aws:s3:::home/${aws:username}/x")), Match::Yes);
+    assert!(old.variables().is_empty());
+}
+
+#[test]
+fn an_escaped_wildcard_covers_no_wildcard_of_a_bound() {
+    let star = ArnPattern::with_variables("arn:aws:s3:::b/${*}");
+    assert_eq!(star.matches(Target::Exact("arn:aws:s3:::b/*")), Match::Yes);
+    assert_eq!(star.matches(Target::Within("arn:aws:s3:::b/*")), Match::Partly);
+    assert_eq!(star.matches(Target::Within("arn:aws:s3:::b/?")), Match::Partly);
+    assert_eq!(star.matches(Target::Within("arn:aws:s3:::b/x")), Match::No);
+}
+
+#[test]
+fn a_variable_made_to_be_long_is_unclear() {
+    let long = ArnPattern::with_variables(&format!("arn:aws:s3:::{}*", "${k}".repeat(1_000)));
+    let context = with("k", Fact::one("a".repeat(1_000)));
+    assert_eq!(long.matches_in(Target::Exact("arn:aws:s3:::b"), &context), Match::Unclear);
+}
+
+proptest! {
+    #[test]
+    fn a_value_is_inserted_as_it_is(value in "[ab*?$:{}/é]{0,6}", other in "[ab*?$:{}/é]{0,6}") {
+        let pattern = ArnPattern::with_variables("arn:aws:s3:::b/${k}");
+        let context = with("k", Fact::one(value.clone()));
+        let expected = if value == other { Match::Yes } else { Match::No };
+        prop_assert_eq!(pattern.matches_in(Target::Exact(&format!("arn:aws:s3:::b/{other}")), &context), expected);
+    }
+
+    #[test]
+    fn learning_a_variable_never_turns_an_answer(pattern in "[ab*?]{0,2}(\\$\\{k\\}|\\$\\{k, 'a'\\})[ab*?]{0,2}", value in "[ab:]{0,3}", text in "[ab:*]{0,6}", bound in any::<bool>()) {
+        let pattern = ArnPattern::with_variables(&format!("arn:aws:s3:::{pattern}"));
+        let text = format!("arn:aws:s3:::{text}");
+        let target = if bound { Target::Within(&text) } else { Target::Exact(&text) };
+        let guessed = pattern.matches_in(target, &Context::partial());
+        let known = pattern.matches_in(target, &with("k", Fact::one(value)));
+        prop_assert!(guessed == Match::Variable || guessed == known);
+        prop_assert!(known != Match::Variable);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn one_walk_agrees_with_each_part_by_itself(pattern in "[ab:é]{0,3}[ab:*?]{0,12}[ab:é*]{0,3}", text in "[ab:é]{0,14}") {
+        let compiled = compiled(&pattern);
+        let outline = Outline::of(&compiled);
+        let walked = glob_of_parts(&compiled, outline, text.as_bytes(), &mut Steps::new(Steps::PATTERN_MAX));
+        let parts = pattern.splitn(6, ':').count();
+        let obvious = text.splitn(parts, ':').count() == parts
+            && pattern.splitn(parts, ':').zip(text.splitn(parts, ':')).all(|(pattern, text)| oracle(&chars(pattern), &chars(text)));
+        prop_assert_eq!(walked == Match::Yes, obvious);
     }
 }
