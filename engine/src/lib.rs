@@ -7,6 +7,7 @@ pub mod finding;
 pub mod grant;
 pub mod incident;
 pub mod judge;
+pub mod lint;
 pub mod log_text;
 pub mod manifest;
 pub mod permission;
