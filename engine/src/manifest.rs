@@ -2,6 +2,7 @@
 
 mod agent;
 mod catalog;
+pub mod difference;
 pub mod history;
 mod identity;
 mod outline;

@@ -3,6 +3,7 @@
 mod concern;
 mod entry;
 mod idle;
+mod reach;
 mod statement;
 
 use std::collections::{BTreeSet, HashMap};
@@ -15,6 +16,7 @@ pub use entry::{Entry, Says};
 pub use idle::Idle;
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
+pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
 
 /// The verdict on one permission of one call.
