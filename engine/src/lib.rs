@@ -3,6 +3,7 @@
 pub mod baseline;
 pub mod calls;
 pub mod detection;
+pub mod draft;
 pub mod finding;
 pub mod grant;
 pub mod incident;
