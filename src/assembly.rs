@@ -45,6 +45,7 @@ pub async fn rules(
     store: &Store,
 ) -> anyhow::Result<Arc<Rules>> {
     let baseline = store.baseline(baseline.rule()).await?;
+    grants.apply(&store.policy_changes().await?);
     Ok(Arc::new(Rules { manifests, grants, baseline }))
 }
 

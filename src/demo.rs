@@ -45,9 +45,10 @@ pub async fn run(args: DemoArgs, quiet: bool) -> anyhow::Result<Exit> {
     let watcher = if args.verify { progress.watcher() } else { first_finding(started, progress.watcher()) };
     let mut service = Service::start(config, watcher).await?;
     let month = SourceConfig::Directory(DirectoryConfig::once(company.folder.join("logs")));
+    let name = month.name().to_owned();
     let month = Source::open(&month, service.pipeline.limits()).await?;
     let is_interrupted = tokio::select! {
-        read = service.read_once(month, "month") => { read?; false }
+        read = service.read_once(month, &name) => { read?; false }
         signal = service::stop_signal() => { signal?; true }
     };
     progress.finish();

@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod intake;
 mod pipeline;
+mod policy_changes;
 mod progress;
 mod replay;
 mod screen;

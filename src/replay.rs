@@ -8,6 +8,7 @@ use crate::config::{BaselineConfig, Config};
 use crate::exit::Exit;
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
+use crate::policy_changes;
 use crate::progress::Progress;
 use crate::screen;
 use anyhow::Context;
@@ -29,6 +30,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let folder = tempfile::tempdir().context("cannot make a temporary folder for the store")?;
     let store = Store::open(&folder.path().join("replay.db"), Durability::None).await?;
     let rules = assembly::rules(manifests, grants, &BaselineConfig::default(), &store).await?;
+    let threads = args.threads.unwrap_or_else(cores).max(1);
     let mut pipeline = Pipeline::new(store.clone(), rules, metrics, detections, None);
     if let Some(path) = &args.calls {
         pipeline = pipeline.with_calls(CallsFile::create(path)?);
@@ -40,11 +42,17 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let intake = Intake {
         pipeline: pipeline.clone(),
         readiness: Readiness::default(),
-        workers: args.threads.unwrap_or_else(cores).max(1),
+        workers: threads,
         watcher: progress.watcher(),
     };
     let sources = open(&args, &pipeline).await?;
     let read = async {
+        // Without exports nothing is known of what changes, so there is no need to know it first.
+        if args.policies.is_some() {
+            let ahead = open(&args, &pipeline).await?;
+            let changes = policy_changes::read(ahead, pipeline.limits(), threads, &cancel).await?;
+            pipeline.rules.grants.apply(&changes);
+        }
         for (name, source) in sources {
             intake.run(source, &name, &cancel).await?;
         }

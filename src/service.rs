@@ -28,6 +28,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long exact deduplication remembers an event, from when it was stored (µs).
 const EVENT_HORIZON: i64 = 7 * DAY;
 
+/// How late a policy change may arrive and still have what was judged before it judged again (µs).
+const LATENESS: i64 = DAY;
+
 /// How long what was told to whom is remembered (µs).
 const DELIVERY_MEMORY: i64 = 90 * DAY;
 
@@ -109,7 +112,8 @@ impl Service {
 
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
         let pipeline =
-            Arc::new(Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age));
+            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
+        let pipeline = Arc::new(pipeline);
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let dispatch = DispatchConfig {
@@ -208,6 +212,7 @@ async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) 
         let kept = async {
             store.resolve_quiet(now).await?;
             store.forget_events(now - EVENT_HORIZON).await?;
+            store.forget_origins(now - LATENESS).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

@@ -12,6 +12,7 @@ mod cli;
 mod dashboards;
 mod demo;
 mod fakes;
+mod grants;
 mod kill;
 mod order;
 mod receivers;

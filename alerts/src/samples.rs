@@ -3,11 +3,12 @@
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
+use engine::measure::Measures;
 use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
-use engine::store::{Claim, Commit, Committed, Durability, Store};
+use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
 
@@ -141,10 +142,16 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         quarantined: &[],
         baseline: &BaselineDelta::default(),
         findings: &findings,
-        settled: &BTreeSet::new(),
-        rule: BaselineRule::default(),
-        alert_max_age: Some(24 * HOUR),
-        now,
+        changes: &[],
+        touched: &[],
+        measures: &Measures::default(),
+        origin: None,
+        terms: Terms {
+            settled: &BTreeSet::new(),
+            rule: BaselineRule::default(),
+            alert_max_age: Some(24 * HOUR),
+            now,
+        },
     };
     assert!(matches!(store.commit(&commit).await.unwrap(), Committed::Stored(_)));
 }

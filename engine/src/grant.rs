@@ -17,9 +17,9 @@ mod guardrail;
 mod history;
 mod holder;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
@@ -41,6 +41,9 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Identities whose holdings are kept at hand; then they are forgotten and made again when asked for.
 const REMEMBERED_MAX: usize = 50_000;
 
+/// Revisions of which it is remembered whom they touched.
+const RECENT_MAX: usize = 10_000;
+
 /// The policies of every identity that a folder and the log tell of. Shared by workers; changes come in by
 /// [`apply`](Grants::apply).
 #[derive(Debug, Default)]
@@ -51,10 +54,40 @@ pub struct Grants {
     guardrails: Guardrails,
     remembered: RwLock<HashMap<String, Dated>>,
     revision: AtomicU64,
+    narrows_sessions: AtomicBool,
+    /// Whom the last revisions touched
+    recent: RwLock<VecDeque<(u64, Vec<Touch>)>>,
 }
 
-/// What one identity holds from each moment on, in order.
-type Dated = Arc<[(i64, Arc<Holder>)]>;
+/// An identity whose grants changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touch {
+    /// `role x of 111122223333`
+    pub principal: String,
+    /// From when on, µs UTC
+    pub from: i64,
+}
+
+impl Touch {
+    /// How touches spell a role or user, by its ARN.
+    #[must_use]
+    pub fn principal_of(arn: &str) -> Option<String> {
+        PrincipalName::of(arn).map(|name| name.to_string())
+    }
+}
+
+/// What one identity holds from each moment (µs UTC) on, in order. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Dated(Arc<[(i64, Arc<Holder>)]>);
+
+impl Dated {
+    /// What it held at a moment; `None`: nothing is known of it then.
+    #[must_use]
+    pub fn at(&self, when: i64) -> Option<&Arc<Holder>> {
+        let after = self.0.partition_point(|(from, _)| *from <= when);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).map(|(_, holder)| holder)
+    }
+}
 
 /// What the policies say to one permission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -79,18 +112,52 @@ impl Grant {
     }
 }
 
+/// Why a grant cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrantDoubt {
+    /// No export and no document tells of the identity
+    NoPoliciesKnown,
+    /// It holds a policy that cannot be read, or is not known
+    PolicyUnparsed,
+    /// A condition hangs on a key that the log does not show
+    ConditionNotLogged,
+    /// A statement names resources and the log does not name them all
+    ResourceNotLogged,
+    /// Matching took more steps than we spend on one answer
+    TooComplex,
+}
+
 /// A grant with what decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantVerdict {
     /// Allowed, denied or unknown
     pub grant: Grant,
+    /// Why it is unknown
+    pub doubt: Option<GrantDoubt>,
     /// `policy#Sid`, or a stable reason such as `no_policies_known`
     pub why: String,
 }
 
 impl GrantVerdict {
-    fn no_policies_known() -> GrantVerdict {
-        GrantVerdict { grant: Grant::Unknown, why: "no_policies_known".into() }
+    /// Nothing tells of the identity.
+    #[must_use]
+    pub fn no_policies_known() -> GrantVerdict {
+        let doubt = Some(GrantDoubt::NoPoliciesKnown);
+        GrantVerdict { grant: Grant::Unknown, doubt, why: "no_policies_known".into() }
+    }
+
+    /// `allowed`, `denied`, or `unknown:` and why: few values, for counting.
+    #[must_use]
+    pub fn answer(&self) -> &'static str {
+        match (self.grant, self.doubt) {
+            (Grant::Allowed, _) => "allowed",
+            (Grant::Denied, _) => "denied",
+            (Grant::Unknown, Some(GrantDoubt::NoPoliciesKnown)) => "unknown:no_policies_known",
+            (Grant::Unknown, Some(GrantDoubt::PolicyUnparsed)) => "unknown:policy_unparsed",
+            (Grant::Unknown, Some(GrantDoubt::ResourceNotLogged)) => "unknown:resource_not_logged",
+            (Grant::Unknown, Some(GrantDoubt::TooComplex)) => "unknown:too_complex",
+            (Grant::Unknown, Some(GrantDoubt::ConditionNotLogged) | None) => "unknown:condition_not_logged",
+        }
     }
 }
 
@@ -208,11 +275,47 @@ impl Grants {
     pub fn apply(&self, changes: &[PolicyChange]) -> usize {
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
         let new = changes.iter().filter(|change| history.add(change)).count();
+        if changes.iter().any(|change| matches!(change.what, Change::Session { .. })) {
+            self.narrows_sessions.store(true, Ordering::Release);
+        }
         if new > 0 {
+            let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
+            touched.sort();
+            touched.dedup();
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            if recent.len() >= RECENT_MAX {
+                recent.pop_front();
+            }
+            recent.push_back((self.revision() + 1, touched));
             self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
             self.revision.fetch_add(1, Ordering::Release);
         }
         new
+    }
+
+    /// Whose grants changes touch, and from when on.
+    #[must_use]
+    pub fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
+        touched.sort();
+        touched.dedup();
+        touched
+    }
+
+    /// Whose grants were touched since a revision; `None` where that is too long ago to be told.
+    #[must_use]
+    pub fn touched_since(&self, revision: u64) -> Option<Vec<Touch>> {
+        if self.revision() == revision {
+            return Some(Vec::new());
+        }
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        if recent.front().is_some_and(|(first, _)| *first > revision + 1) {
+            return None;
+        }
+        Some(
+            recent.iter().filter(|(at, _)| *at > revision).flat_map(|(_, touched)| touched.clone()).collect(),
+        )
     }
 
     /// Grows with every change that was taken in: what was remembered under another revision may not hold.
@@ -225,17 +328,17 @@ impl Grants {
     /// `None`: nothing is known of it.
     #[must_use]
     pub fn at(&self, identity: &str, when: i64) -> Option<Arc<Holder>> {
-        let dated = self.dated(identity);
-        let after = dated.partition_point(|(from, _)| *from <= when);
-        after.checked_sub(1).and_then(|at| dated.get(at)).map(|(_, holder)| holder.clone())
+        self.dated(identity).at(when).cloned()
     }
 
-    fn dated(&self, identity: &str) -> Dated {
+    /// What an identity holds from each moment on.
+    #[must_use]
+    pub fn dated(&self, identity: &str) -> Dated {
         if let Some(known) = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(identity) {
             return known.clone();
         }
         let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
-        let dated: Dated = history
+        let dated = history
             .holders(identity)
             .into_iter()
             .map(|(from, mut holder)| {
@@ -244,6 +347,7 @@ impl Grants {
                 (from, Arc::new(holder))
             })
             .collect();
+        let dated = Dated(dated);
         // Still under the history's lock: a change cannot come between what was read and what is remembered.
         let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
         if remembered.len() >= REMEMBERED_MAX {
@@ -256,6 +360,12 @@ impl Grants {
     /// What an identity holds now.
     fn now(&self, identity: &str) -> Option<Arc<Holder>> {
         self.at(identity, i64::MAX)
+    }
+
+    /// Whether any session is known that something narrows.
+    #[must_use]
+    pub fn narrows_sessions(&self) -> bool {
+        self.narrows_sessions.load(Ordering::Acquire)
     }
 
     /// What narrows the session whose calls carry this access key id, if its beginning was seen.
@@ -292,7 +402,7 @@ impl Grants {
     /// Whether anything is known of an identity.
     #[must_use]
     pub fn knows(&self, identity: &str) -> bool {
-        !self.dated(identity).is_empty()
+        !self.dated(identity).0.is_empty()
     }
 
     /// Names of the policies that an identity holds now, directly or through groups.

@@ -11,6 +11,7 @@ pub mod judge;
 pub mod lint;
 pub mod log_text;
 pub mod manifest;
+pub mod measure;
 pub mod permission;
 pub mod posture;
 pub mod reference;

@@ -298,6 +298,21 @@ impl Scope {
         declared.into_iter().filter(|permission| self.declares(permission)).collect()
     }
 
+    /// The condition keys that the entries about a permission ask for, in lower case.
+    #[must_use]
+    pub fn keys(&self, permission: &str) -> BTreeSet<String> {
+        let covering = self.covering(permission);
+        let statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
+        let mut keys = BTreeSet::new();
+        for statement in statements {
+            let variables = statement.resources.patterns.iter().flat_map(|pattern| pattern.variables());
+            keys.extend(
+                statement.conditions.keys().iter().chain(variables).map(|key| key.to_ascii_lowercase()),
+            );
+        }
+        keys
+    }
+
     /// The entries of the scope, as `explain` shows them: kind, then `file:line text`.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, &str)> {

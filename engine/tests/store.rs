@@ -3,10 +3,12 @@
 
 use engine::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
+use engine::grant::{PolicyChange, Touch};
 use engine::incident::AlertKind;
+use engine::measure::Measures;
 use engine::store::{
-    AlertRule, Claim, ClaimToken, Close, Commit, Committed, DeliveryKey, Durability, FindingFilter, Store,
-    StoredCommit,
+    AlertRule, Claim, ClaimToken, Close, Commit, Committed, DeliveryKey, Durability, FindingFilter, Origin,
+    Store, StoredCommit, Terms,
 };
 use engine::time::{DAY, HOUR, MINUTE, day_of};
 use proptest::prelude::*;
@@ -21,16 +23,30 @@ struct World {
     _dir: tempfile::TempDir,
 }
 
+#[derive(Default)]
 struct Part {
     events: Vec<String>,
     findings: Vec<Finding>,
     baseline: BaselineDelta,
+    changes: Vec<PolicyChange>,
+    touched: Vec<Touch>,
+    measures: Measures,
+    origin: Option<Origin>,
+}
+
+fn terms(settled: &BTreeSet<String>) -> Terms<'_> {
+    Terms {
+        settled,
+        rule: BaselineRule { min_active_days: 2, lookback_days: 64 },
+        alert_max_age: Some(DAY),
+        now: NOW,
+    }
 }
 
 impl Part {
     fn of(findings: Vec<Finding>) -> Part {
         let events = findings.iter().flat_map(|f| &f.events).map(|e| e.event_id.clone()).collect();
-        Part { events, findings, baseline: BaselineDelta::default() }
+        Part { events, findings, ..Part::default() }
     }
 }
 
@@ -61,10 +77,11 @@ impl World {
             quarantined: &[],
             baseline: &part.baseline,
             findings: &part.findings,
-            settled: &settled,
-            rule: BaselineRule { min_active_days: 2, lookback_days: 64 },
-            alert_max_age: Some(DAY),
-            now: NOW,
+            changes: &part.changes,
+            touched: &part.touched,
+            measures: &part.measures,
+            origin: part.origin.as_ref(),
+            terms: terms(&settled),
         };
         self.store.commit(&commit).await.unwrap()
     }
@@ -372,7 +389,7 @@ proptest! {
             let mut world = World::new().await;
             let mut known = BaselineDelta::default();
             for batch in parts.chunks(split) {
-                let mut joined = Part { events: vec![], findings: vec![], baseline: BaselineDelta::default() };
+                let mut joined = Part::default();
                 for (time, permission, event) in batch {
                     // As the judge does: a candidate only where no earlier day is known to have used it.
                     let rule = BaselineRule { min_active_days: 2, lookback_days: 64 };

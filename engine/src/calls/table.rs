@@ -170,11 +170,12 @@ impl CallsBuilder {
         self.resources.append(true);
 
         let answer = facts.answer.as_deref();
-        self.scope.append_option(answer.map(|a| a.verdict.as_str()));
-        self.scope_reason.append_option(answer.map(|a| a.reason.as_str()));
-        self.scope_statement.append_option(answer.and_then(|a| a.statement.as_deref()));
-        self.grant.append_option(answer.map(|a| a.grant.as_str()));
-        self.grant_why.append_option(answer.map(|a| a.grant_why.as_str()));
+        let scope = answer.and_then(|a| a.scope.as_ref());
+        self.scope.append_option(scope.map(|s| s.verdict.as_str()));
+        self.scope_reason.append_option(scope.map(|s| s.reason.as_str()));
+        self.scope_statement.append_option(scope.and_then(|s| s.statement.as_deref()));
+        self.grant.append_option(answer.map(|a| a.grant.grant.as_str()));
+        self.grant_why.append_option(answer.map(|a| a.grant.why.as_str()));
         self.first_use.append_value(row.first_use);
         self.active_days.append_value(i64::from(facts.active_days));
     }

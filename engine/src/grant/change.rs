@@ -144,6 +144,8 @@ pub enum Change {
     Session {
         /// The access key id that its calls carry
         session: String,
+        /// The role that was assumed
+        role: Option<PrincipalName>,
         /// Documents given with it; `None` where the log leaves one out
         documents: Vec<Option<String>>,
         /// ARNs of managed policies given with it
@@ -154,6 +156,13 @@ pub enum Change {
 }
 
 impl PolicyChange {
+    /// Whether the text of a log file may tell of a change: a quick look that spares most files a reading.
+    #[must_use]
+    pub fn may_be_in(log: &[u8]) -> bool {
+        let has = |word: &str| memchr::memmem::find(log, word.as_bytes()).is_some();
+        has("iam.amazonaws.com") || (has("AssumeRole") && (has("\"policy") || has("\"tags\"")))
+    }
+
     /// The change that an event made, if it made one. Calls that failed change nothing.
     #[must_use]
     pub fn of(view: &EventView<'_>, row: usize) -> Option<PolicyChange> {
@@ -288,7 +297,8 @@ fn session(request: &Value, response: &Value) -> Option<Change> {
         .take(SESSION_POLICIES_MAX)
         .filter_map(|one| one.as_str().map(str::to_owned).or_else(|| text(one, "arn")))
         .collect();
-    Some(Change::Session { session, documents, policies, tags: tags(request) })
+    let role = text(request, "roleArn").and_then(|arn| PrincipalName::of(&arn));
+    Some(Change::Session { session, role, documents, policies, tags: tags(request) })
 }
 
 /// `[{key, value}]`, or a map.

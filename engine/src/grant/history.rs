@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use policy::aws::Policy;
 
+use super::Touch;
 use super::account::{ManagedPolicy, Principal, PrincipalKind, PrincipalName, Written};
 use super::change::{Change, PolicyChange};
 use super::holder::Holder;
@@ -78,15 +79,60 @@ impl History {
         self.changes.entry(subject).or_default().insert(moment, change.what.clone()).is_none()
     }
 
-    /// Roles and users that are known by ARN, and names that are known alone, sorted.
-    pub(super) fn identities(&self) -> Vec<String> {
+    /// Whose grants a change touches.
+    pub(super) fn touched(&self, change: &PolicyChange) -> Vec<Touch> {
+        let holders: Vec<PrincipalName> = match &change.what {
+            Change::Create { holder, .. }
+            | Change::Delete { holder }
+            | Change::Put { holder, .. }
+            | Change::Remove { holder, .. }
+            | Change::Attach { holder, .. }
+            | Change::Detach { holder, .. }
+            | Change::Bound { holder, .. }
+            | Change::Tag { holder, .. }
+            | Change::Untag { holder, .. } => vec![holder.clone()],
+            Change::Join { user, .. } | Change::Leave { user, .. } => vec![user.clone()],
+            Change::Session { role, .. } => role.iter().cloned().collect(),
+            Change::Version { policy, .. }
+            | Change::Default { policy, .. }
+            | Change::DeletePolicy { policy } => self
+                .principals()
+                .into_iter()
+                .filter(|name| {
+                    self.states(name).iter().any(|(_, state)| {
+                        state.attached.contains(policy) || state.boundary.as_ref() == Some(policy)
+                    })
+                })
+                .collect(),
+        };
+        let mut touched: BTreeSet<String> = BTreeSet::new();
+        for holder in holders {
+            if holder.kind != PrincipalKind::Group {
+                touched.insert(holder.to_string());
+                continue;
+            }
+            let is_member = |user: &PrincipalName| {
+                user.kind == PrincipalKind::User
+                    && user.account == holder.account
+                    && self.states(user).iter().any(|(_, state)| state.groups.contains(&holder.name))
+            };
+            touched.extend(self.principals().into_iter().filter(is_member).map(|user| user.to_string()));
+        }
+        touched.into_iter().map(|principal| Touch { principal, from: change.time }).collect()
+    }
+
+    fn principals(&self) -> BTreeSet<PrincipalName> {
         let changed = self.changes.keys().filter_map(|subject| match subject {
-            Subject::Principal(name) => Some(name),
+            Subject::Principal(name) => Some(name.clone()),
             _ => None,
         });
-        let names: BTreeSet<&PrincipalName> = self.principals.keys().chain(changed).collect();
+        self.principals.keys().cloned().chain(changed).collect()
+    }
+
+    /// Roles and users that are known by ARN, and names that are known alone, sorted.
+    pub(super) fn identities(&self) -> Vec<String> {
         let mut all: BTreeSet<String> = self.named.keys().cloned().collect();
-        for name in names.into_iter().filter(|name| name.kind != PrincipalKind::Group) {
+        for name in self.principals().iter().filter(|name| name.kind != PrincipalKind::Group) {
             all.insert(self.arn_of(name));
         }
         all.into_iter().collect()
@@ -191,7 +237,7 @@ impl History {
     }
 
     fn holder(&self, name: Option<&PrincipalName>, identity: &str, state: &Principal, when: i64) -> Holder {
-        let mut holder = Holder { arn: identity.to_owned(), tags: state.tags.clone(), ..Holder::default() };
+        let mut holder = Holder { tags: state.tags.clone(), ..Holder::default() };
         if state.is_gone {
             holder.unread.push(format!("{identity} was deleted"));
             return holder;
@@ -228,6 +274,7 @@ impl History {
             }
         }
         for arn in &state.attached {
+            holder.attached.insert(arn.clone());
             match self.policy(arn, when) {
                 Some(Ok(policy)) => holder.policies.push(policy),
                 _ => holder.unread.push(arn.clone()),

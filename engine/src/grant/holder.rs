@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use policy::aws::{Answer, Decision, Effect, Layers, Policy, Request, Statement, decide};
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
 
 use super::history::Session;
-use super::{Grant, GrantVerdict, Granted, GrantedStatement};
+use super::{Grant, GrantDoubt, GrantVerdict, Granted, GrantedStatement};
 use crate::reference;
 use crate::scope::concerns;
 
 /// The policies of one identity at one moment.
 #[derive(Debug, Default)]
 pub struct Holder {
-    pub(super) arn: String,
+    pub(super) serial: Serial,
     pub(super) policies: Vec<Arc<Policy>>,
+    /// ARNs of what is attached, readable or not
+    pub(super) attached: BTreeSet<String>,
     pub(super) boundary: Option<Vec<Arc<Policy>>>,
     /// Service control policies, a list for each level
     pub(super) scps: Arc<[Vec<Arc<Policy>>]>,
@@ -24,6 +27,17 @@ pub struct Holder {
     pub(super) unread: Vec<String>,
     /// The principal's tags; `None` where nothing tells them
     pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// A number that no other holder has.
+#[derive(Debug)]
+pub(super) struct Serial(u64);
+
+impl Default for Serial {
+    fn default() -> Serial {
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Serial(NEXT.fetch_add(1, Ordering::Relaxed))
+    }
 }
 
 impl Holder {
@@ -70,7 +84,7 @@ impl Holder {
         session: Option<&Session>,
     ) -> GrantVerdict {
         if permission.eq_ignore_ascii_case("sts:GetCallerIdentity") {
-            return GrantVerdict { grant: Grant::Allowed, why: "needs_no_permission".into() };
+            return GrantVerdict { grant: Grant::Allowed, doubt: None, why: "needs_no_permission".into() };
         }
         let narrowed = session.filter(|session| !session.policies.is_empty() || !session.unread.is_empty());
         let is_unread = !self.unread.is_empty() || narrowed.is_some_and(|session| !session.unread.is_empty());
@@ -87,41 +101,33 @@ impl Holder {
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,
             Answer::Unknown => Grant::Unknown,
         };
-        GrantVerdict { grant, why: self.why(&decision) }
+        let hangs_on = |key: &str| decision.missing_keys.iter().any(|missing| missing == key);
+        let doubt = (grant == Grant::Unknown).then(|| match () {
+            () if is_unread => GrantDoubt::PolicyUnparsed,
+            () if hangs_on("step_budget") => GrantDoubt::TooComplex,
+            () if hangs_on("resource") => GrantDoubt::ResourceNotLogged,
+            () => GrantDoubt::ConditionNotLogged,
+        });
+        GrantVerdict { grant, doubt, why: self.why(&decision) }
     }
 
-    /// Whether what is said to a permission hangs on nothing but the permission.
+    /// Tells this holder from every other of this process.
     #[must_use]
-    pub fn is_settled(&self, permission: &str) -> bool {
-        let scps = self.scps.iter().flatten().flat_map(|policy| &policy.statements);
-        let mut about = self
-            .statements()
-            .map(|(_, statement, _)| statement)
-            .chain(scps)
-            .filter(|statement| statement.actions.matches(permission) != Match::No);
-        about.all(|statement| statement.resources.is_any() && statement.conditions.is_empty())
+    pub fn serial(&self) -> u64 {
+        self.serial.0
     }
 
-    /// The condition keys that the statements about a permission ask for, each once, in lower case.
+    /// The condition keys that the statements about a permission ask for, in lower case.
     #[must_use]
     pub fn keys(&self, permission: &str) -> BTreeSet<String> {
         let scps = self.scps.iter().flatten().flat_map(|policy| &policy.statements);
-        let about = self
-            .statements()
-            .map(|(_, statement, _)| statement)
-            .chain(scps)
-            .filter(|statement| statement.actions.matches(permission) != Match::No);
-        let variables = |statement: &Statement| -> Vec<String> {
-            statement.resources.patterns.iter().flat_map(|pattern| pattern.variables().to_vec()).collect()
-        };
-        about
-            .flat_map(|statement| {
-                let mut keys = statement.conditions.keys().to_vec();
-                keys.extend(variables(statement));
-                keys
-            })
-            .map(|key| key.to_ascii_lowercase())
-            .collect()
+        keys_of(self.statements().map(|(_, statement, _)| statement).chain(scps), permission)
+    }
+
+    /// Whether a managed policy is attached, directly or through a group.
+    #[must_use]
+    pub fn has_attached(&self, policy: &str) -> bool {
+        self.attached.contains(policy)
     }
 
     /// Names of the policies, inline and attached.
@@ -237,5 +243,23 @@ impl Holder {
         let always = plain.is_some() && limited_plainly;
         let by = plain.or(conditional)?;
         Some(Granted { permission: permission.to_owned(), conditional: !always, by })
+    }
+}
+
+/// The condition keys, those of policy variables included, of the statements about a permission, in lower case.
+fn keys_of<'a>(statements: impl Iterator<Item = &'a Statement>, permission: &str) -> BTreeSet<String> {
+    let mut keys = BTreeSet::new();
+    for statement in statements.filter(|statement| statement.actions.matches(permission) != Match::No) {
+        let variables = statement.resources.patterns.iter().flat_map(|pattern| pattern.variables());
+        keys.extend(statement.conditions.keys().iter().chain(variables).map(|key| key.to_ascii_lowercase()));
+    }
+    keys
+}
+
+impl Session {
+    /// The condition keys that its statements about a permission ask for, in lower case.
+    #[must_use]
+    pub fn keys(&self, permission: &str) -> BTreeSet<String> {
+        keys_of(self.policies.iter().flat_map(|policy| &policy.statements), permission)
     }
 }

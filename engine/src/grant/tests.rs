@@ -317,6 +317,7 @@ fn a_session_policy_narrows_its_session_alone() {
     let grants = load(&[("x.json", allow("s3:*", "*"))]);
     let what = Change::Session {
         session: "ASIA1".into(),
+        role: Some(role_name()),
         documents: vec![Some(allow("s3:Get*", "*").to_string())],
         policies: Vec::new(),
         tags: [("team".to_owned(), "red".to_owned())].into(),
