@@ -18,7 +18,7 @@ use chrono::{DateTime, Utc};
 
 use crate::scope::Scope;
 use catalog::Catalog;
-pub use outline::{Outline, outlines};
+pub use outline::{Outline, catalog_places, outlines};
 use policy::arn::Arn;
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use reader::Reader;

@@ -42,6 +42,30 @@ pub fn outlines(dir: &Path) -> Result<BTreeMap<String, Outline>, ManifestError> 
     Ok(found)
 }
 
+/// Where the catalogs of a folder give each name and each verb (`verb read`): `agents/resources.yaml:5`.
+#[must_use]
+pub fn catalog_places(dir: &Path) -> BTreeMap<String, String> {
+    let mut found = BTreeMap::new();
+    for path in files(dir, &["yaml", "yml"]).unwrap_or_default() {
+        let Ok(text) = std::fs::read_to_string(&path) else { continue };
+        for document in yaml::documents(&text).unwrap_or_default() {
+            if !super::catalog::is_catalog(&document) {
+                continue;
+            }
+            for (section, prefix) in [("resources", ""), ("verbs", "verb ")] {
+                let Some(Shape::Map(entries)) = at(&document, section).map(|node| &node.shape) else {
+                    continue;
+                };
+                for entry in entries {
+                    let place = format!("{}:{}", short(dir, &path), entry.line);
+                    found.insert(format!("{prefix}{}", entry.key), place);
+                }
+            }
+        }
+    }
+    found
+}
+
 /// Files that documents name below `from`, as they write them.
 pub(super) fn referred(text: &str) -> Vec<String> {
     let mut found = Vec::new();

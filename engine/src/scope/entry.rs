@@ -6,9 +6,10 @@ use crate::reference;
 use policy::context::Context;
 use policy::truth::Truth;
 use policy::wildcard::{Match, Target};
+use serde::Serialize;
 
 /// One entry of a manifest, as it was understood.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Entry {
     /// `allow`, `deny` or `approval`
     pub kind: &'static str,
