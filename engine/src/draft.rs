@@ -64,13 +64,14 @@ type Entries<'a> = BTreeMap<(String, Vec<String>), Vec<(&'a str, &'a Used)>>;
 
 fn draft(name: &str, arn: &str, seen: &Seen) -> Draft {
     let mut text = Text::default();
+    let (first, last) = (date(day_of(seen.first)), date(day_of(seen.last)));
+    let calls = count(seen.calls, "call");
     text.line(&format!(
-        "# Drafted by `remit scope init` from {} calls, {} to {}. It says what was seen, not what is right: look at each",
-        seen.calls,
-        date(day_of(seen.first)),
-        date(day_of(seen.last)),
+        "# Drafted by `remit scope init` from {calls}, {first} to {last}. It says what was seen, not"
     ));
-    text.line("# line marked REVIEW, take out what the agent should not do, and say who owns it.");
+    text.line(
+        "# what is right: look at each line marked REVIEW, take out what should not be, and say who owns it.",
+    );
     text.line("apiVersion: remit/v1\nkind: Agent\nmetadata:");
     text.line(&format!("  name: {}", quoted(name)));
     text.line("spec:");

@@ -50,7 +50,7 @@ fn wildcard_writes(agent: &Agent) -> Vec<Lint> {
             (true, false) => ("on any resource", &by_resource, Level::Warning),
         };
         let message = format!(
-            "`{}` allows {} that change something, {what}: {}",
+            "`{}` allows {} something, {what}: {}",
             entry.text,
             count(named.len()),
             some_of(named, 5)
@@ -92,7 +92,7 @@ fn fix(entry: &Entry) -> &'static str {
 
 fn count(permissions: usize) -> String {
     match permissions {
-        1 => "1 permission".to_owned(),
-        many => format!("{many} permissions"),
+        1 => "1 permission that changes".to_owned(),
+        many => format!("{many} permissions that change"),
     }
 }

@@ -88,8 +88,11 @@ fn not_declared(agent: &Agent, grants: &Grants, identity: &str) -> Vec<Lint> {
         let changes = names.iter().filter(|name| changing(name)).count();
         // The worst first, so that what is shown is what matters.
         names.sort_by_key(|name| (!permission::is_destructive(name), !changing(name)));
-        let aside =
-            if changes > 0 { format!(", {changes} of which change something") } else { String::new() };
+        let aside = match changes {
+            0 => String::new(),
+            all if all == names.len() => ", to change something".to_owned(),
+            some => format!(", {some} of them to change something"),
+        };
         let message = format!(
             "`{by}` of `{identity}` grants {} that the manifest does not declare{aside}: {}",
             if names.len() == 1 { "1 permission".to_owned() } else { format!("{} permissions", names.len()) },

@@ -61,6 +61,9 @@ pub async fn run(args: &InitArgs) -> anyhow::Result<Exit> {
         observed.events,
         all - drafts.len(),
     );
+    if unread > 0 {
+        eprintln!("{unread} records or files could not be read; nothing of them is in a draft");
+    }
     Ok(if unread > 0 { Exit::Incomplete } else { Exit::Done })
 }
 

@@ -188,16 +188,44 @@ fn meaning(entry: &Entry, of: &Explanation) -> String {
     if entry.actions.iter().any(|action| action == "*") {
         return "`*` means every permission".to_owned();
     }
-    let place = of.places.get(&format!("verb {verb}"));
-    let place = place.map_or_else(|| ", as remit comes".to_owned(), |place| format!(" ({place})"));
-    let except = match entry.except.is_empty() {
-        true => String::new(),
-        false => format!(", without {}", list(&entry.except, NAMED_MAX)),
+    let place = of.places.get(&format!("verb {verb}")).map(|place| format!(" ({place})")).unwrap_or_default();
+    format!("`{verb}` means {}{place}; {}", words(&entry.actions), stands(entry, permission))
+}
+
+/// Access levels and patterns in words.
+fn words(actions: &[String]) -> String {
+    let (levels, patterns): (Vec<&str>, Vec<&str>) =
+        actions.iter().map(String::as_str).partition(|text| text.starts_with("level "));
+    let levels: Vec<&str> = levels.iter().map(|text| text.trim_start_matches("level ")).collect();
+    match (levels.is_empty(), patterns.is_empty()) {
+        (false, true) => format!("what AWS grades {}", levels.join(" or ")),
+        (true, _) => format!("what is named like {}", list(&patterns, NAMED_MAX)),
+        (false, false) => {
+            format!(
+                "what AWS grades {}, or is named like {}",
+                levels.join(" or "),
+                list(&patterns, NAMED_MAX)
+            )
+        }
+    }
+}
+
+/// Where the permission stands in a verb's meaning.
+fn stands(entry: &Entry, permission: &str) -> String {
+    let named = |texts: &[String]| {
+        let hit = texts.iter().find(|text| ActionPattern::new(text).matches(permission) == Match::Yes);
+        hit.cloned()
     };
-    let level = permission::level(permission);
-    let grade =
-        level.map(|level| format!("; {permission} is of level {}", level.as_str())).unwrap_or_default();
-    format!("`{verb}` means {}{except}{place}{grade}", list(&entry.actions, NAMED_MAX))
+    if let Some(pattern) = named(&entry.except) {
+        return format!("{permission} is left out as `{pattern}`");
+    }
+    if let Some(pattern) = named(&entry.actions) {
+        return format!("{permission} is one by `{pattern}`");
+    }
+    match permission::level(permission) {
+        Some(level) => format!("{permission} is graded {}", level.as_str()),
+        None => format!("{permission} has no grade"),
+    }
 }
 
 /// Why an entry did not decide.
@@ -209,7 +237,7 @@ fn aside(entry: &Entry, says: &Says, of: &Explanation) -> String {
             _ => "allows it too".to_owned(),
         },
         Says::Depends(keys) => format!("hangs on {}", list(keys, NAMED_MAX)),
-        Says::OtherPermission => format!("means other permissions: {}", meaning(entry, of)),
+        Says::OtherPermission => format!("not about it: {}", meaning(entry, of)),
         Says::OtherKind => {
             format!(
                 "none of its resources is of a kind that {} can touch: {}",
@@ -344,16 +372,22 @@ fn list<T: AsRef<str>>(names: &[T], shown: usize) -> String {
 #[derive(Default)]
 struct Page {
     text: String,
+    label: String,
 }
 
 impl Page {
+    /// A label is written once for the lines that follow each other under it.
     fn line(&mut self, label: &str, line: &str) {
         // Names in files, and what was asked, are somebody else's text.
         let line: String = line.chars().map(|c| if hides(c) { '\u{fffd}' } else { c }).collect();
-        let is_head = label.is_empty() && !self.text.contains("\n\n");
+        let is_head = label.is_empty() && self.label.is_empty();
+        let shown = if label == self.label { "" } else { label };
         // Writing to a text cannot fail.
         let _ =
-            if is_head { writeln!(self.text, "{line}") } else { writeln!(self.text, "{label:<13}{line}") };
+            if is_head { writeln!(self.text, "{line}") } else { writeln!(self.text, "{shown:<13}{line}") };
+        if !label.is_empty() {
+            label.clone_into(&mut self.label);
+        }
     }
 
     fn gap(&mut self) {
