@@ -9,6 +9,7 @@ use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::grant::Touch;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::standing;
 use engine::store::{
     Again, Claim, ClaimToken, Commit, Committed, ObjectEnd, Origin, Store, StoredCommit, Terms,
 };
@@ -108,6 +109,17 @@ impl Pipeline {
     pub fn judging_again(mut self) -> Pipeline {
         self.judges_again = true;
         self
+    }
+
+    /// Keeps a finding for each policy file that cannot be read, as long as that is so.
+    pub async fn stand(&self) -> anyhow::Result<()> {
+        let unparsed = self.rules.manifests.unparsed.iter().chain(&self.rules.grants.unparsed);
+        let findings = standing::unparsed_policies(unparsed, time::now());
+        let stored = self.store.stand(standing::POLICY_UNPARSED, &findings, &self.terms()).await?;
+        for finding in &stored.new_findings {
+            self.metrics.finding(&finding.detection, finding.severity);
+        }
+        Ok(())
     }
 
     fn terms(&self) -> Terms<'_> {

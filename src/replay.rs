@@ -36,6 +36,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
         pipeline = pipeline.with_calls(CallsFile::create(path)?);
     }
     let pipeline = Arc::new(pipeline);
+    pipeline.stand().await?;
 
     let progress = Progress::new("judged", quiet);
     let cancel = CancellationToken::new();

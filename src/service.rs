@@ -114,6 +114,7 @@ impl Service {
         let pipeline =
             Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
         let pipeline = Arc::new(pipeline);
+        pipeline.stand().await?;
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let dispatch = DispatchConfig {

@@ -3,7 +3,7 @@
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
-use engine::measure::Measures;
+use engine::measure::{Measures, Trust};
 use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
@@ -237,5 +237,11 @@ pub fn posture() -> Posture {
         }],
         unparsed: vec!["policies/broken.json: `Action` is a number".into()],
         data_events: vec!["s3".into()],
+        trust: Trust::of([
+            ("scope".to_owned(), "in".to_owned(), 97),
+            ("scope".to_owned(), "unknown:resource_not_logged".to_owned(), 3),
+            ("agreement".to_owned(), "agrees".to_owned(), 9),
+            ("agreement".to_owned(), "succeeded_but_denied".to_owned(), 1),
+        ]),
     }
 }

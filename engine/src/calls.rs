@@ -18,7 +18,7 @@ use crate::time::day_of;
 use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
 use policy::context::Context;
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use table::CallRow;
 
@@ -82,8 +82,13 @@ impl Calls {
     #[must_use]
     pub fn annotate(batch: &EventBatch, rules: &Rules, answers: &mut Answers) -> Calls {
         let view = batch.view();
-        let changes: Vec<PolicyChange> =
-            (0..batch.rows()).filter_map(|row| PolicyChange::of(&view, row)).collect();
+        let mut changes: Vec<PolicyChange> = Vec::new();
+        let mut faults: HashMap<usize, String> = HashMap::new();
+        for row in 0..batch.rows() {
+            let Some(change) = PolicyChange::of(&view, row) else { continue };
+            faults.extend(change.fault().map(|fault| (row, fault)));
+            changes.push(change);
+        }
         rules.grants.apply(&changes);
         let mut builder = table::CallsBuilder::with_capacity(batch.rows());
         let mut calls = Calls {
@@ -95,7 +100,8 @@ impl Calls {
             changes,
         };
         for event in 0..batch.rows() {
-            annotate_event(&view, event, rules, answers, &mut builder, &mut calls);
+            let fault = faults.get(&event).map(String::as_str);
+            annotate_event(&view, event, fault, rules, answers, &mut builder, &mut calls);
         }
         calls.table = builder.finish();
         calls
@@ -167,6 +173,7 @@ impl<'a> Call<'a> {
 fn annotate_event(
     view: &EventView<'_>,
     event: usize,
+    policy_fault: Option<&str>,
     rules: &Rules,
     answers: &mut Answers,
     builder: &mut table::CallsBuilder,
@@ -196,7 +203,7 @@ fn annotate_event(
             answer: None,
             active_days: 0,
         };
-        let mut row = CallRow { outcome, own_iam: false, first_use: false, level: None };
+        let mut row = CallRow { outcome, own_iam: false, policy_fault, first_use: false, level: None };
         if let Some(needed) = &facts.needed {
             row.level = permission::level(&needed.permission);
             row.own_iam = asker.agent.is_some() && acts_on_own_iam(needed, row.level, actor, &asker);

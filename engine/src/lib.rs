@@ -17,5 +17,6 @@ pub mod posture;
 pub mod reference;
 pub mod right_size;
 pub mod scope;
+pub mod standing;
 pub mod store;
 pub mod time;

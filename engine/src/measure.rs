@@ -194,6 +194,45 @@ impl Trust {
         trust
     }
 
+    /// What there is to say, in sentences: nothing where nothing was judged.
+    #[must_use]
+    pub fn sentences(&self) -> Vec<String> {
+        let percent = |share: f64| format!("{:.1} %", share * 100.0);
+        let reasons = |counts: &BTreeMap<String, u64>| -> String {
+            let mut reasons: Vec<(&str, u64)> = counts
+                .iter()
+                .filter_map(|(answer, n)| Some((answer.strip_prefix("unknown:")?, *n)))
+                .filter(|(_, n)| *n > 0)
+                .collect();
+            reasons.sort_by_key(|(reason, n)| (std::cmp::Reverse(*n), *reason));
+            let words: Vec<String> =
+                reasons.iter().map(|(reason, n)| format!("{} {n}", reason.replace('_', " "))).collect();
+            if words.is_empty() { String::new() } else { format!(" ({})", words.join(", ")) }
+        };
+        let mut sentences = Vec::new();
+        if let Some(share) = self.scope_unknown_rate() {
+            sentences.push(format!(
+                "Unknown rate of scopes: {} of the permissions that agents' calls needed have no definite verdict{}.",
+                percent(share),
+                reasons(&self.scope)
+            ));
+        }
+        if let Some(share) = self.grant_unknown_rate() {
+            sentences.push(format!("Unknown rate of grants: {}{}.", percent(share), reasons(&self.grant)));
+        }
+        if let Some(share) = self.disagreement_rate() {
+            let count = |answer: &str| self.agreement.get(answer).copied().unwrap_or_default();
+            sentences.push(format!(
+                "Disagreement rate: {} ({} calls succeeded that no known policy allows, {} were denied that the known \
+                 policies allow). Each is evidence of an old export, of a policy that it does not hold, or of a fault of ours.",
+                percent(share),
+                count("succeeded_but_denied"),
+                count("denied_but_allowed")
+            ));
+        }
+        sentences
+    }
+
     /// Share of scope verdicts that are unknown; `None` where nothing was judged.
     #[must_use]
     pub fn scope_unknown_rate(&self) -> Option<f64> {

@@ -11,6 +11,7 @@ mod objects;
 mod outbox;
 mod quarantine;
 mod silences;
+mod standing;
 mod usage;
 
 pub use again::{Again, Origin};

@@ -188,15 +188,17 @@ impl PolicyChange {
         Some(PolicyChange { time: view.time(row)?, event_id: view.event_id(row).to_owned(), what })
     }
 
-    /// The document that the change brought, with the name of the policy, where it can be read.
+    /// Why the policy that the change brings cannot be read: `policy `more`: Statement: is missing`.
     #[must_use]
-    pub fn document(&self) -> Option<(&str, &str)> {
-        match &self.what {
+    pub fn fault(&self) -> Option<String> {
+        let (policy, document) = match &self.what {
             Change::Put { policy, document, .. } | Change::Version { policy, document, .. } => {
-                document.as_deref().map(|document| (policy.as_str(), document))
+                (policy, document)
             }
-            _ => None,
-        }
+            _ => return None,
+        };
+        let reason = super::history::read_logged(policy, document.as_deref()).err()?;
+        Some(format!("policy `{policy}`: {reason}"))
     }
 }
 
@@ -335,3 +337,6 @@ fn document(value: &Value, field: &str) -> Option<String> {
 fn json(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
+
+#[cfg(test)]
+mod tests;

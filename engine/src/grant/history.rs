@@ -342,7 +342,7 @@ fn read(name: &str, document: &str) -> Written {
         .map_err(|error| format!("{}: {}", error.place, error.reason))
 }
 
-fn read_logged(name: &str, document: Option<&String>) -> Written {
+pub(super) fn read_logged(name: &str, document: Option<&str>) -> Written {
     document.map_or_else(|| Err("the log leaves the document out".into()), |document| read(name, document))
 }
 
@@ -361,7 +361,7 @@ impl Principal {
                 *self = Principal { arn: self.arn.take(), is_gone: true, ..Principal::default() };
             }
             Change::Put { policy, document, .. } => {
-                self.inline.insert(policy.clone(), read_logged(policy, document.as_ref()));
+                self.inline.insert(policy.clone(), read_logged(policy, document.as_deref()));
             }
             Change::Remove { policy, .. } => {
                 self.inline.remove(policy);
@@ -410,7 +410,7 @@ impl ManagedPolicy {
         match change {
             Change::Version { version, document, is_default, .. } => {
                 self.is_gone = false;
-                self.versions.insert(version.clone(), read_logged(arn, document.as_ref()));
+                self.versions.insert(version.clone(), read_logged(arn, document.as_deref()));
                 if *is_default {
                     self.default = Some(version.clone());
                 }

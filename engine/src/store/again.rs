@@ -354,11 +354,11 @@ fn fold(id: &str, bodies: &[String], part: Option<&Finding>) -> Result<Option<Fi
 
 /// A finding made anew, with what people and the store said of it before.
 fn carried_over(mut finding: Finding, was: &Finding) -> Finding {
-    finding.state = match was.state {
-        FindingState::Superseded => FindingState::Open,
-        state => state,
+    // One that comes back begins, or joins, an incident anew: the one that it was in may have ended.
+    (finding.state, finding.incident) = match was.state {
+        FindingState::Superseded => (FindingState::Open, None),
+        state => (state, was.incident.clone()),
     };
-    finding.incident.clone_from(&was.incident);
     finding.close_reason.clone_from(&was.close_reason);
     finding.note.clone_from(&was.note);
     finding.by.clone_from(&was.by);

@@ -52,7 +52,7 @@ pub(super) async fn join_incident(
                 "INSERT INTO incidents
                     (id, who, agent, severity, state, first_seen, last_seen, revision, told, created_at, updated_at)
                  VALUES ($1, $2, $3, $4, 'open', $5, $6, 0, 0, $7, $7)
-                 ON CONFLICT (id) DO UPDATE SET state = 'open', resolved_because = NULL",
+                 ON CONFLICT (id) DO UPDATE SET state = 'open', resolved_because = NULL, members = 0",
             )
             .bind(&id)
             .bind(finding.who())
