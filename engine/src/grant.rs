@@ -6,13 +6,17 @@
 //!   in a folder `OrderProcessor`. Folders called `roles`, `users` or `policies` only group: there the file's name counts;
 //! - `boundaries/OrderProcessor.json`: the permissions boundary of the role or user of that name;
 //! - `scps/`: service control policies. Each folder in it is a level, each file directly in it belongs to the first one.
+//! - what `az` and `gcloud` export: see [`AzureGrants`] and [`GcpGrants`].
 //!
 //! What the folder tells holds for all time, until a change that the log shows: from its own event time on the
 //! change counts, whenever it arrives.
 
 mod account;
+mod azure;
 mod change;
 mod export;
+mod foreign;
+mod gcp;
 mod guardrail;
 mod history;
 mod holder;
@@ -26,7 +30,9 @@ use serde_json::Value;
 
 use crate::manifest::{UnparsedPolicy, files, short};
 pub use account::{PrincipalKind, PrincipalName};
+pub use azure::AzureGrants;
 pub use change::{Change, PolicyChange};
+pub use gcp::GcpGrants;
 use guardrail::Guardrails;
 use history::History;
 pub use history::Session;
@@ -50,6 +56,10 @@ const RECENT_MAX: usize = 10_000;
 pub struct Grants {
     /// Policies that cannot be read; their identities' grants are unknown
     pub unparsed: Vec<UnparsedPolicy>,
+    /// What Azure's exports grant
+    pub azure: AzureGrants,
+    /// What Google Cloud's exports grant
+    pub gcp: GcpGrants,
     history: RwLock<History>,
     guardrails: Guardrails,
     remembered: RwLock<HashMap<String, Dated>>,
@@ -236,6 +246,7 @@ impl Grants {
         let mut history = History::default();
         let mut guardrails = Guardrails::default();
         let mut unparsed: Vec<UnparsedPolicy> = Vec::new();
+        let (mut azure, mut gcp) = (AzureGrants::default(), GcpGrants::default());
         for path in files(dir, &["json"]).map_err(|error| fault(error.file, error.message))? {
             let file = short(dir, &path);
             let size =
@@ -250,6 +261,9 @@ impl Grants {
                 std::fs::read_to_string(&path).map_err(|error| fault(file.clone(), error.to_string()))?;
             if let Some(export) = export::parse(&text) {
                 export::read(&export, &file, &mut history, &mut unparsed);
+                continue;
+            }
+            if foreign::offer(&text, &file, &mut azure, &mut gcp, &mut unparsed) {
                 continue;
             }
             let Some(place) = place_of(dir, &path) else { continue };
@@ -267,7 +281,7 @@ impl Grants {
                 Place::Scp { level } => guardrails.add(level, read),
             }
         }
-        Ok(Grants { unparsed, history: RwLock::new(history), guardrails, ..Grants::default() })
+        Ok(Grants { unparsed, azure, gcp, history: RwLock::new(history), guardrails, ..Grants::default() })
     }
 
     /// Takes changes in that the log shows, and gives the number of those that were not known before. The order

@@ -1,6 +1,9 @@
 //! From a call in the log to the permissions that it needed, and on which resources
 
+mod azure;
 mod denial;
+mod foreign;
+mod gcp;
 mod request;
 mod resource;
 
@@ -8,6 +11,7 @@ use serde_json::Value;
 
 use crate::reference::{self, Mapped};
 pub use crate::reference::{AccessLevel, Logged};
+pub use foreign::{Cloud, Foreign, foreign};
 pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
