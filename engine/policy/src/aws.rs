@@ -6,6 +6,7 @@
 
 mod condition;
 mod document;
+pub(crate) mod variable;
 
 use std::sync::Arc;
 
@@ -105,7 +106,10 @@ impl Statement {
     }
 
     fn matches(&self, request: &Request<'_>) -> Matched {
-        match (self.actions.matches(request.action), self.resources.matches(request.resource)) {
+        match (
+            self.actions.matches(request.action),
+            self.resources.matches_in(request.resource, request.context),
+        ) {
             (Match::No, _) | (_, Match::No) => Matched::No,
             (action, resource) => {
                 let truth = self.conditions.truth(request.context);
@@ -120,7 +124,7 @@ impl Statement {
                     _ => Vec::new(),
                 };
                 if resource == Match::Variable {
-                    keys.extend(self.resources.variables());
+                    keys.extend(self.resources.unknown_variables(request.context));
                 }
                 if matches!(resource, Match::Partly) {
                     keys.push("resource".into());
@@ -188,8 +192,30 @@ impl Resources {
         if self.not { found.negate() } else { found }
     }
 
-    fn variables(&self) -> impl Iterator<Item = String> + '_ {
-        self.patterns.iter().flat_map(|pattern| pattern.variables().iter().cloned())
+    /// The same with the policy variables read from the request: `Variable` where it does not know one that decides.
+    ///
+    /// A variable without a value matches nothing, and `NotResource` with one means nothing either.
+    #[must_use]
+    pub fn matches_in(&self, target: Target<'_>, context: &Context) -> Match {
+        let found = self
+            .patterns
+            .iter()
+            .fold(Match::No, |found, pattern| found.or(pattern.matches_in(target, context)));
+        if !self.not {
+            return found;
+        }
+        let resolvable =
+            self.patterns.iter().fold(Truth::True, |all, pattern| all.and(pattern.resolvable(context)));
+        match (found, resolvable) {
+            (_, Truth::False) | (Match::Yes, _) => Match::No,
+            (Match::No, Truth::Unknown) => Match::Variable,
+            (found, _) => found.negate(),
+        }
+    }
+
+    /// The policy variables of which the context does not know the value.
+    pub fn unknown_variables<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = String> + 'a {
+        self.patterns.iter().flat_map(|pattern| pattern.unknown_variables(context).map(str::to_owned))
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is known of a request's condition keys
 
+use std::cmp::Ordering;
+
 /// Keys that one request can carry; more are not kept, and then every other key is unknown.
 const KEYS_MAX: usize = 1_000;
 
@@ -45,7 +47,7 @@ impl Context {
 
     /// Says what is known of a key; `aws:PrincipalTag/*` for all tags that are not set by name.
     pub fn set(&mut self, key: &str, fact: Fact) {
-        let key: Box<str> = key.to_ascii_lowercase().into();
+        let key = fold(key);
         match self.facts.binary_search_by(|(known, _)| known.as_ref().cmp(&key)) {
             Ok(at) => {
                 if let Some((_, known)) = self.facts.get_mut(at) {
@@ -60,23 +62,39 @@ impl Context {
     /// What is known of a key, whatever its case.
     #[must_use]
     pub fn fact(&self, key: &str) -> &Fact {
-        if let Some(found) = self.find(key) {
+        let folded = || key.bytes().map(|b| b.to_ascii_lowercase());
+        if let Some(found) = self.find(|known| known.bytes().cmp(folded())) {
             return found;
         }
-        if let Some((family, _)) = key.split_once('/')
-            && let Some(found) = self.find(&format!("{family}/*"))
-        {
-            return found;
-        }
-        &self.otherwise
+        let family = key.bytes().position(|b| b == b'/').and_then(|slash| {
+            self.find(|known| known.bytes().cmp(folded().take(slash).chain(FAMILY.bytes())))
+        });
+        family.unwrap_or(&self.otherwise)
     }
 
-    fn find(&self, key: &str) -> Option<&Fact> {
-        let folded = |text: &str| text.bytes().map(|b| b.to_ascii_lowercase()).collect::<Vec<u8>>();
-        let wanted = folded(key);
-        let at = self.facts.binary_search_by(|(known, _)| known.as_bytes().cmp(&wanted)).ok()?;
+    /// The same for a key in lower case: whoever asks often folds it once.
+    #[must_use]
+    pub(crate) fn fact_folded(&self, key: &str) -> &Fact {
+        if let Some(found) = self.find(|known| known.cmp(key)) {
+            return found;
+        }
+        let family = key.split_once('/').and_then(|(family, _)| {
+            self.find(|known| known.bytes().cmp(family.bytes().chain(FAMILY.bytes())))
+        });
+        family.unwrap_or(&self.otherwise)
+    }
+
+    fn find(&self, order: impl Fn(&str) -> Ordering) -> Option<&Fact> {
+        let at = self.facts.binary_search_by(|(known, _)| order(known)).ok()?;
         self.facts.get(at).map(|(_, fact)| fact)
     }
+}
+
+const FAMILY: &str = "/*";
+
+/// A key's name as the context keeps it.
+pub(crate) fn fold(key: &str) -> Box<str> {
+    key.to_ascii_lowercase().into()
 }
 
 #[cfg(test)]
@@ -100,5 +118,16 @@ mod tests {
         assert_eq!(context.fact("aws:RequestTag/Team"), &Fact::one("red"));
         assert_eq!(context.fact("aws:RequestTag/other"), &Fact::Absent);
         assert_eq!(context.fact("aws:PrincipalTag/team"), &Fact::Unknown);
+    }
+
+    #[test]
+    fn a_folded_key_finds_what_any_spelling_finds() {
+        let mut context = Context::partial();
+        context.set("aws:RequestTag/*", Fact::Absent);
+        context.set("aws:RequestTag/a/b", Fact::one("red"));
+        context.set("aws:username", Fact::one("ann"));
+        for key in ["aws:RequestTag/A/b", "aws:requesttag/other", "AWS:Username", "aws:UserId", ""] {
+            assert_eq!(context.fact(key), context.fact_folded(&fold(key)), "{key}");
+        }
     }
 }

@@ -3,7 +3,9 @@
 mod azure;
 mod decide;
 mod gcp;
+mod matching;
 
 pub use azure::decide as decide_azure;
 pub use decide::decide as decide_aws;
 pub use gcp::decide as decide_gcp;
+pub use matching::{match_operator, match_resource};
