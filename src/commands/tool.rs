@@ -1,6 +1,6 @@
 //! `remit tool`: the engine's own parts on a pipe. One JSON line out for each line in.
 
-use crate::cli::ToolCommand;
+use crate::cli::{Cloud, ToolCommand};
 use crate::exit::Exit;
 use anyhow::Context;
 use engine::permission::{self, Call};
@@ -19,7 +19,13 @@ type Answer = fn(&Value) -> Result<Value, String>;
 
 pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
     let answer: Answer = match command {
-        ToolCommand::Decide => |question| Ok(policy::tool::decide_aws(question)),
+        ToolCommand::Decide { cloud } => match cloud {
+            Cloud::Aws => |question| Ok(policy::tool::decide_aws(question)),
+            Cloud::Azure => |question| Ok(policy::tool::decide_azure(question)),
+            Cloud::Gcp => |question| Ok(policy::tool::decide_gcp(question)),
+        },
+        ToolCommand::Match(what) if what.operator => |question| Ok(policy::tool::match_operator(question)),
+        ToolCommand::Match(_) => |question| Ok(policy::tool::match_resource(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
         ToolCommand::Events { .. } => events,
@@ -129,6 +135,24 @@ fn events(question: &Value) -> Result<Value, String> {
 }
 
 fn permissions(question: &Value) -> Result<Value, String> {
+    // Some hold the record as a text in the line.
+    let parsed = match question.get("event") {
+        Some(Value::String(text)) => serde_json::from_str::<Value>(text).ok(),
+        _ => None,
+    };
+    let record = parsed.as_ref().or(question.get("event"));
+    if let Some(told) = record.and_then(permission::foreign) {
+        return Ok(json!({
+            "certain": told.certain,
+            "possible": told.possible,
+            "resources": told.resources,
+            "actor": told.actor,
+            "agent_hint": null,
+            "cloud": told.cloud.as_str(),
+            "through": told.through,
+            "granted": told.granted,
+        }));
+    }
     let batch = read(question, "event")?;
     let view = batch.view();
     let call = Call::of(&view, 0);
