@@ -432,3 +432,16 @@ fn a_record_of_another_cloud_names_its_permissions() {
     let as_text = ask(&["permissions"], &json!({"id": 1, "event": record.to_string()}));
     assert_eq!(as_text["certain"], told["certain"]);
 }
+
+#[test]
+fn a_record_without_its_id_says_what_it_needed_all_the_same() {
+    let mut record = Record::of_agent("ant", "s3:GetObject").object("acme", "k").0;
+    record.as_object_mut().unwrap().remove("eventID");
+    record.as_object_mut().unwrap().remove("eventTime");
+    let told = ask(&["permissions"], &json!({"id": 1, "event": record}));
+    assert_eq!(told["certain"], json!(["s3:GetObject"]));
+    let looked_up = json!({"EventName": "GetObject", "CloudTrailEvent": record.to_string()});
+    assert_eq!(ask(&["permissions"], &json!({"id": 1, "event": looked_up}))["certain"], told["certain"]);
+    let strange = ask(&["permissions"], &json!({"id": 1, "event": {"eventName": "GetObject"}}));
+    assert!(strange["error"].is_string(), "{strange}");
+}
