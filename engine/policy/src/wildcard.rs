@@ -184,6 +184,19 @@ impl ArnPattern {
         &self.written
     }
 
+    /// What every match begins with: the service, and the sixth part up to its first wildcard or variable. `None` where
+    /// the service is not plain.
+    pub(crate) fn head(&self) -> Option<(&[u8], &[u8])> {
+        let mut parts = self.template.bytes().splitn(PARTS, |byte| *byte == b':');
+        let (scheme, service) = (parts.next()?, parts.nth(1)?);
+        let resource = parts.nth(2).unwrap_or_default();
+        if scheme != b"arn" || service.is_empty() || service.iter().any(|byte| is_mark(*byte)) {
+            return None;
+        }
+        let plain = resource.iter().position(|byte| is_mark(*byte)).unwrap_or(resource.len());
+        Some((service, resource.get(..plain).unwrap_or_default()))
+    }
+
     /// Whether it is `*`: any resource, and none.
     #[must_use]
     pub fn is_any(&self) -> bool {
@@ -258,10 +271,11 @@ impl ArnPattern {
             Form::Exact if pattern == arn.as_bytes() => Match::Yes,
             Form::Exact => Match::No,
             _ if pattern.get(..self.plain) != arn.as_bytes().get(..self.plain) => Match::No,
-            _ => {
-                let found = by_parts(pattern, arn, |pattern, text| {
-                    glob(pattern, text, Case::Keep, Text::Plain, &mut Steps::new(Steps::PATTERN_MAX))
-                });
+            // The only wildcard ends it: it is in the resource, or takes all parts that follow.
+            Form::Prefix => Match::Yes,
+            Form::Glob => {
+                let mut steps = Steps::new(Steps::PATTERN_MAX);
+                let found = by_parts(pattern, arn, |pattern, text| part(pattern, text, &mut steps));
                 // AWS takes no wildcard in the service part and does not say what one means there.
                 if found == Match::Yes && odd_service(pattern) { Match::Unclear } else { found }
             }
@@ -309,7 +323,7 @@ const PARTS: usize = 6;
 
 /// Splits both sides at their colons and asks `one` about each pair of parts.
 fn by_parts(pattern: &[u8], text: &str, mut one: impl FnMut(&[u8], &[u8]) -> Match) -> Match {
-    let parts = pattern.splitn(PARTS, |byte| *byte == b':').count();
+    let parts = parts(pattern);
     if parts < PARTS && !pattern.ends_with(&[MANY]) && !pattern.ends_with(&[VARIABLE]) {
         return Match::No;
     }
@@ -327,13 +341,46 @@ fn by_parts(pattern: &[u8], text: &str, mut one: impl FnMut(&[u8], &[u8]) -> Mat
     all
 }
 
+/// As many as an ARN has at most; the resource keeps its colons.
+fn parts(pattern: &[u8]) -> usize {
+    pattern.splitn(PARTS, |byte| *byte == b':').count()
+}
+
 /// Each of exactly six parts by itself, for condition values: no part is left out, and no wildcard crosses a colon
 /// save inside the resource.
-pub(crate) fn six_parts(pattern: &[u8], text: &str, steps: &mut Steps) -> Match {
-    if pattern.splitn(PARTS, |byte| *byte == b':').count() < PARTS {
-        return Match::No;
+pub(crate) fn six_parts<'a>(
+    mut patterns: impl Iterator<Item = &'a [u8]>,
+    text: &str,
+    steps: &mut Steps,
+) -> Match {
+    let mut texts = text.as_bytes().splitn(PARTS, |byte| *byte == b':');
+    let mut all = Match::Yes;
+    for _ in 0..PARTS {
+        let (Some(pattern), Some(text)) = (patterns.next(), texts.next()) else { return Match::No };
+        match part(pattern, text, steps) {
+            Match::No => return Match::No,
+            Match::Yes => {}
+            doubt => all = doubt,
+        }
     }
-    by_parts(pattern, text, |pattern, text| glob(pattern, text, Case::Keep, Text::Plain, steps))
+    all
+}
+
+/// One part. Most have no wildcard, or one at the end.
+fn part(pattern: &[u8], text: &[u8], steps: &mut Steps) -> Match {
+    let head = pattern.iter().position(|byte| is_mark(*byte)).unwrap_or(pattern.len());
+    let (Some((head, wild)), Some((start, rest))) =
+        (pattern.split_at_checked(head), text.split_at_checked(head))
+    else {
+        return Match::No;
+    };
+    match wild {
+        _ if head != start => Match::No,
+        [] if rest.is_empty() => Match::Yes,
+        [] => Match::No,
+        [MANY] => Match::Yes,
+        _ => glob(wild, rest, Case::Keep, Text::Plain, steps),
+    }
 }
 
 fn odd_service(pattern: &[u8]) -> bool {

@@ -93,8 +93,10 @@ impl Holder {
             session: narrowed.map(|session| session.policies.as_slice()),
             scps: &self.scps,
             unjudged: if is_unread { &["policy"] } else { &[] },
+            // What other layers of the resource's side say is not known here: this is the identity's own answer.
+            ..Layers::default()
         };
-        decide(&layers, &Request { action: permission, resource, context })
+        decide(&layers, &Request::new(permission, resource, context))
     }
 
     fn verdict_on(

@@ -15,7 +15,7 @@ mod values;
 
 use serde_json::{Map, Value};
 
-use crate::context::{Context, Fact, fold};
+use crate::context::{Context, Fact, Key};
 use crate::truth::Truth;
 use crate::wildcard::glob::Steps;
 use operator::{Kind, Operator, Quantifier};
@@ -41,8 +41,7 @@ pub struct Conditions {
 #[derive(Debug, Clone, PartialEq)]
 struct Test {
     operator: Operator,
-    /// In lower case
-    key: Box<str>,
+    key: Key,
     values: Values,
 }
 
@@ -80,7 +79,7 @@ impl Conditions {
                 for template in values.templates() {
                     template.variables().iter().for_each(|variable| name_once(&mut keys, variable));
                 }
-                tests.push(Test { operator, key: fold(key), values });
+                tests.push(Test { operator, key: Key::new(key), values });
             }
         }
         Ok(Conditions { tests: tests.into(), keys })
@@ -122,8 +121,8 @@ impl Conditions {
             if test.truth(context, &mut steps) != Truth::Unknown {
                 continue;
             }
-            if *context.fact_folded(&test.key) == Fact::Unknown {
-                self.name_as_written(&test.key, &mut missing);
+            if *context.fact_of(&test.key) == Fact::Unknown {
+                self.name_as_written(test.key.as_str(), &mut missing);
                 continue;
             }
             let mut variables =
@@ -145,7 +144,7 @@ impl Conditions {
 impl Test {
     fn truth(&self, context: &Context, steps: &mut Steps) -> Truth {
         let Operator { kind, negated, quantifier, if_exists } = self.operator;
-        let values = match context.fact_folded(&self.key) {
+        let values = match context.fact_of(&self.key) {
             Fact::Unknown => return Truth::Unknown,
             Fact::Absent => &[],
             Fact::Values(values) => values.as_slice(),

@@ -4,7 +4,7 @@
 //! in it a wildcard, nor a `${` in it another variable.
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html>
 
-use crate::context::{Context, Fact, fold};
+use crate::context::{Context, Fact, Key};
 use crate::truth::Truth;
 use crate::wildcard::glob::{NEVER, VARIABLE, is_mark, mark};
 
@@ -24,8 +24,7 @@ pub(crate) struct Template {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Variable {
-    /// In lower case
-    key: Box<str>,
+    key: Key,
     default: Option<Box<str>>,
 }
 
@@ -77,7 +76,7 @@ impl Template {
                 "*" | "?" | "$" => bytes.extend(inside.bytes()),
                 _ => {
                     let (name, default) = named(inside);
-                    variables.push(Variable { key: fold(name), default: default.map(Into::into) });
+                    variables.push(Variable { key: Key::new(name), default: default.map(Into::into) });
                     if !names.iter().any(|known| known.eq_ignore_ascii_case(name)) {
                         names.push(name.to_owned());
                     }
@@ -165,7 +164,7 @@ enum Value<'a> {
 
 impl Variable {
     fn value<'a>(&'a self, context: &'a Context) -> Value<'a> {
-        match context.fact_folded(&self.key) {
+        match context.fact_of(&self.key) {
             Fact::Unknown => Value::Unknown,
             Fact::Absent => self.default.as_deref().map_or(Value::Void, Value::Text),
             Fact::Values(values) => match values.as_slice() {

@@ -43,6 +43,8 @@ pub(super) enum Pattern {
     Literal(Box<str>),
     /// `head*`
     Prefix(Box<str>),
+    /// The six parts of an ARN, without variables
+    Arn(Box<[Box<[u8]>]>),
     Template(Template),
 }
 
@@ -100,7 +102,8 @@ impl Values {
     pub(super) fn read(kind: Kind, texts: &[&str], variables: bool) -> Result<Values, String> {
         let patterns = |how: How| {
             let wildcards = if matches!(how, How::Like | How::Arn) { Wildcards::Yes } else { Wildcards::No };
-            Values::Text(how, texts.iter().map(|text| Pattern::read(text, wildcards, variables)).collect())
+            let read = |text: &&str| Pattern::read(how, Template::read(text, wildcards, variables));
+            Values::Text(how, texts.iter().map(read).collect())
         };
         Ok(match kind {
             Kind::StringEquals => patterns(How::Exactly),
@@ -178,9 +181,6 @@ impl Values {
 }
 
 fn of_texts(how: How, patterns: &[Pattern], value: &str, context: &Context, steps: &mut Steps) -> Hit {
-    if how == How::Arn && value.splitn(6, ':').count() < 6 {
-        return Hit::NO;
-    }
     let mut all = Hit::NO;
     for pattern in patterns {
         if !steps.take(1) {
@@ -195,12 +195,15 @@ fn of_texts(how: How, patterns: &[Pattern], value: &str, context: &Context, step
 }
 
 impl Pattern {
-    fn read(text: &str, wildcards: Wildcards, variables: bool) -> Pattern {
-        let template = Template::read(text, wildcards, variables);
+    fn read(how: How, template: Template) -> Pattern {
+        let bytes = template.bytes();
+        if how == How::Arn && !template.has_variables() {
+            return Pattern::Arn(bytes.splitn(6, |byte| *byte == b':').map(Into::into).collect());
+        }
         if let Some(literal) = template.literal() {
             return Pattern::Literal(literal.into());
         }
-        if let [head @ .., MANY] = template.bytes()
+        if let (How::Like, [head @ .., MANY]) = (how, bytes)
             && let Ok(head) = std::str::from_utf8(head)
         {
             return Pattern::Prefix(head.into());
@@ -214,11 +217,8 @@ impl Pattern {
                 return same_ignoring_case(text, value).into();
             }
             Pattern::Literal(text) => return (**text == *value).into(),
-            // Where the head of an ARN does not end in its resource, the pattern has too few parts.
-            Pattern::Prefix(head) if how == How::Arn && head.bytes().filter(|b| *b == b':').count() < 5 => {
-                return Hit::NO;
-            }
             Pattern::Prefix(head) => return value.starts_with(&**head).into(),
+            Pattern::Arn(parts) => return six_parts(parts.iter().map(AsRef::as_ref), value, steps).into(),
             Pattern::Template(template) => template,
         };
         if !template.has_variables() {
@@ -252,7 +252,7 @@ fn compare(how: How, pattern: &[u8], value: &str, steps: &mut Steps) -> Match {
             };
             if same { Match::Yes } else { Match::No }
         }
-        How::Arn => six_parts(pattern, value, steps),
+        How::Arn => six_parts(pattern.splitn(6, |byte| *byte == b':'), value, steps),
         _ => glob(pattern, value.as_bytes(), Case::Keep, Text::Plain, steps),
     }
 }
