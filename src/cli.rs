@@ -516,10 +516,31 @@ pub struct SynthArgs {
     pub out: PathBuf,
 }
 
+const DECIDE_EXAMPLES: &str = "\
+Examples:
+  remit tool decide < aws.jsonl
+  remit tool decide --cloud azure < azure.jsonl
+  echo '{\"id\": 1, \"permissions\": [\"storage.objects.get\"], \"permission\": \"storage.objects.get\"}' | remit tool decide --cloud gcp
+
+One line out for each line in, carrying its id. A bad line gives {id, error} and stops no other.";
+
+const MATCH_EXAMPLES: &str = "\
+Examples:
+  echo '{\"id\": 1, \"operator\": \"StringLike\", \"policy_values\": [\"a*\"], \"value\": \"ab\", \"context\": {}}' | remit tool match --operator
+  echo '{\"id\": 2, \"patterns\": [\"arn:aws:s3:::b/*\"], \"not\": false, \"arn\": \"arn:aws:s3:::b/k\", \"context\": {}}' | remit tool match --resource";
+
 #[derive(Debug, Subcommand)]
 pub enum ToolCommand {
     /// Decide requests by policies: {id, request, identity_policies, ...} gives {id, decision, ...}
-    Decide,
+    #[command(after_help = DECIDE_EXAMPLES)]
+    Decide {
+        /// Whose policies they are
+        #[arg(long, value_enum, default_value_t = Cloud::Aws)]
+        cloud: Cloud,
+    },
+    /// Match values or ARNs as policies do: gives {id, matches}
+    #[command(after_help = MATCH_EXAMPLES)]
+    Match(MatchArgs),
     /// Read notifications: {id, body} gives {id, objects}
     Notification,
     /// Say what calls needed: {id, event} gives {id, certain, possible, resources, actor, agent_hint}
@@ -530,6 +551,25 @@ pub enum ToolCommand {
         #[arg(long, value_enum, default_value_t = EventFormat::Auto)]
         format: EventFormat,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Cloud {
+    Aws,
+    Azure,
+    Gcp,
+}
+
+/// What is matched: one of the two.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct MatchArgs {
+    /// Condition operators: {id, operator, policy_values, value, context}
+    #[arg(long)]
+    pub operator: bool,
+    /// Resource patterns: {id, patterns, not, arn, context}
+    #[arg(long)]
+    pub resource: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -372,3 +372,76 @@ fn help_shows_how() {
         assert!(help.contains("Examples:") && help.contains(&format!("remit scope {command}")), "{help}");
     }
 }
+
+/// Asks a tool one question.
+fn ask(tool: &[&str], question: &Value) -> Value {
+    let folder = Folder::new();
+    let input = format!("{question}\n");
+    let arguments = [&["tool"], tool].concat();
+    crate::support::remit::run(folder.path(), &arguments, &input, &[]).expect(0).lines().remove(0)
+}
+
+#[test]
+fn tools_decide_and_match_for_each_cloud() {
+    let azure = |operation: &str| {
+        let permissions =
+            json!([{"actions": ["Microsoft.Storage/*"], "notActions": ["Microsoft.Storage/*/delete"]}]);
+        let question =
+            json!({"id": "a", "permissions": permissions, "operation": operation, "plane": "control"});
+        ask(&["decide", "--cloud", "azure"], &question)["decision"].clone()
+    };
+    assert_eq!(azure("Microsoft.Storage/storageAccounts/read"), "Allowed");
+    assert_eq!(azure("Microsoft.Storage/storageAccounts/delete"), "Denied");
+    let gcp = |permission: &str| {
+        let question = json!({"id": "g", "permissions": ["storage.objects.get"], "permission": permission});
+        ask(&["decide", "--cloud", "gcp"], &question)["decision"].clone()
+    };
+    assert_eq!(gcp("storage.objects.get"), "Allowed");
+    assert_eq!(gcp("storage.objects.delete"), "Denied");
+
+    let like = |value: &str| {
+        let question = json!({"id": 1, "operator": "StringLike", "policy_values": ["run-*"], "value": value, "context": {}});
+        ask(&["match", "--operator"], &question)["matches"].clone()
+    };
+    assert_eq!((like("run-1"), like("walk-1")), (json!(true), json!(false)));
+    let arn = |arn: &str| {
+        let question =
+            json!({"id": 1, "patterns": ["arn:aws:s3:::acme/*"], "not": false, "arn": arn, "context": {}});
+        ask(&["match", "--resource"], &question)["matches"].clone()
+    };
+    assert_eq!((arn("arn:aws:s3:::acme/k"), arn("arn:aws:s3:::other/k")), (json!(true), json!(false)));
+
+    let folder = Folder::new();
+    remit(folder.path(), &["tool", "match"]).expect(2);
+    remit(folder.path(), &["tool", "match", "--operator", "--resource"]).expect(2);
+}
+
+#[test]
+fn a_record_of_another_cloud_names_its_permissions() {
+    let record = json!({"protoPayload": {
+        "@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+        "authenticationInfo": {"principalEmail": "ant@acme.iam.gserviceaccount.com"},
+        "authorizationInfo": [{"permission": "storage.objects.get", "granted": true,
+            "resource": "projects/_/buckets/acme/objects/k"}],
+        "serviceName": "storage.googleapis.com", "methodName": "storage.objects.get",
+        "resourceName": "projects/_/buckets/acme/objects/k",
+    }});
+    let told = ask(&["permissions"], &json!({"id": 1, "event": record}));
+    assert_eq!((&told["certain"], &told["cloud"]), (&json!(["storage.objects.get"]), &json!("gcp")));
+    assert_eq!(told["actor"], "ant@acme.iam.gserviceaccount.com");
+    let as_text = ask(&["permissions"], &json!({"id": 1, "event": record.to_string()}));
+    assert_eq!(as_text["certain"], told["certain"]);
+}
+
+#[test]
+fn a_record_without_its_id_says_what_it_needed_all_the_same() {
+    let mut record = Record::of_agent("ant", "s3:GetObject").object("acme", "k").0;
+    record.as_object_mut().unwrap().remove("eventID");
+    record.as_object_mut().unwrap().remove("eventTime");
+    let told = ask(&["permissions"], &json!({"id": 1, "event": record}));
+    assert_eq!(told["certain"], json!(["s3:GetObject"]));
+    let looked_up = json!({"EventName": "GetObject", "CloudTrailEvent": record.to_string()});
+    assert_eq!(ask(&["permissions"], &json!({"id": 1, "event": looked_up}))["certain"], told["certain"]);
+    let strange = ask(&["permissions"], &json!({"id": 1, "event": {"eventName": "GetObject"}}));
+    assert!(strange["error"].is_string(), "{strange}");
+}

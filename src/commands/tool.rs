@@ -1,6 +1,6 @@
 //! `remit tool`: the engine's own parts on a pipe. One JSON line out for each line in.
 
-use crate::cli::ToolCommand;
+use crate::cli::{Cloud, ToolCommand};
 use crate::exit::Exit;
 use anyhow::Context;
 use engine::permission::{self, Call};
@@ -19,7 +19,13 @@ type Answer = fn(&Value) -> Result<Value, String>;
 
 pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
     let answer: Answer = match command {
-        ToolCommand::Decide => |question| Ok(policy::tool::decide_aws(question)),
+        ToolCommand::Decide { cloud } => match cloud {
+            Cloud::Aws => |question| Ok(policy::tool::decide_aws(question)),
+            Cloud::Azure => |question| Ok(policy::tool::decide_azure(question)),
+            Cloud::Gcp => |question| Ok(policy::tool::decide_gcp(question)),
+        },
+        ToolCommand::Match(what) if what.operator => |question| Ok(policy::tool::match_operator(question)),
+        ToolCommand::Match(_) => |question| Ok(policy::tool::match_resource(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
         ToolCommand::Events { .. } => events,
@@ -125,11 +131,27 @@ fn notification(question: &Value) -> Result<Value, String> {
 }
 
 fn events(question: &Value) -> Result<Value, String> {
-    Ok(json!({ "event": read(question, "record")?.view().to_json(0) }))
+    let record = question.get("record").ok_or("the line has no `record`")?;
+    // Some hold the record as a text in the line.
+    let text = record.as_str().map_or_else(|| record.to_string(), str::to_owned);
+    Ok(json!({ "event": event(&text)?.view().to_json(0) }))
 }
 
 fn permissions(question: &Value) -> Result<Value, String> {
-    let batch = read(question, "event")?;
+    let record = record_of(question, "event")?;
+    if let Some(told) = permission::foreign(&record) {
+        return Ok(json!({
+            "certain": told.certain,
+            "possible": told.possible,
+            "resources": told.resources,
+            "actor": told.actor,
+            "agent_hint": null,
+            "cloud": told.cloud.as_str(),
+            "through": told.through,
+            "granted": told.granted,
+        }));
+    }
+    let batch = event(&whole(record).to_string())?;
     let view = batch.view();
     let call = Call::of(&view, 0);
     let needed = permission::needed(&call);
@@ -149,14 +171,37 @@ fn permissions(question: &Value) -> Result<Value, String> {
     }))
 }
 
-fn read(question: &Value, key: &str) -> Result<EventBatch, String> {
-    let record = question.get(key).ok_or_else(|| format!("the line has no `{key}`"))?;
-    // Some hold the record as a text in the line.
-    let text = match record {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    ingest::formats::cloudtrail::read_record(&text, &Limits::default(), &Redaction::default())
+/// The record of a line. Some hold it as a text, and `aws cloudtrail lookup-events` holds it in one.
+fn record_of(question: &Value, key: &str) -> Result<Value, String> {
+    let mut record = question.get(key).ok_or_else(|| format!("the line has no `{key}`"))?.clone();
+    for _ in 0..2 {
+        let text = match &record {
+            Value::String(text) => text,
+            Value::Object(fields) => match fields.get("CloudTrailEvent") {
+                Some(Value::String(text)) => text,
+                _ => break,
+            },
+            _ => break,
+        };
+        record = serde_json::from_str(text).map_err(|error| format!("`{key}` is no JSON: {error}"))?;
+    }
+    Ok(record)
+}
+
+/// What a call needed hangs neither on its id nor on its time: a record that was cut down to the rest is read all the same.
+fn whole(mut record: Value) -> Value {
+    if let Value::Object(fields) = &mut record
+        && fields.contains_key("eventName")
+        && fields.contains_key("eventSource")
+    {
+        fields.entry("eventID").or_insert_with(|| json!("00000000-0000-0000-0000-000000000000"));
+        fields.entry("eventTime").or_insert_with(|| json!("1970-01-01T00:00:00Z"));
+    }
+    record
+}
+
+fn event(record: &str) -> Result<EventBatch, String> {
+    ingest::formats::cloudtrail::read_record(record, &Limits::default(), &Redaction::default())
         .map_err(|quarantined| format!("{}: {}", quarantined.reason, quarantined.detail))
 }
 
