@@ -19,5 +19,6 @@ mod receivers;
 mod report;
 mod rubbish;
 mod s3_sqs;
+mod scope;
 mod support;
 mod web;

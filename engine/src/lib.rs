@@ -3,10 +3,12 @@
 pub mod baseline;
 pub mod calls;
 pub mod detection;
+pub mod draft;
 pub mod finding;
 pub mod grant;
 pub mod incident;
 pub mod judge;
+pub mod lint;
 pub mod log_text;
 pub mod manifest;
 pub mod measure;

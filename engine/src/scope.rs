@@ -1,6 +1,9 @@
 //! What an agent was declared able to do, and the verdict on one permission
 
 mod concern;
+mod entry;
+mod idle;
+mod reach;
 mod statement;
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,8 +12,11 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::reference;
 pub(crate) use concern::concerns;
+pub use entry::{Entry, Says};
+pub use idle::Idle;
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
+pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
 
 /// The verdict on one permission of one call.

@@ -93,3 +93,13 @@ fn document(case: &Value) -> Value {
 fn documents_are_told_apart_as_the_documentation_says() {
     family("document", 100, document);
 }
+
+#[test]
+fn azure_is_weighed_as_the_documentation_says() {
+    family("azure", 130, policy::tool::decide_azure);
+}
+
+#[test]
+fn google_cloud_is_weighed_as_the_documentation_says() {
+    family("gcp", 130, policy::tool::decide_gcp);
+}

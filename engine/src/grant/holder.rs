@@ -76,6 +76,29 @@ impl Holder {
         worst.unwrap_or_else(GrantVerdict::no_policies_known)
     }
 
+    /// The whole answer of the policies on one resource: every layer that blocks, every statement that decides.
+    #[must_use]
+    pub fn decision(
+        &self,
+        permission: &str,
+        resource: Target<'_>,
+        context: &Context,
+        session: Option<&Session>,
+    ) -> Decision {
+        let narrowed = session.filter(|session| !session.policies.is_empty() || !session.unread.is_empty());
+        let is_unread = !self.unread.is_empty() || narrowed.is_some_and(|session| !session.unread.is_empty());
+        let layers = Layers {
+            identity: &self.policies,
+            boundary: self.boundary.as_deref(),
+            session: narrowed.map(|session| session.policies.as_slice()),
+            scps: &self.scps,
+            unjudged: if is_unread { &["policy"] } else { &[] },
+            // What the resource's side says is not known here: this is the identity's own answer.
+            ..Layers::default()
+        };
+        decide(&layers, &Request::new(permission, resource, context))
+    }
+
     fn verdict_on(
         &self,
         permission: &str,
@@ -86,18 +109,8 @@ impl Holder {
         if permission.eq_ignore_ascii_case("sts:GetCallerIdentity") {
             return GrantVerdict { grant: Grant::Allowed, doubt: None, why: "needs_no_permission".into() };
         }
-        let narrowed = session.filter(|session| !session.policies.is_empty() || !session.unread.is_empty());
-        let is_unread = !self.unread.is_empty() || narrowed.is_some_and(|session| !session.unread.is_empty());
-        let layers = Layers {
-            identity: &self.policies,
-            boundary: self.boundary.as_deref(),
-            session: narrowed.map(|session| session.policies.as_slice()),
-            scps: &self.scps,
-            unjudged: if is_unread { &["policy"] } else { &[] },
-            // What other layers of the resource's side say is not known here: this is the identity's own answer.
-            ..Layers::default()
-        };
-        let decision = decide(&layers, &Request::new(permission, resource, context));
+        let is_unread = !self.unread.is_empty() || session.is_some_and(|session| !session.unread.is_empty());
+        let decision = self.decision(permission, resource, context, session);
         let grant = match decision.effect {
             Answer::Allowed => Grant::Allowed,
             Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,
