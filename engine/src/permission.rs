@@ -12,6 +12,7 @@ use serde_json::Value;
 
 use crate::reference::{self, Need, Operation, When};
 pub use crate::reference::{AccessLevel, Logged};
+pub use context::{CALLER_KEYS, context_for};
 pub use facts::Facts;
 pub(crate) use request::percent_decoded;
 
@@ -202,7 +203,7 @@ impl Facts<'_> {
         let more: Vec<Name> = known
             .more
             .iter()
-            .filter(|need| !(is_whole && need.when == When::Maybe) && !listed(&need.permission))
+            .filter(|need| !(is_whole && need.when == When::Maybe || listed(&need.permission)))
             .filter_map(|need| self.name(need))
             .collect();
         names.extend(more);
@@ -381,5 +382,7 @@ fn json(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;

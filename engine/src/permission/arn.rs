@@ -1,7 +1,7 @@
 //! A resource type's ARN, filled with what the call names
 
 use super::facts::Facts;
-use super::request::{find_folded, find_told};
+use super::request::{find_folded, find_told, keys_of};
 use super::resource::{NAME_MAX, RESOURCES_MAX};
 use crate::reference::{self, Field, Part, Permission, ResourceType};
 use policy::arn::{Arn, partition_of};
@@ -98,7 +98,10 @@ impl Facts<'_> {
             if field.vague && !(last && (alone || self.is_about(kind.name))) {
                 continue;
             }
-            let mut values = find_folded(self.request(), &field.name);
+            let mut values = match field.form {
+                "keys" => keys_of(self.request(), &field.name),
+                _ => find_folded(self.request(), &field.name),
+            };
             values.retain(|value| !value.is_empty() && value.len() <= NAME_MAX);
             if values.is_empty() {
                 continue;
@@ -143,6 +146,11 @@ impl Facts<'_> {
                 "function" => {
                     let name = value.split_once("function:").map_or(*value, |(_, name)| name);
                     found.texts.push(name.split_once(':').map_or(name, |(name, _)| name).to_owned());
+                }
+                // Which key an alias stands for is not in the call.
+                "key" if value.starts_with("alias/") => {
+                    found.exact = false;
+                    found.texts.push("*".to_owned());
                 }
                 // `family`, or `family:revision`.
                 "revision" => {

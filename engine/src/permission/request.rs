@@ -47,10 +47,20 @@ pub(super) fn find_told<'v>(response: &'v Value, name: &str) -> Vec<&'v str> {
     search(response, &|key| is_folded(key, name), &|key| !is_callers(key))
 }
 
+/// Whether a key is a folded name or a list of them: `tableNames`, `connectionNameList`.
 fn is_folded(key: &str, name: &str) -> bool {
     let mut letters = key.bytes().filter(|b| *b != b'-' && *b != b'_').map(|b| b.to_ascii_lowercase());
-    name.bytes().all(|b| letters.next() == Some(b))
-        && matches!((letters.next(), letters.next()), (None | Some(b's'), None))
+    if !name.bytes().all(|b| letters.next() == Some(b)) {
+        return false;
+    }
+    matches!(letters.take(5).collect::<Vec<u8>>().as_slice(), b"" | b"s" | b"list")
+}
+
+/// The keys of a map under a folded name: DynamoDB's `requestItems`.
+pub(super) fn keys_of<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+    let Some(request) = request.as_object() else { return Vec::new() };
+    let found = request.iter().find(|(key, _)| is_folded(key, name)).and_then(|(_, value)| value.as_object());
+    found.into_iter().flat_map(|map| map.keys().map(String::as_str)).take(VALUES_MAX + 1).collect()
 }
 
 fn search<'v>(

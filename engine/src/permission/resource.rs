@@ -287,9 +287,7 @@ impl Facts<'_> {
             return Named::new(vec![(*model).to_owned()], true);
         }
         let (partition, region) = (self.partition(), self.call.region.unwrap_or("*"));
-        let geography = model.split_once('.').filter(|(head, _)| {
-            matches!(*head, "us" | "eu" | "apac" | "ap" | "jp" | "au" | "ca" | "global" | "us-gov")
-        });
+        let geography = model.split_once('.').filter(|(head, _)| super::context::is_geography(head));
         match geography {
             Some((_, id)) => {
                 let account = self.call.account.unwrap_or("*");

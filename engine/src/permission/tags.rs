@@ -145,7 +145,7 @@ fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waitin
     if let Some(key) = text(&["key", "tagkey"]) {
         // One tag: `{key, value}`. A second field besides would be no tag map's either.
         let value = text(&["value", "tagvalue"]);
-        if is_hidden(key) {
+        if is_hidden(key) || value.is_some_and(is_hidden) {
             tags.hidden = true;
         } else {
             tags.add(key, value);
@@ -166,7 +166,7 @@ fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waitin
     }
     for (key, value) in map {
         match value {
-            Value::String(value) if is_hidden(value) => tags.add(key, None),
+            Value::String(value) if is_hidden(value) => tags.hidden = true,
             Value::String(value) => tags.add(key, Some(value)),
             _ => {}
         }

@@ -74,7 +74,12 @@ pub(super) fn parts(by_hand: &ByHand, service: &'static str, kind: &str, arn: &'
             parts.push(Part::Text(before));
         }
         rest = tail;
+        // `arn:partition:service:region:account:`, whatever the account is called; an organisation's may be another.
+        let at = arn.len() - after.len();
+        let is_owner =
+            arn.get(..at).is_some_and(|head| head.matches(':').count() == 4) && tail.starts_with(':');
         parts.push(match variable {
+            "AccountId" | "AwsAccountId" if is_owner => Part::Account,
             "Partition" => Part::Partition,
             "Region" => Part::Region,
             "Account" => Part::Account,
