@@ -113,6 +113,20 @@ impl ScopeVerdict {
         ScopeVerdict { verdict, reason, statement: None, missing: Vec::new() }
     }
 
+    /// The call touched one of two resources: where the verdicts differ, it cannot be told.
+    #[must_use]
+    pub fn or(self, other: ScopeVerdict) -> ScopeVerdict {
+        if self.verdict == other.verdict || self.verdict == Verdict::Unknown {
+            return self;
+        }
+        if other.verdict == Verdict::Unknown {
+            return other;
+        }
+        let statement = self.statement.or(other.statement);
+        let missing = vec!["resource".to_owned()];
+        ScopeVerdict { verdict: Verdict::Unknown, reason: Reason::ResourceNotLogged, statement, missing }
+    }
+
     fn by(mut self, statement: &Statement) -> ScopeVerdict {
         self.statement = Some(statement.origin.clone());
         self
