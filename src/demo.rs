@@ -172,7 +172,7 @@ impl Company {
         let mut worst: Vec<&Finding> = found.iter().collect();
         worst.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.last_seen.cmp(&a.last_seen)));
         let shown: Vec<Finding> = worst.into_iter().take(SHOWN).cloned().collect();
-        let agents = service.pipeline.rules.manifests.agents.len();
+        let agents = service.pipeline.rules.manifests.latest().agents.len();
         let page = format!("http://{}", service.address);
         format!(
             "A made-up company: {agents} agents, {DAYS} days, {} calls judged, {} findings after {:.1} s.\n\

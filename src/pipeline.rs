@@ -113,7 +113,7 @@ impl Pipeline {
 
     /// Keeps a finding for each policy file that cannot be read, as long as that is so.
     pub async fn stand(&self) -> anyhow::Result<()> {
-        let unparsed = self.rules.manifests.unparsed.iter().chain(&self.rules.grants.unparsed);
+        let unparsed = self.rules.manifests.latest().unparsed.iter().chain(&self.rules.grants.unparsed);
         let findings = standing::unparsed_policies(unparsed, time::now());
         let stored = self.store.stand(standing::POLICY_UNPARSED, &findings, &self.terms()).await?;
         for finding in &stored.new_findings {

@@ -21,12 +21,12 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
-    let (manifests, grants) = assembly::scopes(args.agents.as_deref(), args.policies.as_deref())?;
-    if manifests.agents.is_empty() {
+    let (manifests, grants) = assembly::dated_scopes(args.agents.as_deref(), args.policies.as_deref())?;
+    if manifests.latest().agents.is_empty() {
         tracing::warn!("no manifests: every caller is a stranger; give a folder of them with --agents");
     }
     let detections = assembly::detections()?;
-    let metrics = assembly::metrics(&Config::default(), &detections, &manifests)?;
+    let metrics = assembly::metrics(&Config::default(), &detections, manifests.latest())?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder for the store")?;
     let store = Store::open(&folder.path().join("replay.db"), Durability::None).await?;
     let rules = assembly::rules(manifests, grants, &BaselineConfig::default(), &store).await?;

@@ -73,9 +73,10 @@ pub async fn run(config: Config) -> anyhow::Result<Exit> {
 impl Service {
     /// Opens the store, takes the address, starts alerts and upkeep. Reads no source yet.
     pub async fn start(config: Config, watcher: Watcher) -> anyhow::Result<Service> {
-        let (manifests, grants) = assembly::configured_scopes(&config)?;
+        let (manifests, grants) =
+            assembly::dated_scopes(config.scope.agents.as_deref(), config.scope.policies.as_deref())?;
         let detections = assembly::detections()?;
-        let metrics = assembly::metrics(&config, &detections, &manifests)?;
+        let metrics = assembly::metrics(&config, &detections, manifests.latest())?;
         let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::error)?;
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
@@ -91,7 +92,7 @@ impl Service {
                 (store.clone(), rules.clone(), config.report.data_events.clone());
             Postures::new(POSTURE_AGE_MAX, move || {
                 let (store, rules, data_events) = (store.clone(), rules.clone(), data_events.clone());
-                async move { Posture::read(&store, &rules.manifests, &rules.grants, &data_events).await }
+                async move { Posture::read(&store, rules.manifests.latest(), &rules.grants, &data_events).await }
             })
         };
         let state = WebState {

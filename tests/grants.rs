@@ -147,3 +147,40 @@ fn a_policy_change_that_arrives_late_has_what_it_touches_judged_again() {
     judged(3.0);
     eventually("the finding is superseded", Duration::from_secs(30), || own_policy_findings().is_empty());
 }
+
+#[test]
+fn a_manifest_counts_from_its_commit_on() {
+    let folder = Folder::new();
+    let git = |arguments: &[&str], hours_ago: i64| {
+        let when = (Utc::now() - TimeDelta::hours(hours_ago)).to_rfc3339();
+        let done = std::process::Command::new("git")
+            .args(["-c", "user.name=x", "-c", "user.email=x@example.com", "-c", "commit.gpgsign=false"])
+            .args(arguments)
+            .env("GIT_COMMITTER_DATE", &when)
+            .env("GIT_AUTHOR_DATE", &when)
+            .current_dir(folder.path().join("agents"))
+            .output()
+            .unwrap();
+        assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    };
+    git(&["init", "-q"], 0);
+    for (action, hours_ago) in [("s3:PutObject", 30), ("s3:GetObject", 20)] {
+        folder.agent("bee", &[(action, "*")]);
+        git(&["add", "-A"], 0);
+        git(&["commit", "-q", "-m", action], hours_ago);
+    }
+    let get = |number: usize, hours_ago: i64| {
+        Record::of_agent("bee", "s3:GetObject").object("acme", "k").number(number).minutes_ago(hours_ago * 60)
+    };
+    folder.log("logs/1.json.gz", &[get(1, 40), get(2, 25), get(3, 10)]);
+    let replay = ["replay", "logs", "--agents", "agents", "--calls", "calls.ndjson", "--output", "ndjson"];
+    remit(folder.path(), &replay).expect(0);
+    let calls = folder.read("calls.ndjson");
+    let verdicts: Vec<Value> =
+        calls.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["verdict"].clone()).collect();
+    assert_eq!(
+        verdicts,
+        ["out", "out", "in"],
+        "what is older than the first commit is held against that one"
+    );
+}

@@ -11,7 +11,7 @@ pub use table::schema;
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
 use crate::finding::Sample;
 use crate::grant::{Grants, PolicyChange, Touch};
-use crate::manifest::{Agent, Caller, Manifests};
+use crate::manifest::{Agent, Caller, Versions};
 use crate::measure::{Measures, Observed};
 use crate::permission::{self, AccessLevel, Call, Needed};
 use crate::time::day_of;
@@ -28,8 +28,8 @@ const SAMPLE_RESOURCES_MAX: usize = 8;
 /// What every call is held against.
 #[derive(Debug)]
 pub struct Rules {
-    /// The declared agents.
-    pub manifests: Manifests,
+    /// The declared agents, as they stood at each moment.
+    pub manifests: Versions,
     /// What policies give.
     pub grants: Grants,
     /// What is usual.

@@ -8,6 +8,7 @@ mod identity;
 mod outline;
 mod reader;
 mod schema;
+mod versions;
 mod yaml;
 
 use std::collections::HashMap;
@@ -23,6 +24,7 @@ use policy::arn::Arn;
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use reader::Reader;
 pub use schema::schema;
+pub use versions::Versions;
 use yaml::{Node, Shape};
 
 /// Bounds on what a folder may hold.

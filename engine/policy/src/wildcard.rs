@@ -8,7 +8,8 @@ pub(crate) mod glob;
 use crate::aws::variable::{Resolved, Template};
 use crate::context::Context;
 use crate::truth::Truth;
-use glob::{Case, MANY, ONE, Steps, Text, VARIABLE, glob, is_mark, overlap};
+pub(crate) use glob::Outline;
+use glob::{Case, MANY, ONE, PARTS, Steps, Text, glob, glob_of_parts, is_many, is_mark, overlap};
 
 /// Whether a pattern matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -150,8 +151,7 @@ pub struct ArnPattern {
     written: Box<str>,
     template: Template,
     form: Form,
-    /// Bytes before the first wildcard or variable
-    plain: usize,
+    outline: Outline,
 }
 
 impl ArnPattern {
@@ -170,12 +170,7 @@ impl ArnPattern {
 
     fn from_template(written: &str, template: Template) -> ArnPattern {
         let bytes = template.bytes();
-        ArnPattern {
-            written: written.into(),
-            form: form(bytes),
-            plain: bytes.iter().position(|byte| is_mark(*byte)).unwrap_or(bytes.len()),
-            template,
-        }
+        ArnPattern { written: written.into(), form: form(bytes), outline: Outline::of(bytes), template }
     }
 
     /// As written.
@@ -220,7 +215,7 @@ impl ArnPattern {
     /// [`ArnPattern::matches_in`] knows their values.
     #[must_use]
     pub fn matches(&self, target: Target<'_>) -> Match {
-        match self.of_bytes(self.template.bytes(), target) {
+        match self.of_bytes(self.template.bytes(), self.outline, target) {
             Match::Yes | Match::Partly if self.template.has_variables() => Match::Variable,
             found => found,
         }
@@ -239,8 +234,8 @@ impl ArnPattern {
         match self.template.resolve(context) {
             Resolved::Void => Match::No,
             Resolved::TooLong => Match::Unclear,
-            Resolved::Text(bytes) => self.of_bytes(&bytes, target),
-            Resolved::Partial(bytes) => match self.of_bytes(&bytes, target) {
+            Resolved::Text(bytes) => self.of_bytes(&bytes, Outline::of(&bytes), target),
+            Resolved::Partial(bytes) => match self.of_bytes(&bytes, Outline::of(&bytes), target) {
                 Match::Yes | Match::Partly => Match::Variable,
                 found => found,
             },
@@ -258,24 +253,27 @@ impl ArnPattern {
         self.template.unknown(context)
     }
 
-    fn of_bytes(&self, pattern: &[u8], target: Target<'_>) -> Match {
+    fn of_bytes(&self, pattern: &[u8], outline: Outline, target: Target<'_>) -> Match {
         match target {
-            Target::Exact(arn) => self.exact(pattern, arn),
-            Target::Within(bound) => self.within(pattern, bound),
+            Target::Exact(arn) => self.exact(pattern, outline, arn),
+            Target::Within(bound) => self.within(pattern, outline, bound),
         }
     }
 
-    fn exact(&self, pattern: &[u8], arn: &str) -> Match {
+    fn exact(&self, pattern: &[u8], outline: Outline, arn: &str) -> Match {
         match self.form {
             Form::Any => Match::Yes,
             Form::Exact if pattern == arn.as_bytes() => Match::Yes,
             Form::Exact => Match::No,
-            _ if pattern.get(..self.plain) != arn.as_bytes().get(..self.plain) => Match::No,
             // The only wildcard ends it: it is in the resource, or takes all parts that follow.
-            Form::Prefix => Match::Yes,
+            Form::Prefix if pattern.get(..outline.plain) == arn.as_bytes().get(..outline.plain) => Match::Yes,
+            Form::Prefix => Match::No,
+            Form::Glob if outline.colons < PARTS - 1 && !pattern.last().is_some_and(|b| is_many(*b)) => {
+                Match::No
+            }
             Form::Glob => {
                 let mut steps = Steps::new(Steps::PATTERN_MAX);
-                let found = by_parts(pattern, arn, |pattern, text| part(pattern, text, &mut steps));
+                let found = glob_of_parts(pattern, outline, arn.as_bytes(), &mut steps);
                 // AWS takes no wildcard in the service part and does not say what one means there.
                 if found == Match::Yes && odd_service(pattern) { Match::Unclear } else { found }
             }
@@ -283,7 +281,7 @@ impl ArnPattern {
     }
 
     /// Yes where the pattern covers all that the bound allows, no where they share nothing.
-    fn within(&self, pattern: &[u8], bound: &str) -> Match {
+    fn within(&self, pattern: &[u8], outline: Outline, bound: &str) -> Match {
         if self.form == Form::Any {
             return Match::Yes;
         }
@@ -291,7 +289,7 @@ impl ArnPattern {
             return Match::Partly;
         }
         let shared =
-            bound.bytes().position(|b| b == b'*' || b == b'?').unwrap_or(bound.len()).min(self.plain);
+            bound.bytes().position(|b| b == b'*' || b == b'?').unwrap_or(bound.len()).min(outline.plain);
         if bound.as_bytes().get(..shared) != pattern.get(..shared) {
             return Match::No;
         }
@@ -319,12 +317,11 @@ fn shares(pattern: &[u8], text: &[u8]) -> Match {
     overlap(pattern, text, &mut Steps::new(Steps::PATTERN_MAX))
 }
 
-const PARTS: usize = 6;
-
 /// Splits both sides at their colons and asks `one` about each pair of parts.
 fn by_parts(pattern: &[u8], text: &str, mut one: impl FnMut(&[u8], &[u8]) -> Match) -> Match {
-    let parts = parts(pattern);
-    if parts < PARTS && !pattern.ends_with(&[MANY]) && !pattern.ends_with(&[VARIABLE]) {
+    // As many as an ARN has at most; the resource keeps its colons.
+    let parts = pattern.splitn(PARTS, |byte| *byte == b':').count();
+    if parts < PARTS && !pattern.last().is_some_and(|byte| is_many(*byte)) {
         return Match::No;
     }
     let mut all = Match::Yes;
@@ -341,46 +338,13 @@ fn by_parts(pattern: &[u8], text: &str, mut one: impl FnMut(&[u8], &[u8]) -> Mat
     all
 }
 
-/// As many as an ARN has at most; the resource keeps its colons.
-fn parts(pattern: &[u8]) -> usize {
-    pattern.splitn(PARTS, |byte| *byte == b':').count()
-}
-
 /// Each of exactly six parts by itself, for condition values: no part is left out, and no wildcard crosses a colon
 /// save inside the resource.
-pub(crate) fn six_parts<'a>(
-    mut patterns: impl Iterator<Item = &'a [u8]>,
-    text: &str,
-    steps: &mut Steps,
-) -> Match {
-    let mut texts = text.as_bytes().splitn(PARTS, |byte| *byte == b':');
-    let mut all = Match::Yes;
-    for _ in 0..PARTS {
-        let (Some(pattern), Some(text)) = (patterns.next(), texts.next()) else { return Match::No };
-        match part(pattern, text, steps) {
-            Match::No => return Match::No,
-            Match::Yes => {}
-            doubt => all = doubt,
-        }
-    }
-    all
-}
-
-/// One part. Most have no wildcard, or one at the end.
-fn part(pattern: &[u8], text: &[u8], steps: &mut Steps) -> Match {
-    let head = pattern.iter().position(|byte| is_mark(*byte)).unwrap_or(pattern.len());
-    let (Some((head, wild)), Some((start, rest))) =
-        (pattern.split_at_checked(head), text.split_at_checked(head))
-    else {
+pub(crate) fn six_parts(pattern: &[u8], outline: Outline, text: &str, steps: &mut Steps) -> Match {
+    if outline.colons < PARTS - 1 {
         return Match::No;
-    };
-    match wild {
-        _ if head != start => Match::No,
-        [] if rest.is_empty() => Match::Yes,
-        [] => Match::No,
-        [MANY] => Match::Yes,
-        _ => glob(wild, rest, Case::Keep, Text::Plain, steps),
     }
+    glob_of_parts(pattern, outline, text.as_bytes(), steps)
 }
 
 fn odd_service(pattern: &[u8]) -> bool {

@@ -59,3 +59,13 @@ fn operators_hold_as_the_documentation_says() {
 fn resources_match_as_the_documentation_says() {
     family("match", 80, policy::tool::match_resource);
 }
+
+#[test]
+fn azure_is_weighed_as_the_documentation_says() {
+    family("azure", 130, policy::tool::decide_azure);
+}
+
+#[test]
+fn google_cloud_is_weighed_as_the_documentation_says() {
+    family("gcp", 130, policy::tool::decide_gcp);
+}

@@ -1,7 +1,7 @@
 //! Decisions remembered: the same caller, permission, resources and conditions are decided once
 
 use crate::grant::{Dated, GrantVerdict, Grants, Holder, Session};
-use crate::manifest::{Agent, Caller, Manifests};
+use crate::manifest::{Agent, Caller, Manifests, Versions};
 use crate::permission::Needed;
 use crate::scope::ScopeVerdict;
 use policy::context::{Context, Fact};
@@ -26,6 +26,8 @@ pub struct Answer {
 /// Who calls, with what it declares and holds at that moment.
 #[derive(Debug, Clone, Default)]
 pub struct Asker {
+    /// Which version of the manifests declares the agent.
+    pub version: usize,
     /// The declared agent.
     pub agent: Option<Arc<Agent>>,
     /// What the identity holds; `None` where nothing is known of it.
@@ -52,7 +54,7 @@ impl Answers {
     /// Who is behind a call at a moment (µs UTC). `session`: the access key id of temporary credentials.
     pub fn asker(
         &mut self,
-        manifests: &Manifests,
+        manifests: &Versions,
         grants: &Grants,
         caller: &Caller<'_>,
         session: Option<&str>,
@@ -63,7 +65,8 @@ impl Answers {
             self.holders.clear();
             self.sessions.clear();
         }
-        let agent = self.agent(manifests, caller);
+        let (version, manifests) = manifests.at(when);
+        let agent = self.agent(version, manifests, caller);
         let dated = match self.holders.get(caller.actor) {
             Some(dated) => dated,
             None => {
@@ -80,10 +83,10 @@ impl Answers {
             let narrowed = self.sessions.get(session)?.clone()?;
             Some((session.to_owned(), narrowed))
         });
-        Asker { agent, holder, session }
+        Asker { version, agent, holder, session }
     }
 
-    fn agent(&mut self, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
+    fn agent(&mut self, version: usize, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
         let presence = |part: Option<&str>| if part.is_some() { "some" } else { "none" };
         let (session, account) = (caller.session_name, caller.account);
         self.begin_key(&[
@@ -93,6 +96,8 @@ impl Answers {
             presence(account),
             account.unwrap_or_default(),
         ]);
+        // Writing to a text cannot fail.
+        let _ = write!(self.key, "@{version}");
         if let Some(agent) = self.agents.get(&self.key) {
             return agent.clone();
         }
@@ -118,7 +123,7 @@ impl Answers {
         ]);
         let serial = asker.holder.as_ref().map_or(0, |holder| holder.serial());
         // Writing to a text cannot fail.
-        let _ = write!(self.key, "#{serial}");
+        let _ = write!(self.key, "#{serial}@{}", asker.version);
         let keys = match self.keys.get(&self.key) {
             Some(keys) => keys.clone(),
             None => {

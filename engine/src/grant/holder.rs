@@ -93,7 +93,7 @@ impl Holder {
             session: narrowed.map(|session| session.policies.as_slice()),
             scps: &self.scps,
             unjudged: if is_unread { &["policy"] } else { &[] },
-            // What other layers of the resource's side say is not known here: this is the identity's own answer.
+            // What the resource's side says is not known here: this is the identity's own answer.
             ..Layers::default()
         };
         decide(&layers, &Request::new(permission, resource, context))

@@ -111,6 +111,82 @@ fn one(wanted: u8, found: u8, case: Case, kind: Text) -> bool {
     }
 }
 
+/// Parts of an ARN. The last is the resource, which keeps its colons.
+pub(crate) const PARTS: usize = 6;
+
+/// What is known of an ARN's pattern before it meets a text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outline {
+    /// Bytes before the first wildcard or variable
+    pub(crate) plain: usize,
+    /// Colons, up to the resource
+    pub(crate) colons: usize,
+    /// Of them in front of the first wildcard
+    colons_plain: usize,
+}
+
+impl Outline {
+    pub(crate) fn of(pattern: &[u8]) -> Outline {
+        let plain = pattern.iter().position(|byte| is_mark(*byte)).unwrap_or(pattern.len());
+        let colons = |part: &[u8]| part.iter().filter(|byte| **byte == b':').take(PARTS - 1).count();
+        let colons_plain = colons(pattern.get(..plain).unwrap_or_default());
+        Outline { plain, colons: colons(pattern), colons_plain }
+    }
+}
+
+/// [`glob`] for each part of an ARN by itself, in one walk: in front of the last part that the pattern has, a
+/// wildcard takes no colon, and a colon met on both sides ends what a star may still take.
+pub(crate) fn glob_of_parts(pattern: &[u8], outline: Outline, text: &[u8], steps: &mut Steps) -> Match {
+    if pattern.get(..outline.plain) != text.get(..outline.plain) {
+        return Match::No;
+    }
+    let (mut p, mut t, mut colons) = (outline.plain, outline.plain, outline.colons_plain);
+    let mut star: Option<(usize, usize)> = None;
+    while let Some(found) = text.get(t).copied() {
+        if !steps.take(1) {
+            return Match::Unclear;
+        }
+        let (wanted, last) = (pattern.get(p).copied(), colons >= outline.colons);
+        match wanted {
+            Some(wanted) if is_many(wanted) => {
+                // At the end of the last part it takes all that is left.
+                if last && p + 1 == pattern.len() {
+                    return Match::Yes;
+                }
+                star = Some((p, t));
+                p += 1;
+            }
+            Some(b':') if found == b':' && !last => {
+                colons += 1;
+                star = None;
+                p += 1;
+                t += 1;
+            }
+            Some(ONE) if last || found != b':' => {
+                p += 1;
+                t += 1;
+                while text.get(t).is_some_and(|b| b & 0xC0 == 0x80) {
+                    t += 1;
+                }
+            }
+            Some(wanted) if wanted == found => {
+                p += 1;
+                t += 1;
+            }
+            _ => match star {
+                Some((at, from)) if last || text.get(from) != Some(&b':') => {
+                    star = Some((at, from + 1));
+                    p = at + 1;
+                    t = from + 1;
+                }
+                _ => return Match::No,
+            },
+        }
+    }
+    let rest = pattern.get(p..).unwrap_or_default();
+    if rest.iter().all(|byte| is_many(*byte)) { Match::Yes } else { Match::No }
+}
+
 /// Whether a compiled pattern and a pattern as written have a text in common: a table of suffix against suffix,
 /// one row kept.
 pub(crate) fn overlap(left: &[u8], right: &[u8], steps: &mut Steps) -> Match {

@@ -2,7 +2,7 @@ use proptest::prelude::*;
 
 use crate::context::Fact;
 
-use super::glob::{Case, Steps, Text, compiled, glob, overlap};
+use super::glob::{Case, Steps, Text, compiled, glob, glob_of_parts, overlap};
 use super::*;
 
 fn arn(pattern: &str, text: &str) -> Match {
@@ -202,5 +202,20 @@ proptest! {
         let known = pattern.matches_in(target, &with("k", Fact::one(value)));
         prop_assert!(guessed == Match::Variable || guessed == known);
         prop_assert!(known != Match::Variable);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4_000))]
+
+    #[test]
+    fn one_walk_agrees_with_each_part_by_itself(pattern in "[ab:é]{0,3}[ab:*?]{0,12}[ab:é*]{0,3}", text in "[ab:é]{0,14}") {
+        let compiled = compiled(&pattern);
+        let outline = Outline::of(&compiled);
+        let walked = glob_of_parts(&compiled, outline, text.as_bytes(), &mut Steps::new(Steps::PATTERN_MAX));
+        let parts = pattern.splitn(6, ':').count();
+        let obvious = text.splitn(parts, ':').count() == parts
+            && pattern.splitn(parts, ':').zip(text.splitn(parts, ':')).all(|(pattern, text)| oracle(&chars(pattern), &chars(text)));
+        prop_assert_eq!(walked == Match::Yes, obvious);
     }
 }

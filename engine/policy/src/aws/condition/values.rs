@@ -14,7 +14,7 @@ use crate::aws::variable::{Resolved, Template, Wildcards, is_literal};
 use crate::context::Context;
 use crate::truth::Truth;
 use crate::wildcard::glob::{Case, MANY, Steps, Text, glob};
-use crate::wildcard::{Match, six_parts};
+use crate::wildcard::{Match, Outline, six_parts};
 
 /// The policy's values of one key. One that can match nothing, such as `abc` for a number, is not kept.
 #[derive(Debug, Clone, PartialEq)]
@@ -43,8 +43,8 @@ pub(super) enum Pattern {
     Literal(Box<str>),
     /// `head*`
     Prefix(Box<str>),
-    /// The six parts of an ARN, without variables
-    Arn(Box<[Box<[u8]>]>),
+    /// An ARN without variables
+    Arn(Outline, Box<[u8]>),
     Template(Template),
 }
 
@@ -198,7 +198,7 @@ impl Pattern {
     fn read(how: How, template: Template) -> Pattern {
         let bytes = template.bytes();
         if how == How::Arn && !template.has_variables() {
-            return Pattern::Arn(bytes.splitn(6, |byte| *byte == b':').map(Into::into).collect());
+            return Pattern::Arn(Outline::of(bytes), bytes.into());
         }
         if let Some(literal) = template.literal() {
             return Pattern::Literal(literal.into());
@@ -218,7 +218,7 @@ impl Pattern {
             }
             Pattern::Literal(text) => return (**text == *value).into(),
             Pattern::Prefix(head) => return value.starts_with(&**head).into(),
-            Pattern::Arn(parts) => return six_parts(parts.iter().map(AsRef::as_ref), value, steps).into(),
+            Pattern::Arn(outline, bytes) => return six_parts(bytes, *outline, value, steps).into(),
             Pattern::Template(template) => template,
         };
         if !template.has_variables() {
@@ -252,7 +252,7 @@ fn compare(how: How, pattern: &[u8], value: &str, steps: &mut Steps) -> Match {
             };
             if same { Match::Yes } else { Match::No }
         }
-        How::Arn => six_parts(pattern.splitn(6, |byte| *byte == b':'), value, steps),
+        How::Arn => six_parts(pattern, Outline::of(pattern), value, steps),
         _ => glob(pattern, value.as_bytes(), Case::Keep, Text::Plain, steps),
     }
 }
