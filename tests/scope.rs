@@ -130,6 +130,30 @@ fn what_no_cloud_spells_is_wrong_usage() {
 }
 
 #[test]
+fn what_other_clouds_grant_is_told_too() {
+    let folder = Folder::new();
+    folder.write(
+        "agents/ant.yaml",
+        "apiVersion: remit/v1\nkind: Agent\nmetadata: {name: ant}\nspec:\n  identities:\n    \
+         - gcp.service_account: ant@acme-ops.iam.gserviceaccount.com\n",
+    );
+    let role =
+        json!([{"name": "roles/storage.objectViewer", "includedPermissions": ["storage.objects.get"]}]);
+    folder.write("policies/roles.json", role.to_string());
+    let bindings = json!({"bindings": [{"role": "roles/storage.objectViewer",
+        "members": ["serviceAccount:ant@acme-ops.iam.gserviceaccount.com"]}], "etag": "x", "version": 1});
+    folder.write("policies/project-acme-ops.json", bindings.to_string());
+    let of = |permission: &str| {
+        let resource = "//cloudresourcemanager.googleapis.com/projects/acme-ops";
+        explain(&folder, permission, resource, &["--output", "json"]).json()["identities"][0].clone()
+    };
+    let granted = of("storage.objects.get");
+    assert_eq!(granted["identity"], "ant@acme-ops.iam.gserviceaccount.com");
+    assert_eq!(granted["grant"], "allowed", "{granted}");
+    assert_eq!(of("storage.objects.delete")["grant"], "denied");
+}
+
+#[test]
 fn lint_tells_places_and_fails_when_asked() {
     let folder = Folder::new();
     ant(&folder, "    - read: tickets\n");

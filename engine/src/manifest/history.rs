@@ -6,27 +6,24 @@
 //! A repository is somebody else's text: no shell, no hook, no pager, no filter and no network is started by what it
 //! says, and everything that is read has a bound.
 
+mod git;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Component, Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::SystemTime;
 
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
 use super::outline::{Outline, outlines, referred};
-use super::{FILE_BYTES_MAX, FILES_MAX, ManifestErrors, Manifests};
+use super::{FILES_MAX, ManifestErrors, Manifests};
 use crate::time::{DAY, SECOND};
+use git::{Contents, Fault, run};
 
 /// Versions that a timeline holds at most; older ones are left out.
 const REVISIONS_MAX: usize = 100;
 /// How far a timeline goes back.
 const TIMELINE: i64 = 90 * DAY;
-/// What git may print before it counts as a fault.
-const OUTPUT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// All files of one version together.
-const VERSION_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// One state of a folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -168,13 +165,18 @@ fn snapshot(dir: &Path, name: &str, now: DateTime<Utc>) -> Result<Snapshot, Hist
 /// warning, as a running service keeps the one that it had. A folder outside git has one version.
 ///
 /// # Errors
-/// [`HistoryError`] where the folder as it stands cannot be used, or git fails.
+/// [`HistoryError`] where the folder as it stands cannot be used.
 pub fn timeline(dir: &Path, now: DateTime<Utc>) -> Result<Vec<(i64, Manifests)>, HistoryError> {
     let today = now.timestamp_micros();
     let present = || snapshot_of(dir, now).map(|snapshot| snapshot.manifests);
     let folder = match Folder::open(dir) {
         Ok(folder) => folder,
         Err(HistoryError::NoRepository(_) | HistoryError::NoGit(_)) => {
+            return Ok(vec![(i64::MIN, present()?)]);
+        }
+        // Git looks into no repository that belongs to somebody else; the manifests themselves can be read.
+        Err(error @ HistoryError::Git { .. }) => {
+            tracing::warn!(%error, "the manifests' history is not read: every call is held against them as they are");
             return Ok(vec![(i64::MIN, present()?)]);
         }
         Err(error) => return Err(error),
@@ -188,7 +190,7 @@ pub fn timeline(dir: &Path, now: DateTime<Utc>) -> Result<Vec<(i64, Manifests)>,
             }
         }
     }
-    if versions.is_empty() || folder.is_changed()? {
+    if versions.is_empty() || folder.is_changed().unwrap_or(true) {
         let written = folder.written().unwrap_or(today).min(today);
         let after = versions.last().map_or(i64::MIN, |(time, _)| *time);
         versions.push((written.max(after), present()?));
@@ -351,138 +353,6 @@ impl Folder {
         let since = latest.duration_since(SystemTime::UNIX_EPOCH).ok()?;
         i64::try_from(since.as_micros()).ok()
     }
-}
-
-/// Reads files of a repository one after the other.
-struct Contents {
-    git: Child,
-    ask: ChildStdin,
-    answers: BufReader<ChildStdout>,
-    left: u64,
-    dir: String,
-}
-
-impl Contents {
-    fn open(dir: &Path) -> Result<Contents, HistoryError> {
-        let mut git = command(dir)
-            .args(["cat-file", "--batch"])
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| HistoryError::NoGit(error.to_string()))?;
-        let (Some(ask), Some(answers)) = (git.stdin.take(), git.stdout.take()) else {
-            return Err(HistoryError::NoGit("it has no input or output".to_owned()));
-        };
-        let dir = dir.display().to_string();
-        Ok(Contents { git, ask, answers: BufReader::new(answers), left: VERSION_BYTES_MAX, dir })
-    }
-
-    fn read(&mut self, id: &str) -> Result<Vec<u8>, HistoryError> {
-        let fault = |reason: String| HistoryError::Git { dir: self.dir.clone(), reason };
-        writeln!(self.ask, "{id}")
-            .and_then(|()| self.ask.flush())
-            .map_err(|error| fault(error.to_string()))?;
-        let mut head = String::new();
-        self.answers.by_ref().take(1024).read_line(&mut head).map_err(|error| fault(error.to_string()))?;
-        // `<id> blob <size>`, or `<id> missing`
-        let size = head.trim_end().rsplit_once(' ').and_then(|(_, size)| size.parse::<u64>().ok());
-        let Some(size) = size else {
-            return Err(fault(format!("it does not have the object {id}: the clone is not complete")));
-        };
-        if size > self.left {
-            return Err(HistoryError::TooMuch(format!(
-                "more than {VERSION_BYTES_MAX} bytes in one revision"
-            )));
-        }
-        self.left -= size;
-        let mut bytes = Vec::new();
-        let read = self.answers.by_ref().take(size + 1).read_to_end(&mut bytes);
-        read.map_err(|error| HistoryError::Git { dir: self.dir.clone(), reason: error.to_string() })?;
-        // The line's end after the content.
-        bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        if size > FILE_BYTES_MAX {
-            // Kept as too long, so that reading it says so.
-            bytes.truncate(usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX).saturating_add(1));
-        }
-        Ok(bytes)
-    }
-}
-
-impl Drop for Contents {
-    fn drop(&mut self) {
-        // It may be in the middle of a file that nobody wants any more.
-        let _ = self.git.kill();
-        let _ = self.git.wait();
-    }
-}
-
-enum Fault {
-    Start(String),
-    Told(String),
-}
-
-fn command(dir: &Path) -> Command {
-    let mut git = Command::new("git");
-    // What a repository's configuration could start stays off; nothing asks, writes or reaches the network.
-    git.arg("--no-pager")
-        .args(["-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"])
-        .args(["-c", "log.showSignature=false", "-c", "core.quotePath=false"])
-        .arg("-C")
-        .arg(dir)
-        .env("GIT_TERMINAL_PROMPT", "0")
-        .env("GIT_OPTIONAL_LOCKS", "0")
-        .env("GIT_NO_LAZY_FETCH", "1")
-        .env("GIT_NO_REPLACE_OBJECTS", "1")
-        .env("LC_ALL", "C");
-    // A hook that runs us has these set for its own repository; the folder's own is meant.
-    for name in ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_NAMESPACE", "GIT_TRACE"] {
-        git.env_remove(name);
-    }
-    git
-}
-
-fn run(dir: &Path, arguments: &[&str]) -> Result<Vec<u8>, Fault> {
-    let mut child = command(dir)
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|error| Fault::Start(error.to_string()))?;
-    let told = child.stderr.take().map(|stderr| {
-        std::thread::spawn(move || {
-            let mut text = Vec::new();
-            let mut stderr = stderr;
-            // Read to the end, so that it never waits for us; kept is the beginning.
-            let _ = stderr.by_ref().take(64 * 1024).read_to_end(&mut text);
-            let _ = std::io::copy(&mut stderr, &mut std::io::sink());
-            text
-        })
-    });
-    let mut out = Vec::new();
-    let read = match child.stdout.take() {
-        Some(stdout) => {
-            stdout.take(OUTPUT_BYTES_MAX + 1).read_to_end(&mut out).map_err(|error| error.to_string())
-        }
-        None => Err("it has no output".to_owned()),
-    };
-    let is_too_long = out.len() as u64 > OUTPUT_BYTES_MAX;
-    if is_too_long || read.is_err() {
-        let _ = child.kill();
-    }
-    let status = child.wait().map_err(|error| Fault::Told(error.to_string()))?;
-    let told = told.and_then(|reading| reading.join().ok()).unwrap_or_default();
-    if is_too_long {
-        return Err(Fault::Told(format!("it printed more than {OUTPUT_BYTES_MAX} bytes")));
-    }
-    read.map_err(Fault::Told)?;
-    if !status.success() {
-        let told = String::from_utf8_lossy(&told);
-        let first = told.lines().find(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-        return Err(Fault::Told(first.trim_start_matches("fatal: ").to_owned()));
-    }
-    Ok(out)
 }
 
 /// Manifests, catalogs, and policies beside them.

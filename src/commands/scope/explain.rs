@@ -8,15 +8,16 @@ use crate::commands::attach;
 use crate::exit::{Exit, Usage};
 use crate::screen;
 use chrono::{DateTime, Utc};
-use engine::grant::{Effect, GrantVerdict, GrantedStatement, Grants};
-use engine::manifest::history::{self, HistoryError};
-use engine::manifest::{Agent, Caller, Manifests, catalog_places};
+use engine::grant::{Effect, Grant, GrantVerdict, GrantedStatement, Grants};
+use engine::manifest::history::{self, HistoryError, Snapshot};
+use engine::manifest::{Agent, Caller, Manifests, Outline, catalog_places};
 use engine::permission::{self, Logged};
 use engine::posture::identities_of;
-use engine::scope::{Entry, Says, ScopeVerdict, Verdict};
+use engine::scope::{Entry, Reason, Says, ScopeVerdict, Verdict};
 use engine::store::Use;
 use engine::time::{self, rfc3339};
 use policy::aws::Decision;
+use policy::azure::Plane;
 use policy::context::{Context, Fact};
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use serde_json::{Value, json};
@@ -41,6 +42,14 @@ struct Explanation {
     unasked: Vec<String>,
 }
 
+/// Whose permission is asked for: each cloud spells in its own way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cloud {
+    Aws,
+    Azure,
+    Gcp,
+}
+
 /// What the policies of one identity say.
 struct IdentityAnswer {
     arn: String,
@@ -61,9 +70,9 @@ struct Told {
 }
 
 pub async fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
-    check(&args.permission, &args.resource)?;
+    let cloud = cloud_of(&args.permission, &args.resource)?;
     let folders = Folders::named(&args.scope)?;
-    let (manifests, version) = manifests(&folders.agents, args.at)?;
+    let (Snapshot { manifests, outlines }, version) = manifests(&folders.agents, args.at)?;
     let grants = match &folders.policies {
         Some(dir) => Grants::load(dir).map_err(Usage::error)?,
         None => Grants::default(),
@@ -80,7 +89,13 @@ pub async fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let explanation = Explanation {
         places: catalog_places(&folders.agents),
         version,
-        ..explain(args, agent, &manifests, &grants, &used)
+        ..match cloud {
+            Cloud::Aws => explain(args, agent, &manifests, &grants, &used),
+            cloud => {
+                let outline = outlines.get(&agent.name);
+                explain_elsewhere(args, cloud, agent, outline, &grants)
+            }
+        }
     };
     match args.output {
         Page::Table => screen::out(&text::page(&explanation))?,
@@ -89,8 +104,8 @@ pub async fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     Ok(if explanation.scope.verdict == Verdict::Out { Exit::Findings } else { Exit::Done })
 }
 
-/// Each cloud spells in its own way; what fits none is a slip.
-fn check(permission: &str, resource: &str) -> anyhow::Result<()> {
+/// The cloud that spells like this; what fits none is a slip.
+fn cloud_of(permission: &str, resource: &str) -> anyhow::Result<Cloud> {
     let is_aws = permission.split_once(':').is_some_and(|(service, action)| {
         !service.is_empty() && !action.is_empty() && !permission.contains('/')
     });
@@ -112,12 +127,16 @@ fn check(permission: &str, resource: &str) -> anyhow::Result<()> {
             "`{resource}` is no Azure resource; write its id, /subscriptions/..., or *"
         )));
     }
-    Ok(())
+    Ok(match (is_aws, is_azure) {
+        (true, _) => Cloud::Aws,
+        (_, true) => Cloud::Azure,
+        _ => Cloud::Gcp,
+    })
 }
 
 /// The manifests that count at a time: those of the revision that held then, where the folder has revisions.
-fn manifests(dir: &Path, at: Option<i64>) -> anyhow::Result<(Manifests, Option<String>)> {
-    let present = || Manifests::load(dir, Utc::now()).map_err(Usage::error);
+fn manifests(dir: &Path, at: Option<i64>) -> anyhow::Result<(Snapshot, Option<String>)> {
+    let present = || history::snapshot_of(dir, Utc::now()).map_err(Usage::error);
     let Some(at) = at.filter(|at| *at < time::now()) else { return Ok((present()?, None)) };
     let revisions = match history::revisions(dir, at) {
         Ok(revisions) => revisions,
@@ -139,7 +158,7 @@ fn manifests(dir: &Path, at: Option<i64>) -> anyhow::Result<(Manifests, Option<S
     } else {
         format!("revision {short}, the oldest: none held at {} yet", rfc3339(at))
     };
-    Ok((snapshot.manifests, Some(version)))
+    Ok((snapshot, Some(version)))
 }
 
 fn explain(
@@ -199,6 +218,63 @@ fn explain(
         entries,
         identities,
         unasked,
+    }
+}
+
+/// The same for Azure and Google Cloud: what the exports grant to the identities that the manifest names there.
+fn explain_elsewhere(
+    args: &ExplainArgs,
+    cloud: Cloud,
+    agent: Arc<Agent>,
+    outline: Option<&Outline>,
+    grants: &Grants,
+) -> Explanation {
+    let context = context(args);
+    let (key, name) = match cloud {
+        Cloud::Azure => ("azure.agent_identity", "Azure"),
+        _ => ("gcp.service_account", "Google Cloud"),
+    };
+    let written = outline.and_then(|outline| outline.get("identities")).map_or(&[][..], Vec::as_slice);
+    let prefix = format!("{key}: ");
+    let named = written
+        .iter()
+        .flat_map(|identity| identity.split(", "))
+        .filter_map(|field| field.strip_prefix(&prefix));
+    let answer = |identity: &str| match cloud {
+        Cloud::Azure => {
+            // Which plane an operation is on only its role says: what either grants is granted.
+            let on = |plane| {
+                grants.azure.verdict(identity, None, &args.permission, plane, &args.resource, &context)
+            };
+            let (control, data) = (on(Plane::Control), on(Plane::Data));
+            if data.grant == Grant::Allowed { data } else { control }
+        }
+        _ => grants.gcp.verdict(identity, &args.permission, &args.resource, &[], &context),
+    };
+    let identities = named.map(|identity| IdentityAnswer {
+        arn: identity.to_owned(),
+        matched: format!("{key}: {identity}"),
+        taken_by: None,
+        grant: answer(identity),
+        decision: None,
+        statements: Vec::new(),
+        used: None,
+    });
+    Explanation {
+        identities: identities.collect(),
+        permission: args.permission.clone(),
+        resource: (args.resource != "*").then(|| args.resource.clone()),
+        version: None,
+        places: BTreeMap::new(),
+        scope: ScopeVerdict {
+            verdict: Verdict::Unknown,
+            reason: Reason::ConditionNotJudged,
+            statement: None,
+            missing: vec![format!("the manifest's entries about {name}, which are not judged yet")],
+        },
+        entries: Vec::new(),
+        unasked: Vec::new(),
+        agent,
     }
 }
 

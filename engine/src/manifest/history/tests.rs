@@ -1,5 +1,6 @@
 use super::*;
 use std::fs;
+use std::process::{Command, Stdio};
 
 /// A repository with a folder `agents` beside a folder `iam`.
 struct Repository(TempDir);
@@ -182,6 +183,15 @@ fn a_folder_outside_git_has_one_version_from_the_beginning() {
     assert_eq!(versions.len(), 1);
     assert_eq!(versions[0].0, i64::MIN);
     assert!(matches!(revisions(folder.path(), 0), Err(HistoryError::NoRepository(_))));
+}
+
+#[test]
+fn a_repository_that_git_does_not_read_gives_the_folder_as_it_is() {
+    let repository = Repository::new();
+    repository.write("agents/ant.yaml", &manifest("s3:GetObject"));
+    fs::write(repository.0.path().join(".git/config"), "[core\n").unwrap();
+    assert!(matches!(revisions(&repository.agents(), 0), Err(HistoryError::Git { .. })));
+    assert_eq!(timeline(&repository.agents(), now()).unwrap().len(), 1);
 }
 
 #[test]

@@ -111,7 +111,10 @@ fn scope(page: &mut Page, of: &Explanation) {
             }
         }
         (Some(statement), None) => page.line("  by", statement),
-        (None, None) => page.line("  by", "no entry: what is not listed is out of scope"),
+        (None, None) if of.scope.verdict == Verdict::Out => {
+            page.line("  by", "no entry: what is not listed is out of scope");
+        }
+        (None, None) => {}
     }
     for key in &of.scope.missing {
         page.line("  hangs on", &format!("{key}{}", how_to_tell(key)));
@@ -260,7 +263,8 @@ fn grant(page: &mut Page, of: &Explanation, one: &IdentityAnswer) {
         page.line("", &format!("its calls are taken for `{rival}`'s, whose identity is the more specific"));
     }
     match &one.decision {
-        None => page.line("  by", &format!("no policy of it is known ({})", one.grant.why)),
+        None if one.grant.why == "no_policies_known" => page.line("  by", "no policy of it is known"),
+        None => page.line("  by", &one.grant.why),
         Some(decision) => {
             let by = |layer: &str| -> Vec<String> {
                 let of_layer = decision.decisive.iter().filter(|told| told.layer == layer);
