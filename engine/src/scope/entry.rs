@@ -1,10 +1,10 @@
 //! The entries of a scope in words: what each means, and what it says to one permission
 
 use super::concern::concerns_within;
+use super::verdict::Said;
 use super::{Grants, Kind, Scope, Statement};
 use crate::reference;
 use policy::context::Context;
-use policy::truth::Truth;
 use policy::wildcard::{Match, Target};
 use serde::Serialize;
 
@@ -134,7 +134,7 @@ impl Scope {
     /// The entries as they were understood, in the manifest's order.
     #[must_use]
     pub fn described(&self) -> Vec<Entry> {
-        self.statements.iter().map(Entry::of).collect()
+        self.parts.statements.iter().map(Entry::of).collect()
     }
 
     /// What each entry by itself says to a permission on a resource; `None`: the permission knows no resource.
@@ -147,13 +147,13 @@ impl Scope {
     ) -> Vec<(Entry, Says)> {
         let target = Target::Exact(resource.unwrap_or("*"));
         let said = |statement| (Entry::of(statement), says(statement, permission, target, context));
-        self.statements.iter().map(said).collect()
+        self.parts.statements.iter().map(said).collect()
     }
 
     /// Whether an approval is about the permission on some resource.
     #[must_use]
     pub fn approves(&self, permission: &str) -> bool {
-        self.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
+        self.parts.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
     }
 
     /// Entries that allow and whose known permissions satisfy `wanted`, each with these permissions.
@@ -161,7 +161,7 @@ impl Scope {
         &self,
         wanted: impl Fn(&reference::Permission) -> bool,
     ) -> Vec<(&Statement, Entry, Vec<&'static reference::Permission>)> {
-        let allows = self.statements.iter().filter(|statement| statement.kind == Kind::Allow);
+        let allows = self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow);
         allows
             .map(|statement| {
                 let permissions = statement.permissions().filter(|known| wanted(known)).collect();
@@ -183,11 +183,10 @@ fn says(statement: &Statement, permission: &str, target: Target<'_>, context: &C
         return Says::OtherKind;
     }
     match statement.says(target, context) {
-        (Match::No, _) if statement.resources.matches(target) == Match::No => Says::OtherResource,
-        (Match::No, _) if statement.conditions.truth(context) == Truth::False => Says::ConditionFails,
-        (Match::No, _) => Says::OtherResource,
-        (_, Some(doubt)) => Says::Depends(doubt.keys),
-        (_, None) => Says::Meant,
+        Said::No if statement.finds(target, context).0 == Match::No => Says::OtherResource,
+        Said::No => Says::ConditionFails,
+        Said::Doubt(doubt) => Says::Depends(doubt.keys),
+        Said::Yes => Says::Meant,
     }
 }
 

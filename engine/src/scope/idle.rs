@@ -25,7 +25,7 @@ impl Scope {
     #[must_use]
     pub fn idle(&self) -> Vec<Idle> {
         let mut idle = Vec::new();
-        for (at, statement) in self.statements.iter().enumerate() {
+        for (at, statement) in self.parts.statements.iter().enumerate() {
             let permissions: Vec<&str> = statement.permissions().map(|known| known.name.as_str()).collect();
             if permissions.is_empty() {
                 if means_something(statement) {
@@ -33,7 +33,7 @@ impl Scope {
                 }
                 continue;
             }
-            let before: Vec<&Statement> = (self.statements.iter().enumerate())
+            let before: Vec<&Statement> = (self.parts.statements.iter().enumerate())
                 .filter(|(other, _)| *other != at)
                 .filter(|(other, one)| is_before(one, *other, statement, at))
                 .map(|(_, one)| one)
@@ -68,14 +68,12 @@ fn means_something(statement: &Statement) -> bool {
 
 /// Whether `first` decides wherever both are about the permission.
 fn is_before(first: &Statement, first_at: usize, then: &Statement, then_at: usize) -> bool {
-    let always = first.conditions.is_empty() && first.unjudged.is_empty();
+    let always = first.is_unconditional();
     let outranks = match (first.kind, then.kind) {
         (Kind::Deny, Kind::Deny) | (Kind::Allow, Kind::Allow) => {
             always && (first_at < then_at || !within(&first.resources, &then.resources))
         }
         (Kind::Deny, Kind::Allow | Kind::Approval) => always,
-        // An approval outranks an allow: outside its window the call is not allowed.
-        (Kind::Approval, Kind::Allow) => first.conditions.is_empty(),
         _ => false,
     };
     outranks && within(&then.resources, &first.resources)

@@ -32,7 +32,7 @@ impl Scope {
     #[must_use]
     pub fn spans(&self, max: usize) -> (Vec<Span>, bool) {
         let mut spans = Vec::new();
-        for statement in self.statements.iter().filter(|statement| statement.kind == Kind::Allow) {
+        for statement in self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow) {
             let place = Entry::of(statement).place();
             for known in statement.permissions() {
                 for resource in patterns(statement) {
@@ -57,13 +57,13 @@ impl Scope {
     pub fn reach(&self, permission: &str, resource: &str) -> Reach {
         let mut reach = Reach::None;
         let mut most = Reach::All;
-        for statement in &self.statements {
+        for statement in &self.parts.statements {
             let one = reaches(statement, permission, resource);
             match (statement.kind, one) {
                 (Kind::Deny, Reach::All) => return Reach::None,
                 (Kind::Deny, Reach::Some) => most = Reach::Some,
                 (Kind::Allow, one) => reach = reach.max(one),
-                (Kind::Deny | Kind::Approval, _) => {}
+                (Kind::Deny | Kind::Approval | Kind::ExpectedDenial, _) => {}
             }
         }
         reach.min(most)
@@ -82,7 +82,7 @@ fn reaches(statement: &Statement, permission: &str, resource: &str) -> Reach {
     if !statement.covers(permission) {
         return Reach::None;
     }
-    let always = statement.conditions.is_empty() && statement.unjudged.is_empty();
+    let always = statement.is_unconditional();
     match statement.resources.matches(Target::Within(resource)) {
         Match::No => Reach::None,
         Match::Yes if always => Reach::All,
