@@ -7,11 +7,11 @@ use dashboards::{Labels, Metrics};
 use engine::calls::Rules;
 use engine::detection::{self, Detection};
 use engine::grant::Grants;
-use engine::manifest::Manifests;
+use engine::manifest::{Manifests, Versions, history};
 use engine::store::Store;
 use std::path::Path;
 use std::sync::Arc;
-use tracing::warn;
+use tracing::{info, warn};
 
 /// Reads manifests and policies; what deserves a look is logged. `None` for a folder that is not given.
 pub fn scopes(agents: Option<&Path>, policies: Option<&Path>) -> anyhow::Result<(Manifests, Grants)> {
@@ -19,17 +19,41 @@ pub fn scopes(agents: Option<&Path>, policies: Option<&Path>) -> anyhow::Result<
         Some(dir) => Manifests::load(dir, chrono::Utc::now()).map_err(Usage::error)?,
         None => Manifests::default(),
     };
-    let grants = match policies {
-        Some(dir) => Grants::load(dir).map_err(Usage::error)?,
-        None => Grants::default(),
+    let grants = grants(policies)?;
+    tell_doubts(&manifests, &grants);
+    Ok((manifests, grants))
+}
+
+/// The same with the manifests as they stood at each moment: by their commits where the folder is versioned, so
+/// that a call is held against what was declared at its own time.
+pub fn dated_scopes(agents: Option<&Path>, policies: Option<&Path>) -> anyhow::Result<(Versions, Grants)> {
+    let manifests: Versions = match agents {
+        Some(dir) => {
+            // Said as a fault of the folder that was named, not of a revision of it.
+            Manifests::load(dir, chrono::Utc::now()).map_err(Usage::error)?;
+            history::timeline(dir, chrono::Utc::now()).map_err(Usage::error)?.into_iter().collect()
+        }
+        None => Versions::default(),
     };
+    let grants = grants(policies)?;
+    tell_doubts(manifests.latest(), &grants);
+    if manifests.count() > 1 {
+        info!(versions = manifests.count(), "calls are held against the manifests of their own time");
+    }
+    Ok((manifests, grants))
+}
+
+fn grants(policies: Option<&Path>) -> anyhow::Result<Grants> {
+    policies.map_or_else(|| Ok(Grants::default()), |dir| Grants::load(dir).map_err(Usage::error))
+}
+
+fn tell_doubts(manifests: &Manifests, grants: &Grants) {
     for warning in &manifests.warnings {
         warn!("{}:{}: {}: {}", warning.file, warning.line, warning.key, warning.message);
     }
     for unparsed in manifests.unparsed.iter().chain(&grants.unparsed) {
         warn!("{}: {}; what it decides for {} is unknown", unparsed.file, unparsed.reason, unparsed.subject);
     }
-    Ok((manifests, grants))
 }
 
 /// The scopes of a configuration file.
@@ -39,12 +63,13 @@ pub fn configured_scopes(config: &Config) -> anyhow::Result<(Manifests, Grants)>
 
 /// What calls are held against, with the store's baseline in memory.
 pub async fn rules(
-    manifests: Manifests,
+    manifests: Versions,
     grants: Grants,
     baseline: &BaselineConfig,
     store: &Store,
 ) -> anyhow::Result<Arc<Rules>> {
     let baseline = store.baseline(baseline.rule()).await?;
+    grants.apply(&store.policy_changes().await?);
     Ok(Arc::new(Rules { manifests, grants, baseline }))
 }
 

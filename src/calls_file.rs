@@ -49,10 +49,10 @@ fn line(view: &EventView<'_>, rows: &[CallFacts]) -> serde_json::Value {
     };
     let certain = |facts: &&CallFacts| facts.needed.as_ref().is_some_and(|n| n.certain);
     let mut reasons: Vec<String> = Vec::new();
-    for answer in rows.iter().filter(certain).filter_map(|f| f.answer.as_ref()) {
-        reasons.push(match &answer.statement {
-            Some(statement) => format!("{}: {statement}", answer.reason),
-            None => answer.reason.to_string(),
+    for scope in rows.iter().filter(certain).filter_map(|f| f.answer.as_ref()?.scope.as_ref()) {
+        reasons.push(match &scope.statement {
+            Some(statement) => format!("{}: {statement}", scope.reason),
+            None => scope.reason.to_string(),
         });
     }
     reasons.dedup();
@@ -62,8 +62,8 @@ fn line(view: &EventView<'_>, rows: &[CallFacts]) -> serde_json::Value {
         "agent": first.and_then(|f| f.agent.as_ref()).map(|a| a.name.as_str()),
         "actor": first.map(|f| f.actor.as_str()),
         "permissions": rows.iter().filter(certain).filter_map(|f| f.needed.as_ref()).map(|n| n.permission.as_str()).collect::<Vec<_>>(),
-        "verdict": worst(&|f| f.answer.as_ref().filter(|_| certain(&f)).map(|a| a.verdict.as_str()), ["out", "unknown", "in"]),
-        "grant": worst(&|f| f.answer.as_ref().filter(|_| certain(&f)).map(|a| a.grant.as_str()), ["denied", "unknown", "allowed"]),
+        "verdict": worst(&|f| f.answer.as_ref().filter(|_| certain(&f))?.scope.as_ref().map(|s| s.verdict.as_str()), ["out", "unknown", "in"]),
+        "grant": worst(&|f| f.answer.as_ref().filter(|_| certain(&f)).map(|a| a.grant.grant.as_str()), ["denied", "unknown", "allowed"]),
         "score": null,
         "reasons": reasons,
     })

@@ -45,9 +45,10 @@ pub async fn run(args: DemoArgs, quiet: bool) -> anyhow::Result<Exit> {
     let watcher = if args.verify { progress.watcher() } else { first_finding(started, progress.watcher()) };
     let mut service = Service::start(config, watcher).await?;
     let month = SourceConfig::Directory(DirectoryConfig::once(company.folder.join("logs")));
+    let name = month.name().to_owned();
     let month = Source::open(&month, service.pipeline.limits()).await?;
     let is_interrupted = tokio::select! {
-        read = service.read_once(month, "month") => { read?; false }
+        read = service.read_once(month, &name) => { read?; false }
         signal = service::stop_signal() => { signal?; true }
     };
     progress.finish();
@@ -171,7 +172,7 @@ impl Company {
         let mut worst: Vec<&Finding> = found.iter().collect();
         worst.sort_by(|a, b| b.severity.cmp(&a.severity).then(b.last_seen.cmp(&a.last_seen)));
         let shown: Vec<Finding> = worst.into_iter().take(SHOWN).cloned().collect();
-        let agents = service.pipeline.rules.manifests.agents.len();
+        let agents = service.pipeline.rules.manifests.latest().agents.len();
         let page = format!("http://{}", service.address);
         format!(
             "A made-up company: {agents} agents, {DAYS} days, {} calls judged, {} findings after {:.1} s.\n\

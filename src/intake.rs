@@ -17,6 +17,12 @@ use tracing::{error, info, warn};
 /// Deliveries of one object after which what may still pass (a missing object, a refused read) no longer may.
 const ATTEMPTS_MAX: u32 = 5;
 
+/// How often what a late policy change touches is judged again.
+const AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+
+/// Objects that are asked of the store at once.
+const AGAIN_MAX: i64 = 64;
+
 /// The condition of readiness that sources set.
 pub const SOURCES: &str = "sources";
 
@@ -49,6 +55,10 @@ impl Intake {
         let (send, receive) = mpsc::channel::<Job>(self.workers);
         let receive = Arc::new(Mutex::new(receive));
         let mut workers = JoinSet::new();
+        let again =
+            Rejudge { pipeline: self.pipeline.clone(), fetcher: source.fetcher(), source: name.to_owned() };
+        let stop = cancel.child_token();
+        let upkeep = tokio::spawn(again.clone().run(stop.clone()));
         for _ in 0..self.workers {
             let mut judge = self.pipeline.worker().await?;
             let worker = Worker { pipeline: self.pipeline.clone(), watcher: self.watcher.clone() };
@@ -69,6 +79,12 @@ impl Intake {
         drop(send);
         while let Some(ended) = workers.join_next().await {
             ended?;
+        }
+        stop.cancel();
+        upkeep.await?;
+        if !cancel.is_cancelled() {
+            // A source that is read once ends here: what waits is not left for a round that never comes.
+            again.drain().await?;
         }
         source.close().await;
         read
@@ -138,6 +154,54 @@ impl Intake {
                 metrics.store_error();
                 error!(%cause, "the store failed; the notification comes back");
                 ticket.release().await;
+            }
+        }
+    }
+}
+
+/// Judges again what a late policy change touches.
+#[derive(Clone)]
+struct Rejudge {
+    pipeline: Arc<Pipeline>,
+    fetcher: Fetcher,
+    source: String,
+}
+
+impl Rejudge {
+    async fn run(self, stop: CancellationToken) {
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AGAIN_EVERY) => {}
+            }
+            if let Err(cause) = self.drain().await {
+                self.pipeline.metrics.store_error();
+                warn!(cause = format!("{cause:#}"), "judging again failed; it is tried again");
+            }
+        }
+    }
+
+    /// Until nothing of the source waits, or something fails.
+    async fn drain(&self) -> anyhow::Result<()> {
+        let mut judge = None;
+        loop {
+            let due = self.pipeline.store.due_again(&self.source, AGAIN_MAX).await?;
+            if due.is_empty() {
+                return Ok(());
+            }
+            let judge = match &mut judge {
+                Some(judge) => judge,
+                none => none.insert(self.pipeline.worker().await?),
+            };
+            for again in due {
+                match self.fetcher.fetch(&again.object).await {
+                    Ok(bytes) => self.pipeline.judge_again(judge, &again, &bytes).await?,
+                    Err(FetchError::Retry(cause)) => anyhow::bail!("{}: {cause}", again.object.display()),
+                    Err(cause) => {
+                        warn!(object = %again.object.display(), %cause, "gone since it was judged; not judged again");
+                        self.pipeline.store.leave_again(&again.id).await?;
+                    }
+                }
             }
         }
     }

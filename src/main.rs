@@ -9,6 +9,7 @@ mod demo;
 mod exit;
 mod intake;
 mod pipeline;
+mod policy_changes;
 mod progress;
 mod replay;
 mod screen;
@@ -52,7 +53,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Run(args) => service::run(config::Config::load(&args.config)?).await,
         Command::Replay(args) => replay::run(args, cli.quiet).await,
         Command::Report(args) => commands::report::run(args).await,
-        Command::Scope { command } => commands::scope::run(command),
+        Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
         Command::Validate(args) => commands::validate::run(args).await,

@@ -7,9 +7,14 @@ use dashboards::metrics::ObjectOutcome;
 use engine::baseline::BaselineRule;
 use engine::calls::Rules;
 use engine::detection::Detection;
+use engine::grant::Touch;
 use engine::judge::{Judge, JudgeError, Judged};
-use engine::store::{Claim, ClaimToken, Commit, Committed, ObjectEnd, Store, StoredCommit};
+use engine::standing;
+use engine::store::{
+    Again, Claim, ClaimToken, Commit, Committed, ObjectEnd, Origin, Store, StoredCommit, Terms,
+};
 use engine::time::{self, MINUTE};
+use ingest::event::EventView;
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined, ReadObject, Redaction};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -63,6 +68,7 @@ pub struct Pipeline {
     rule: BaselineRule,
     alert_max_age: Option<i64>,
     calls: Option<CallsFile>,
+    judges_again: bool,
 }
 
 impl Pipeline {
@@ -84,6 +90,7 @@ impl Pipeline {
             detections,
             alert_max_age,
             calls: None,
+            judges_again: false,
         }
     }
 
@@ -96,6 +103,27 @@ impl Pipeline {
     pub fn with_calls(mut self, calls: CallsFile) -> Pipeline {
         self.calls = Some(calls);
         self
+    }
+
+    /// Keeps what is needed to judge objects again when a policy change arrives late.
+    pub fn judging_again(mut self) -> Pipeline {
+        self.judges_again = true;
+        self
+    }
+
+    /// Keeps a finding for each policy file that cannot be read, as long as that is so.
+    pub async fn stand(&self) -> anyhow::Result<()> {
+        let unparsed = self.rules.manifests.latest().unparsed.iter().chain(&self.rules.grants.unparsed);
+        let findings = standing::unparsed_policies(unparsed, time::now());
+        let stored = self.store.stand(standing::POLICY_UNPARSED, &findings, &self.terms()).await?;
+        for finding in &stored.new_findings {
+            self.metrics.finding(&finding.detection, finding.severity);
+        }
+        Ok(())
+    }
+
+    fn terms(&self) -> Terms<'_> {
+        Terms { settled: &self.settled, rule: self.rule, alert_max_age: self.alert_max_age, now: time::now() }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -188,6 +216,7 @@ impl Pipeline {
             let judged = tokio::task::block_in_place(|| Handle::current().block_on(judge.judge(&batch)))
                 .with_context(|| format!("cannot judge {}", object.display()))?;
             let duplicates = read.batch.rows() - batch.rows();
+            let origin = self.judges_again.then(|| origin(object, read, &batch, &judged));
             let commit = Commit {
                 claim,
                 place: &object.display(),
@@ -198,10 +227,11 @@ impl Pipeline {
                 quarantined: &read.quarantined,
                 baseline: &judged.calls.baseline,
                 findings: &judged.findings,
-                settled: &self.settled,
-                rule: self.rule,
-                alert_max_age: self.alert_max_age,
-                now: time::now(),
+                changes: &judged.calls.changes,
+                touched: &self.rules.grants.touched(&judged.calls.changes),
+                measures: &judged.calls.measures,
+                origin: origin.as_ref(),
+                terms: self.terms(),
             };
             let committing = Instant::now();
             match self.store.commit(&commit).await? {
@@ -209,6 +239,9 @@ impl Pipeline {
                     self.metrics.committed(committing.elapsed());
                     self.metrics.judged(committing.duration_since(started));
                     self.after_commit(object, read, &batch, &judged, duplicates, &stored)?;
+                    if let Some(origin) = &origin {
+                        self.mark_if_outdated(claim, origin, judged.calls.grants_revision).await?;
+                    }
                     return Ok(Outcome::Done { events: batch.rows() as u64, stored: Box::new(stored) });
                 }
                 Committed::Clash(ids) => {
@@ -222,6 +255,53 @@ impl Pipeline {
             "{} lost {CLASHES_MAX} races against other workers; it will be tried again",
             object.display()
         )
+    }
+
+    /// Marks an object whose callers' grants changed between its judgement and its commit.
+    async fn mark_if_outdated(
+        &self,
+        claim: &ClaimToken,
+        origin: &Origin,
+        revision: u64,
+    ) -> anyhow::Result<()> {
+        let touches =
+            |touch: &Touch| touch.from <= origin.last_event && origin.callers.contains(&touch.principal);
+        let touched = self.rules.grants.touched_since(revision);
+        if touched.is_none_or(|touched| touched.iter().any(touches)) {
+            self.store.mark_again(&claim.object).await?;
+        }
+        Ok(())
+    }
+
+    /// Judges an object again under the grants as they are known now.
+    ///
+    /// An error means that nothing changed and that it waits on.
+    pub async fn judge_again(&self, judge: &mut Judge, again: &Again, bytes: &[u8]) -> anyhow::Result<()> {
+        let read = tokio::task::block_in_place(|| {
+            ingest::read_object(&again.object, bytes, &self.limits, &self.redaction)
+        });
+        let read = match read {
+            Ok(read) if read.sha256 == again.sha256 => read,
+            _ => {
+                warn!(object = %again.object.display(), "changed since it was judged; not judged again");
+                return Ok(self.store.leave_again(&again.id).await?);
+            }
+        };
+        let rows = read.batch.view();
+        let counted = |at: usize| rows.row(at).is_none_or(|row| !again.left_out.contains(&row));
+        let keep: Vec<bool> = (0..read.batch.rows()).map(counted).collect();
+        let batch = read.batch.filter(&arrow::array::BooleanArray::from(keep));
+        let judged = tokio::task::block_in_place(|| Handle::current().block_on(judge.judge(&batch)))
+            .with_context(|| format!("cannot judge {} again", again.object.display()))?;
+        let stored = self
+            .store
+            .commit_again(&again.id, &judged.findings, &judged.calls.measures, &self.terms())
+            .await?;
+        for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
+            self.metrics.finding(&finding.detection, finding.severity);
+        }
+        debug!(object = %again.object.display(), "judged again after a late policy change");
+        Ok(())
     }
 
     fn after_commit(
@@ -240,10 +320,9 @@ impl Pipeline {
         for quarantined in &read.quarantined {
             self.metrics.quarantined("aws", quarantined.reason, 1);
         }
-        let verdicts = judged.calls.verdicts;
-        self.metrics.verdicts("in", verdicts.inside);
-        self.metrics.verdicts("out", verdicts.outside);
-        self.metrics.verdicts("unknown", verdicts.unknown);
+        for ((_, measure, answer), count) in &judged.calls.measures.counts {
+            self.metrics.measured(*measure, answer, *count);
+        }
         let view = batch.view();
         if let Some(latest) = (0..batch.rows()).filter_map(|row| view.time(row)).max() {
             // An event from the future must not make everything else look late.
@@ -257,6 +336,25 @@ impl Pipeline {
         }
         debug!(object = %object.display(), rows = batch.rows(), findings = judged.findings.len(), "batch judged");
         Ok(())
+    }
+}
+
+/// How the object can be judged again.
+fn origin(object: &ObjectRef, read: &ReadObject, judged_rows: &EventBatch, judged: &Judged) -> Origin {
+    let (all, kept) = (read.batch.view(), judged_rows.view());
+    let rows =
+        |view: &EventView<'_>, n: usize| -> Vec<u32> { (0..n).filter_map(|at| view.row(at)).collect() };
+    let kept_rows: HashSet<u32> = rows(&kept, judged_rows.rows()).into_iter().collect();
+    let left_out = if judged_rows.rows() == read.batch.rows() {
+        Vec::new()
+    } else {
+        rows(&all, read.batch.rows()).into_iter().filter(|row| !kept_rows.contains(row)).collect()
+    };
+    Origin {
+        object: object.clone(),
+        left_out,
+        last_event: (0..judged_rows.rows()).filter_map(|at| kept.time(at)).max().unwrap_or_default(),
+        callers: judged.calls.callers(),
     }
 }
 

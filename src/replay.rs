@@ -8,6 +8,7 @@ use crate::config::{BaselineConfig, Config};
 use crate::exit::Exit;
 use crate::intake::Intake;
 use crate::pipeline::Pipeline;
+use crate::policy_changes;
 use crate::progress::Progress;
 use crate::screen;
 use anyhow::Context;
@@ -20,31 +21,39 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
-    let (manifests, grants) = assembly::scopes(args.agents.as_deref(), args.policies.as_deref())?;
-    if manifests.agents.is_empty() {
+    let (manifests, grants) = assembly::dated_scopes(args.agents.as_deref(), args.policies.as_deref())?;
+    if manifests.latest().agents.is_empty() {
         tracing::warn!("no manifests: every caller is a stranger; give a folder of them with --agents");
     }
     let detections = assembly::detections()?;
-    let metrics = assembly::metrics(&Config::default(), &detections, &manifests)?;
+    let metrics = assembly::metrics(&Config::default(), &detections, manifests.latest())?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder for the store")?;
     let store = Store::open(&folder.path().join("replay.db"), Durability::None).await?;
     let rules = assembly::rules(manifests, grants, &BaselineConfig::default(), &store).await?;
+    let threads = args.threads.unwrap_or_else(cores).max(1);
     let mut pipeline = Pipeline::new(store.clone(), rules, metrics, detections, None);
     if let Some(path) = &args.calls {
         pipeline = pipeline.with_calls(CallsFile::create(path)?);
     }
     let pipeline = Arc::new(pipeline);
+    pipeline.stand().await?;
 
     let progress = Progress::new("judged", quiet);
     let cancel = CancellationToken::new();
     let intake = Intake {
         pipeline: pipeline.clone(),
         readiness: Readiness::default(),
-        workers: args.threads.unwrap_or_else(cores).max(1),
+        workers: threads,
         watcher: progress.watcher(),
     };
     let sources = open(&args, &pipeline).await?;
     let read = async {
+        // Without exports nothing is known of what changes, so there is no need to know it first.
+        if args.policies.is_some() {
+            let ahead = open(&args, &pipeline).await?;
+            let changes = policy_changes::read(ahead, pipeline.limits(), threads, &cancel).await?;
+            pipeline.rules.grants.apply(&changes);
+        }
         for (name, source) in sources {
             intake.run(source, &name, &cancel).await?;
         }

@@ -28,6 +28,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long exact deduplication remembers an event, from when it was stored (µs).
 const EVENT_HORIZON: i64 = 7 * DAY;
 
+/// How late a policy change may arrive and still have what was judged before it judged again (µs).
+const LATENESS: i64 = DAY;
+
 /// How long what was told to whom is remembered (µs).
 const DELIVERY_MEMORY: i64 = 90 * DAY;
 
@@ -70,9 +73,10 @@ pub async fn run(config: Config) -> anyhow::Result<Exit> {
 impl Service {
     /// Opens the store, takes the address, starts alerts and upkeep. Reads no source yet.
     pub async fn start(config: Config, watcher: Watcher) -> anyhow::Result<Service> {
-        let (manifests, grants) = assembly::configured_scopes(&config)?;
+        let (manifests, grants) =
+            assembly::dated_scopes(config.scope.agents.as_deref(), config.scope.policies.as_deref())?;
         let detections = assembly::detections()?;
-        let metrics = assembly::metrics(&config, &detections, &manifests)?;
+        let metrics = assembly::metrics(&config, &detections, manifests.latest())?;
         let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::error)?;
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
@@ -88,7 +92,7 @@ impl Service {
                 (store.clone(), rules.clone(), config.report.data_events.clone());
             Postures::new(POSTURE_AGE_MAX, move || {
                 let (store, rules, data_events) = (store.clone(), rules.clone(), data_events.clone());
-                async move { Posture::read(&store, &rules.manifests, &rules.grants, &data_events).await }
+                async move { Posture::read(&store, rules.manifests.latest(), &rules.grants, &data_events).await }
             })
         };
         let state = WebState {
@@ -109,7 +113,9 @@ impl Service {
 
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
         let pipeline =
-            Arc::new(Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age));
+            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
+        let pipeline = Arc::new(pipeline);
+        pipeline.stand().await?;
         let cancel = CancellationToken::new();
         let mut tasks = JoinSet::new();
         let dispatch = DispatchConfig {
@@ -208,6 +214,7 @@ async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) 
         let kept = async {
             store.resolve_quiet(now).await?;
             store.forget_events(now - EVENT_HORIZON).await?;
+            store.forget_origins(now - LATENESS).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

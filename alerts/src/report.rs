@@ -6,6 +6,7 @@ pub use counts::{Counts, Meaning, PermissionLine, Risk, SCORE_FORMULA};
 
 use crate::reports;
 use engine::finding::{Finding, Severity};
+use engine::measure::Trust;
 use engine::posture::{AgentPosture, IdentityPosture, Posture, RightSized, Unclaimed};
 use engine::store::Silence;
 use engine::time::{DAY, day_of, rfc3339};
@@ -116,6 +117,8 @@ pub struct Coverage<'a> {
     pub data_events: &'a [String],
     /// What could not be read.
     pub unparsed: &'a [String],
+    /// Unknown verdicts, and outcomes that contradict the grants.
+    pub trust: &'a Trust,
     /// In words: what to keep in mind.
     pub caveats: Vec<String>,
 }
@@ -331,11 +334,13 @@ fn coverage<'a>(posture: &'a Posture, agents: &[AgentReport<'_>], all: &Counts) 
             many(posture.unparsed.len(), "policy or manifest", "policies or manifests")
         ));
     }
+    caveats.extend(posture.trust.sentences());
     Coverage {
         covered: posture.covered,
         days,
         data_events: &posture.data_events,
         unparsed: &posture.unparsed,
+        trust: &posture.trust,
         caveats,
     }
 }
@@ -497,6 +502,7 @@ mod tests {
             unclaimed: vec![],
             unparsed: vec![],
             data_events: vec![],
+            trust: Trust::default(),
         };
         let report = Report::new(&posture, &[], &[], 0, (0, 0));
         for format in Format::ALL {

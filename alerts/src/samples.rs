@@ -3,11 +3,12 @@
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
+use engine::measure::{Measures, Trust};
 use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
-use engine::store::{Claim, Commit, Committed, Durability, Store};
+use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
 
@@ -141,10 +142,16 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         quarantined: &[],
         baseline: &BaselineDelta::default(),
         findings: &findings,
-        settled: &BTreeSet::new(),
-        rule: BaselineRule::default(),
-        alert_max_age: Some(24 * HOUR),
-        now,
+        changes: &[],
+        touched: &[],
+        measures: &Measures::default(),
+        origin: None,
+        terms: Terms {
+            settled: &BTreeSet::new(),
+            rule: BaselineRule::default(),
+            alert_max_age: Some(24 * HOUR),
+            now,
+        },
     };
     assert!(matches!(store.commit(&commit).await.unwrap(), Committed::Stored(_)));
 }
@@ -230,5 +237,11 @@ pub fn posture() -> Posture {
         }],
         unparsed: vec!["policies/broken.json: `Action` is a number".into()],
         data_events: vec!["s3".into()],
+        trust: Trust::of([
+            ("scope".to_owned(), "in".to_owned(), 97),
+            ("scope".to_owned(), "unknown:resource_not_logged".to_owned(), 3),
+            ("agreement".to_owned(), "agrees".to_owned(), 9),
+            ("agreement".to_owned(), "succeeded_but_denied".to_owned(), 1),
+        ]),
     }
 }

@@ -10,6 +10,7 @@ pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 
 use engine::finding::Severity;
+use engine::measure::Measure;
 use engine::store::{Store, StoreError};
 use prometheus::{
     Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -54,9 +55,6 @@ pub struct Labels {
     pub reasons: Vec<String>,
 }
 
-/// The scope's answers, as `remit_verdicts_total` counts them.
-const VERDICTS: [&str; 3] = ["in", "out", "unknown"];
-
 /// Why there are no metrics.
 #[derive(Debug, thiserror::Error)]
 pub enum MetricsError {
@@ -89,6 +87,8 @@ pub struct Metrics {
     agents: IntGauge,
     agent_state: IntGaugeVec,
     verdicts: IntCounterVec,
+    unknown: IntCounterVec,
+    agreement: IntCounterVec,
     manifest_warnings: IntGauge,
     sends: IntCounterVec,
     queue_depth: IntGaugeVec,
@@ -183,8 +183,18 @@ impl Metrics {
             )?,
             verdicts: made.counters(
                 "remit_verdicts_total",
-                "Answers of the scope, one for each permission that a call needed",
+                "Answers of scopes to agents' calls, one for each permission that a call surely needed",
                 &["verdict"],
+            )?,
+            unknown: made.counters(
+                "remit_verdicts_unknown_total",
+                "Answers that cannot be given, by whose (scope or grant) and why",
+                &["of", "reason"],
+            )?,
+            agreement: made.counters(
+                "remit_grant_agreement_total",
+                "Outcomes of agents' calls against what the known policies grant",
+                &["answer"],
             )?,
             manifest_warnings: made
                 .gauge("remit_manifest_warnings", "Warnings about manifests and policies")?,
@@ -247,9 +257,13 @@ impl Metrics {
                 self.findings.with_label_values(&[detection.as_str(), severity.as_str()]);
             }
         }
-        for verdict in VERDICTS {
-            self.verdicts.with_label_values(&[verdict]);
+        for measure in Measure::ALL {
+            for answer in measure.answers() {
+                self.measured(measure, answer, 0);
+            }
         }
+        // Otherwise there from the first unknown only, under one of its reasons.
+        self.verdicts.with_label_values(&["unknown"]);
         for receiver in &self.known.receivers {
             self.queue_depth.with_label_values(&[receiver]);
             self.dead.with_label_values(&[receiver]);
@@ -325,10 +339,19 @@ impl Metrics {
         self.findings.with_label_values(&[detection, severity.as_str()]).inc();
     }
 
-    /// Counts answers of the scope: `in`, `out` or `unknown`.
-    pub fn verdicts(&self, verdict: &str, n: u64) {
-        let verdict = VERDICTS.into_iter().find(|known| *known == verdict).unwrap_or("unknown");
-        self.verdicts.with_label_values(&[verdict]).inc_by(n);
+    /// Counts answers about agents' calls. `answer`: one of the measure's own.
+    pub fn measured(&self, measure: Measure, answer: &'static str, n: u64) {
+        let unknown = answer.strip_prefix("unknown:");
+        match measure {
+            Measure::Scope => {
+                self.verdicts.with_label_values(&[unknown.map_or(answer, |_| "unknown")]).inc_by(n)
+            }
+            Measure::Grant => {}
+            Measure::Agreement => self.agreement.with_label_values(&[answer]).inc_by(n),
+        }
+        if let Some(reason) = unknown {
+            self.unknown.with_label_values(&[measure.as_str(), reason]).inc_by(n);
+        }
     }
 
     /// Sets the number of warnings about manifests and policies.

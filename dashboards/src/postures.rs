@@ -75,6 +75,7 @@ mod tests {
                     unclaimed: vec![],
                     unparsed: vec![],
                     data_events: vec![],
+                    trust: engine::measure::Trust::default(),
                 })
             }
         });

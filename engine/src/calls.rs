@@ -5,18 +5,20 @@
 mod answers;
 mod table;
 
-pub use answers::{Answer, Answers};
+pub use answers::{Answer, Answers, Asker};
 pub use table::schema;
 
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
 use crate::finding::Sample;
-use crate::grant::Grants;
-use crate::manifest::{Agent, Caller, Manifests};
+use crate::grant::{Grants, PolicyChange, Touch};
+use crate::manifest::{Agent, Caller, Versions};
+use crate::measure::{Measures, Observed};
 use crate::permission::{self, AccessLevel, Call, Needed};
-use crate::scope::Verdict;
 use crate::time::day_of;
 use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
+use policy::context::Context;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use table::CallRow;
 
@@ -26,23 +28,12 @@ const SAMPLE_RESOURCES_MAX: usize = 8;
 /// What every call is held against.
 #[derive(Debug)]
 pub struct Rules {
-    /// The declared agents.
-    pub manifests: Manifests,
+    /// The declared agents, as they stood at each moment.
+    pub manifests: Versions,
     /// What policies give.
     pub grants: Grants,
     /// What is usual.
     pub baseline: Baseline,
-}
-
-/// Answers about the calls of one batch, counted.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct VerdictCounts {
-    /// Declared.
-    pub inside: u64,
-    /// Not declared.
-    pub outside: u64,
-    /// Cannot be known.
-    pub unknown: u64,
 }
 
 /// One batch, annotated.
@@ -54,8 +45,12 @@ pub struct Calls {
     pub rows: Vec<CallFacts>,
     /// What the batch adds to the baseline.
     pub baseline: BaselineDelta,
-    /// Verdicts on agents' calls.
-    pub verdicts: VerdictCounts,
+    /// How the answers about agents' calls fell out.
+    pub measures: Measures,
+    /// Changes of policies that the batch brought, by anybody.
+    pub changes: Vec<PolicyChange>,
+    /// The revision of the grants that it was held against.
+    pub grants_revision: u64,
 }
 
 /// One row of `calls`, as a finding keeps it.
@@ -71,14 +66,15 @@ pub struct CallFacts {
     pub actor: String,
     /// What it needed; none for events that need no permission.
     pub needed: Option<Needed>,
-    /// What scope and grants say; agents only.
+    /// What scope and grants say; `None` for a caller of whom neither a manifest nor a policy tells.
     pub answer: Option<Arc<Answer>>,
     /// Earlier days on which the identity was active.
     pub active_days: u32,
 }
 
 impl Calls {
-    /// Annotates a batch. Reads only: the same batch and rules give the same table.
+    /// Annotates a batch. The same batch and rules give the same table; changes of policies in the batch are taken
+    /// into the rules' grants first, so that it does not matter where in it they stand.
     ///
     /// Decides who acted and what was needed for each event, and what scope, grant and baseline say to each
     /// permission. Only successful calls add to the baseline as uses; denied ones are counted apart. `answers`
@@ -86,18 +82,37 @@ impl Calls {
     #[must_use]
     pub fn annotate(batch: &EventBatch, rules: &Rules, answers: &mut Answers) -> Calls {
         let view = batch.view();
+        let mut changes: Vec<PolicyChange> = Vec::new();
+        let mut faults: HashMap<usize, String> = HashMap::new();
+        for row in 0..batch.rows() {
+            let Some(change) = PolicyChange::of(&view, row) else { continue };
+            faults.extend(change.fault().map(|fault| (row, fault)));
+            changes.push(change);
+        }
+        rules.grants.apply(&changes);
         let mut builder = table::CallsBuilder::with_capacity(batch.rows());
         let mut calls = Calls {
             table: RecordBatch::new_empty(schema()),
             rows: Vec::with_capacity(batch.rows()),
             baseline: BaselineDelta::default(),
-            verdicts: VerdictCounts::default(),
+            measures: Measures::default(),
+            grants_revision: rules.grants.revision(),
+            changes,
         };
         for event in 0..batch.rows() {
-            annotate_event(&view, event, rules, answers, &mut builder, &mut calls);
+            let fault = faults.get(&event).map(String::as_str);
+            annotate_event(&view, event, fault, rules, answers, &mut builder, &mut calls);
         }
         calls.table = builder.finish();
         calls
+    }
+
+    /// The roles and users whose calls were held against grants or a scope, as [`Touch::principal`] spells them.
+    #[must_use]
+    pub fn callers(&self) -> BTreeSet<String> {
+        let judged = self.rows.iter().filter(|row| row.answer.is_some()).map(|row| row.actor.as_str());
+        let actors: BTreeSet<&str> = judged.collect();
+        actors.into_iter().filter_map(Touch::principal_of).collect()
     }
 }
 
@@ -108,6 +123,7 @@ impl CallFacts {
         let event = self.event;
         let text = |value: Option<&str>| value.map(str::to_owned);
         let answer = self.answer.as_deref();
+        let scope = answer.and_then(|answer| answer.scope.as_ref());
         let needed = self.needed.as_ref();
         let resources = needed.map(|n| n.resources.as_slice()).unwrap_or_default();
         Sample {
@@ -122,14 +138,14 @@ impl CallFacts {
             source_ip: text(view.source_ip(event)),
             user_agent: text(view.user_agent(event)),
             environment: self.agent.as_ref().and_then(|a| a.environment.clone()),
-            scope: answer.map(|a| a.verdict.as_str().to_owned()),
-            scope_why: answer.zip(self.agent.as_ref()).map(|(answer, agent)| match &answer.statement {
-                Some(statement) => format!("{}: {statement}", answer.reason),
+            scope: scope.map(|scope| scope.verdict.as_str().to_owned()),
+            scope_why: scope.zip(self.agent.as_ref()).map(|(scope, agent)| match &scope.statement {
+                Some(statement) => format!("{}: {statement}", scope.reason),
                 // Nothing decided it: then the manifest as a whole is what to look at.
-                None => format!("{} by {}:{}", answer.reason, agent.file, agent.line),
+                None => format!("{} by {}:{}", scope.reason, agent.file, agent.line),
             }),
-            grant: answer.map(|a| a.grant.as_str().to_owned()),
-            grant_why: answer.map(|a| a.grant_why.clone()),
+            grant: answer.map(|a| a.grant.grant.as_str().to_owned()),
+            grant_why: answer.map(|a| a.grant.why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
         }
@@ -176,6 +192,7 @@ impl<'a> Call<'a> {
 fn annotate_event(
     view: &EventView<'_>,
     event: usize,
+    policy_fault: Option<&str>,
     rules: &Rules,
     answers: &mut Answers,
     builder: &mut table::CallsBuilder,
@@ -185,8 +202,7 @@ fn annotate_event(
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);
     let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
-    let agent = answers.agent(&rules.manifests, &caller);
-    let agent = agent.as_ref();
+    let asker = answers.asker(&rules.manifests, &rules.grants, &caller, view.session(event), time);
     let call = Call::of(view, event);
     let needed = permission::needed(&call);
 
@@ -200,25 +216,28 @@ fn annotate_event(
         let mut facts = CallFacts {
             event,
             time,
-            agent: agent.cloned(),
+            agent: asker.agent.clone(),
             actor: actor.to_owned(),
             needed,
             answer: None,
             active_days: 0,
         };
-        let mut row = CallRow { outcome, own_iam: false, first_use: false, level: None };
+        let mut row = CallRow { outcome, own_iam: false, policy_fault, first_use: false, level: None };
         if let Some(needed) = &facts.needed {
+            row.level = permission::level(&needed.permission);
+            row.own_iam = asker.agent.is_some() && acts_on_own_iam(needed, row.level, actor, &asker);
             let is_own = needed.certain && view.invoked_by(event).is_none();
-            judge_permission(needed, is_own, actor, agent, outcome, time, rules, &mut row, calls);
+            count_use(&mut calls.baseline, needed, is_own, actor, outcome, time);
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
-            if let Some(agent) = agent {
-                let answer = answers.of(agent, &rules.grants, actor, needed);
-                match answer.verdict {
-                    Verdict::In => calls.verdicts.inside += 1,
-                    Verdict::Out => calls.verdicts.outside += 1,
-                    Verdict::Unknown => calls.verdicts.unknown += 1,
+            if asker.agent.is_some() || asker.holder.is_some() {
+                let answer = answers.of(&asker, needed, |_keys| Context::partial());
+                if let Some(scope) = answer.scope.as_ref().filter(|_| needed.certain) {
+                    let permission = &needed.permission;
+                    let denied_by = view.denied_by(event);
+                    let observed = Observed { time, outcome, denied_by, permission };
+                    calls.measures.count(scope, &answer.grant, &observed);
                 }
                 facts.answer = Some(answer);
             }
@@ -235,36 +254,26 @@ fn outcome_of<'a>(view: &EventView<'a>, event: usize) -> &'a str {
     if is_dry { "dry_run" } else { view.outcome(event).unwrap_or("unknown") }
 }
 
-#[expect(clippy::too_many_arguments, reason = "the facts of one row, known to one caller")]
-fn judge_permission(
+/// Adds a call's permission to what its identity uses. Failed calls say nothing.
+fn count_use(
+    baseline: &mut BaselineDelta,
     needed: &Needed,
     is_own: bool,
     actor: &str,
-    agent: Option<&Arc<Agent>>,
     outcome: &str,
     time: i64,
-    rules: &Rules,
-    row: &mut CallRow<'_>,
-    calls: &mut Calls,
 ) {
-    row.level = permission::level(&needed.permission);
-    row.own_iam = agent.is_some() && acts_on_own_iam(needed, row.level, actor, &rules.grants);
-    // What a service did on the caller's behalf took the caller's rights, but the caller did not ask for it by name.
-    if !is_own {
-        if outcome == "success" {
-            calls.baseline.used(actor, &format!("{POSSIBLE}{}", needed.permission), time);
-        }
-        return;
-    }
     match outcome {
-        "success" => calls.baseline.used(actor, &needed.permission, time),
-        "denied" => calls.baseline.denied(actor, &needed.permission, time),
+        // What a service did on the caller's behalf took the caller's rights, but the caller did not ask for it by name.
+        "success" if !is_own => baseline.used(actor, &format!("{POSSIBLE}{}", needed.permission), time),
+        "success" => baseline.used(actor, &needed.permission, time),
+        "denied" if is_own => baseline.denied(actor, &needed.permission, time),
         _ => {}
     }
 }
 
 /// Whether the call changes the caller's own role or user, or a policy attached to it.
-fn acts_on_own_iam(needed: &Needed, level: Option<AccessLevel>, actor: &str, grants: &Grants) -> bool {
+fn acts_on_own_iam(needed: &Needed, level: Option<AccessLevel>, actor: &str, asker: &Asker) -> bool {
     let changes = matches!(level, Some(AccessLevel::Write | AccessLevel::Permissions));
     if !changes || !needed.permission.starts_with("iam:") {
         return false;
@@ -272,7 +281,7 @@ fn acts_on_own_iam(needed: &Needed, level: Option<AccessLevel>, actor: &str, gra
     let is_own = |resource: &str| {
         resource == actor
             || is_same_principal(resource, actor)
-            || grants.policies_of(actor).iter().any(|policy| policy == resource)
+            || asker.holder.as_ref().is_some_and(|holder| holder.has_attached(resource))
     };
     needed.resources.iter().any(|resource| is_own(resource))
 }

@@ -134,6 +134,7 @@ pub fn built_in() -> Result<Vec<Detection>, DetectionError> {
         "logging_tampered",
         "long_lived_key",
         "new_permission",
+        "policy_unparsed",
     ]
     .into_iter()
     .map(|(name, text)| Detection::parse(name, text))

@@ -1,47 +1,102 @@
-//! What the clouds' policies give each identity
-
+//! What the clouds' policies give each identity, and since when
 //!
 //! A folder of JSON files, read recursively:
 //! - what `aws iam get-account-authorization-details` prints: users, groups, roles, their policies and boundaries;
 //! - plain policy documents. `OrderProcessor.json` is granted to the role or user of that name, and so is every file
-//!   in a folder `OrderProcessor`. Folders called `roles`, `users` or `policies` only group: there the file's name counts.
+//!   in a folder `OrderProcessor`. Folders called `roles`, `users` or `policies` only group: there the file's name counts;
+//! - `boundaries/OrderProcessor.json`: the permissions boundary of the role or user of that name;
+//! - `scps/`: service control policies. Each folder in it is a level, each file directly in it belongs to the first one.
+//! - what `az` and `gcloud` export: see [`AzureGrants`] and [`GcpGrants`].
+//!
+//! What the folder tells holds for all time, until a change that the log shows: from its own event time on the
+//! change counts, whenever it arrives.
 
+mod account;
+mod azure;
+mod change;
 mod export;
+mod foreign;
+mod gcp;
+mod guardrail;
+mod history;
+mod holder;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, VecDeque};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use serde_json::Value;
 
 use crate::manifest::{UnparsedPolicy, files, short};
-use crate::reference;
-use crate::scope::concerns;
-use policy::arn::Arn;
+pub use account::{PrincipalKind, PrincipalName};
+pub use azure::AzureGrants;
+pub use change::{Change, PolicyChange};
+pub use gcp::GcpGrants;
+use guardrail::Guardrails;
+use history::History;
+pub use history::Session;
+pub use holder::Holder;
 pub use policy::aws::Effect;
-use policy::aws::{Answer, Decision, Layers, Policy, Request, Statement, decide};
+use policy::aws::{Policy, Statement};
 use policy::context::Context;
-use policy::wildcard::{Match, Target};
 
 /// An export of a large account has some ten megabytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
-/// The policies of every identity that a folder tells of.
+/// Identities whose holdings are kept at hand; then they are forgotten and made again when asked for.
+const REMEMBERED_MAX: usize = 50_000;
+
+/// Revisions of which it is remembered whom they touched.
+const RECENT_MAX: usize = 10_000;
+
+/// The policies of every identity that a folder and the log tell of. Shared by workers; changes come in by
+/// [`apply`](Grants::apply).
 #[derive(Debug, Default)]
 pub struct Grants {
     /// Policies that cannot be read; their identities' grants are unknown
     pub unparsed: Vec<UnparsedPolicy>,
-    /// By ARN (from exports) or by name (from plain documents)
-    holders: BTreeMap<String, Holder>,
+    /// What Azure's exports grant
+    pub azure: AzureGrants,
+    /// What Google Cloud's exports grant
+    pub gcp: GcpGrants,
+    history: RwLock<History>,
+    guardrails: Guardrails,
+    remembered: RwLock<HashMap<String, Dated>>,
+    revision: AtomicU64,
+    narrows_sessions: AtomicBool,
+    /// Whom the last revisions touched
+    recent: RwLock<VecDeque<(u64, Vec<Touch>)>>,
 }
 
-/// What one identity holds.
-#[derive(Debug, Default, Clone)]
-struct Holder {
-    policies: Vec<Arc<Policy>>,
-    boundary: Option<Vec<Arc<Policy>>>,
-    /// Policies that it holds and that cannot be read
-    unread: Vec<String>,
+/// An identity whose grants changed.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Touch {
+    /// `role x of 111122223333`
+    pub principal: String,
+    /// From when on, µs UTC
+    pub from: i64,
+}
+
+impl Touch {
+    /// How touches spell a role or user, by its ARN.
+    #[must_use]
+    pub fn principal_of(arn: &str) -> Option<String> {
+        PrincipalName::of(arn).map(|name| name.to_string())
+    }
+}
+
+/// What one identity holds from each moment (µs UTC) on, in order. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct Dated(Arc<[(i64, Arc<Holder>)]>);
+
+impl Dated {
+    /// What it held at a moment; `None`: nothing is known of it then.
+    #[must_use]
+    pub fn at(&self, when: i64) -> Option<&Arc<Holder>> {
+        let after = self.0.partition_point(|(from, _)| *from <= when);
+        after.checked_sub(1).and_then(|at| self.0.get(at)).map(|(_, holder)| holder)
+    }
 }
 
 /// What the policies say to one permission.
@@ -67,13 +122,53 @@ impl Grant {
     }
 }
 
+/// Why a grant cannot be told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum GrantDoubt {
+    /// No export and no document tells of the identity
+    NoPoliciesKnown,
+    /// It holds a policy that cannot be read, or is not known
+    PolicyUnparsed,
+    /// A condition hangs on a key that the log does not show
+    ConditionNotLogged,
+    /// A statement names resources and the log does not name them all
+    ResourceNotLogged,
+    /// Matching took more steps than we spend on one answer
+    TooComplex,
+}
+
 /// A grant with what decided it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GrantVerdict {
     /// Allowed, denied or unknown
     pub grant: Grant,
+    /// Why it is unknown
+    pub doubt: Option<GrantDoubt>,
     /// `policy#Sid`, or a stable reason such as `no_policies_known`
     pub why: String,
+}
+
+impl GrantVerdict {
+    /// Nothing tells of the identity.
+    #[must_use]
+    pub fn no_policies_known() -> GrantVerdict {
+        let doubt = Some(GrantDoubt::NoPoliciesKnown);
+        GrantVerdict { grant: Grant::Unknown, doubt, why: "no_policies_known".into() }
+    }
+
+    /// `allowed`, `denied`, or `unknown:` and why: few values, for counting.
+    #[must_use]
+    pub fn answer(&self) -> &'static str {
+        match (self.grant, self.doubt) {
+            (Grant::Allowed, _) => "allowed",
+            (Grant::Denied, _) => "denied",
+            (Grant::Unknown, Some(GrantDoubt::NoPoliciesKnown)) => "unknown:no_policies_known",
+            (Grant::Unknown, Some(GrantDoubt::PolicyUnparsed)) => "unknown:policy_unparsed",
+            (Grant::Unknown, Some(GrantDoubt::ResourceNotLogged)) => "unknown:resource_not_logged",
+            (Grant::Unknown, Some(GrantDoubt::TooComplex)) => "unknown:too_complex",
+            (Grant::Unknown, Some(GrantDoubt::ConditionNotLogged) | None) => "unknown:condition_not_logged",
+        }
+    }
 }
 
 /// One statement that an identity holds, for those who reason about policies.
@@ -99,6 +194,24 @@ pub struct GrantedStatement {
     pub boundary: bool,
     /// The statement as written
     pub raw: Value,
+}
+
+impl GrantedStatement {
+    fn of((policy, statement, boundary): (&Policy, &Statement, bool)) -> GrantedStatement {
+        let written = |text: &str| text.to_owned();
+        GrantedStatement {
+            policy: policy.name.clone(),
+            statement: statement.label(),
+            effect: statement.effect,
+            actions: statement.actions.patterns.iter().map(|pattern| written(pattern.as_str())).collect(),
+            not_action: statement.actions.not,
+            resources: statement.resources.patterns.iter().map(|pattern| written(pattern.as_str())).collect(),
+            not_resource: statement.resources.not,
+            has_condition: !statement.conditions.is_empty(),
+            boundary,
+            raw: statement.raw.clone(),
+        }
+    }
 }
 
 /// One permission that an identity is granted.
@@ -130,8 +243,10 @@ impl Grants {
     /// identity's grants unknown and is listed in `unparsed`.
     pub fn load(dir: &Path) -> Result<Grants, GrantError> {
         let fault = |file: String, reason: String| GrantError { file, reason };
-        let mut grants = Grants::default();
-        let mut named: BTreeMap<String, Holder> = BTreeMap::new();
+        let mut history = History::default();
+        let mut guardrails = Guardrails::default();
+        let mut unparsed: Vec<UnparsedPolicy> = Vec::new();
+        let (mut azure, mut gcp) = (AzureGrants::default(), GcpGrants::default());
         for path in files(dir, &["json"]).map_err(|error| fault(error.file, error.message))? {
             let file = short(dir, &path);
             let size =
@@ -144,37 +259,139 @@ impl Grants {
             }
             let text =
                 std::fs::read_to_string(&path).map_err(|error| fault(file.clone(), error.to_string()))?;
-            match export::parse(&text) {
-                Some(export) => export::read(&export, &file, &mut grants),
-                None => {
-                    let Some(holder) = holder_of(dir, &path) else { continue };
-                    let held = named.entry(holder.clone()).or_default();
-                    match Policy::parse(&file, &text) {
-                        Ok(policy) => held.policies.push(Arc::new(policy)),
-                        Err(error) => {
-                            held.unread.push(file.clone());
-                            let reason = format!("{}: {}", error.place, error.reason);
-                            grants.unparsed.push(UnparsedPolicy { subject: holder, file, reason });
-                        }
-                    }
+            if let Some(export) = export::parse(&text) {
+                export::read(&export, &file, &mut history, &mut unparsed);
+                continue;
+            }
+            if foreign::offer(&text, &file, &mut azure, &mut gcp, &mut unparsed) {
+                continue;
+            }
+            let Some(place) = place_of(dir, &path) else { continue };
+            let read = Policy::parse(&file, &text).map(Arc::new);
+            let read = read.map_err(|error| format!("{}: {}", error.place, error.reason));
+            if let Err(reason) = &read {
+                let subject = place.subject().to_owned();
+                unparsed.push(UnparsedPolicy { subject, file, reason: reason.clone() });
+            }
+            match place {
+                Place::Granted { holder, policy } => {
+                    history.named(&holder).inline.insert(policy, read);
                 }
+                Place::Boundary { holder } => history.named(&holder).plain_boundary = Some(read),
+                Place::Scp { level } => guardrails.add(level, read),
             }
         }
-        // Both may tell of one identity: what it holds is the sum.
-        for (arn, holder) in &mut grants.holders {
-            if let Some(plain) = Arn::parse(arn).and_then(|arn| named.get(arn.name())) {
-                holder.policies.extend(plain.policies.iter().cloned());
-                holder.unread.extend(plain.unread.iter().cloned());
-            }
-        }
-        grants.holders.extend(named);
-        Ok(grants)
+        Ok(Grants { unparsed, azure, gcp, history: RwLock::new(history), guardrails, ..Grants::default() })
     }
 
-    /// What the policies of `identity` say to a permission. `resources` and `known` as in
+    /// Takes changes in that the log shows, and gives the number of those that were not known before. The order
+    /// in which they come does not matter.
+    pub fn apply(&self, changes: &[PolicyChange]) -> usize {
+        let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
+        let new = changes.iter().filter(|change| history.add(change)).count();
+        if changes.iter().any(|change| matches!(change.what, Change::Session { .. })) {
+            self.narrows_sessions.store(true, Ordering::Release);
+        }
+        if new > 0 {
+            let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
+            touched.sort();
+            touched.dedup();
+            let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
+            if recent.len() >= RECENT_MAX {
+                recent.pop_front();
+            }
+            recent.push_back((self.revision() + 1, touched));
+            self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
+            self.revision.fetch_add(1, Ordering::Release);
+        }
+        new
+    }
+
+    /// Whose grants changes touch, and from when on.
+    #[must_use]
+    pub fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
+        touched.sort();
+        touched.dedup();
+        touched
+    }
+
+    /// Whose grants were touched since a revision; `None` where that is too long ago to be told.
+    #[must_use]
+    pub fn touched_since(&self, revision: u64) -> Option<Vec<Touch>> {
+        if self.revision() == revision {
+            return Some(Vec::new());
+        }
+        let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
+        if recent.front().is_some_and(|(first, _)| *first > revision + 1) {
+            return None;
+        }
+        Some(
+            recent.iter().filter(|(at, _)| *at > revision).flat_map(|(_, touched)| touched.clone()).collect(),
+        )
+    }
+
+    /// Grows with every change that was taken in: what was remembered under another revision may not hold.
+    #[must_use]
+    pub fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
+    }
+
+    /// What an identity (an ARN; or a name, where a document was given for it alone) held at a moment (µs UTC).
+    /// `None`: nothing is known of it.
+    #[must_use]
+    pub fn at(&self, identity: &str, when: i64) -> Option<Arc<Holder>> {
+        self.dated(identity).at(when).cloned()
+    }
+
+    /// What an identity holds from each moment on.
+    #[must_use]
+    pub fn dated(&self, identity: &str) -> Dated {
+        if let Some(known) = self.remembered.read().unwrap_or_else(PoisonError::into_inner).get(identity) {
+            return known.clone();
+        }
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        let dated = history
+            .holders(identity)
+            .into_iter()
+            .map(|(from, mut holder)| {
+                holder.scps = self.guardrails.levels();
+                holder.unread.extend(self.guardrails.unread().iter().cloned());
+                (from, Arc::new(holder))
+            })
+            .collect();
+        let dated = Dated(dated);
+        // Still under the history's lock: a change cannot come between what was read and what is remembered.
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        if remembered.len() >= REMEMBERED_MAX {
+            remembered.clear();
+        }
+        remembered.insert(identity.to_owned(), dated.clone());
+        dated
+    }
+
+    /// What an identity holds now.
+    fn now(&self, identity: &str) -> Option<Arc<Holder>> {
+        self.at(identity, i64::MAX)
+    }
+
+    /// Whether any session is known that something narrows.
+    #[must_use]
+    pub fn narrows_sessions(&self) -> bool {
+        self.narrows_sessions.load(Ordering::Acquire)
+    }
+
+    /// What narrows the session whose calls carry this access key id, if its beginning was seen.
+    #[must_use]
+    pub fn session(&self, access_key: &str) -> Option<Session> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).session(access_key)
+    }
+
+    /// What the policies of `identity` say now to a permission. `resources` and `known` as in
     /// [`Scope::verdict`](crate::scope::Scope::verdict).
     ///
-    /// Service control, resource control and resource policies are not looked at: an Allow here is the identity's own.
+    /// Resource policies are not looked at: an Allow here is the identity's own.
     #[must_use]
     pub fn verdict(
         &self,
@@ -184,231 +401,85 @@ impl Grants {
         known: bool,
         context: &Context,
     ) -> GrantVerdict {
-        let Some(holder) = self.holder(identity) else {
-            return GrantVerdict { grant: Grant::Unknown, why: "no_policies_known".into() };
-        };
-        let nothing = [if known { Target::Exact("*") } else { Target::Within("*") }];
-        let named: Vec<Target<'_>> = resources
-            .iter()
-            .map(|arn| if known { Target::Exact(arn) } else { Target::Within(arn) })
-            .collect();
-        let targets = if named.is_empty() { &nothing[..] } else { &named };
-        // Every resource must be granted: the worst answer is the call's.
-        let mut worst: Option<GrantVerdict> = None;
-        for target in targets {
-            let verdict = holder.verdict(permission, *target, context);
-            match (verdict.grant, &worst) {
-                (Grant::Denied, _) => return verdict,
-                (Grant::Unknown, _) | (Grant::Allowed, None) => worst = Some(verdict),
-                (Grant::Allowed, Some(_)) => {}
-            }
+        match self.now(identity) {
+            Some(holder) => holder.verdict(permission, resources, known, context, None),
+            None => GrantVerdict::no_policies_known(),
         }
-        worst.unwrap_or(GrantVerdict { grant: Grant::Unknown, why: "no_policies_known".into() })
     }
 
-    /// The verdict where it does not hang on the resource, so that it can be remembered.
+    /// The ARNs and the names (from plain documents) that have policies, sorted.
     #[must_use]
-    pub fn settled(&self, identity: &str, permission: &str) -> Option<GrantVerdict> {
-        let Some(holder) = self.holder(identity) else {
-            return Some(self.verdict(identity, permission, &[], false, &Context::partial()));
-        };
-        let mut about = holder
-            .statements()
-            .filter(|(_, statement, _)| statement.actions.matches(permission) != Match::No);
-        about
-            .all(|(_, statement, _)| statement.resources.is_any() && statement.conditions.is_empty())
-            .then(|| holder.verdict(permission, Target::Within("*"), &Context::partial()))
-    }
-
-    /// The ARNs (from exports) and names (from plain documents) that have policies, sorted.
-    #[must_use]
-    pub fn identities(&self) -> Vec<&str> {
-        self.holders.keys().map(String::as_str).collect()
+    pub fn identities(&self) -> Vec<String> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).identities()
     }
 
     /// Whether anything is known of an identity.
     #[must_use]
     pub fn knows(&self, identity: &str) -> bool {
-        self.holder(identity).is_some()
+        !self.dated(identity).0.is_empty()
     }
 
-    /// Names of the policies that an identity holds, directly or through groups.
+    /// Names of the policies that an identity holds now, directly or through groups.
     #[must_use]
     pub fn policies_of(&self, identity: &str) -> Vec<String> {
-        let policies = self.holder(identity).map_or(&[][..], |holder| &holder.policies);
-        policies.iter().map(|policy| policy.name.clone()).collect()
+        self.now(identity).map(|holder| holder.policies()).unwrap_or_default()
     }
 
-    /// Every statement that an identity holds, and those of its boundary.
+    /// Every statement that an identity holds now, and those of its boundary.
     #[must_use]
     pub fn statements_of(&self, identity: &str) -> Vec<GrantedStatement> {
-        let Some(holder) = self.holder(identity) else { return Vec::new() };
-        let told = |(policy, statement, boundary): (&Policy, &Statement, bool)| GrantedStatement {
-            policy: policy.name.clone(),
-            statement: statement.label(),
-            effect: statement.effect,
-            actions: statement.actions.patterns.iter().map(|pattern| pattern.as_str().to_owned()).collect(),
-            not_action: statement.actions.not,
-            resources: statement
-                .resources
-                .patterns
-                .iter()
-                .map(|pattern| pattern.as_str().to_owned())
-                .collect(),
-            not_resource: statement.resources.not,
-            has_condition: !statement.conditions.is_empty(),
-            boundary,
-            raw: statement.raw.clone(),
-        };
-        holder.statements().map(told).collect()
+        self.now(identity).map(|holder| holder.granted_statements()).unwrap_or_default()
     }
 
-    /// Every known permission that an identity is granted on some resource, sorted. A boundary limits it; a Deny takes
-    /// away only what it denies everywhere and always.
+    /// Every known permission that an identity is granted now on some resource, sorted.
     #[must_use]
     pub fn granted_permissions(&self, identity: &str) -> Vec<Granted> {
-        self.holder(identity).map(Holder::granted).unwrap_or_default()
+        self.now(identity).map(|holder| holder.granted()).unwrap_or_default()
     }
 
-    /// Policies that an identity holds and that cannot be read: what it is granted is then not the whole truth.
+    /// Policies that an identity holds now and that cannot be read: what it is granted is then not the whole truth.
     #[must_use]
-    pub fn unread_of(&self, identity: &str) -> &[String] {
-        self.holder(identity).map_or(&[], |holder| &holder.unread)
-    }
-
-    fn holder(&self, identity: &str) -> Option<&Holder> {
-        self.holders.get(identity).or_else(|| {
-            let arn = Arn::parse(identity).filter(|arn| arn.service == "iam")?;
-            self.holders.get(arn.name())
-        })
+    pub fn unread_of(&self, identity: &str) -> Vec<String> {
+        self.now(identity).map(|holder| holder.unread().to_vec()).unwrap_or_default()
     }
 }
 
-/// Whom a plain document is granted to.
-fn holder_of(dir: &Path, path: &Path) -> Option<String> {
-    let stem = path.file_stem()?.to_str()?;
-    let folder = path
-        .parent()
-        .filter(|folder| *folder != dir)
-        .and_then(Path::file_name)
-        .and_then(|name| name.to_str());
-    let folder = folder.filter(|name| !matches!(*name, "roles" | "users" | "policies"));
-    Some(folder.unwrap_or(stem).to_owned())
+/// What a plain document is, by where it lies.
+enum Place {
+    Granted { holder: String, policy: String },
+    Boundary { holder: String },
+    Scp { level: String },
 }
 
-impl Holder {
-    /// Policy, statement, and whether it belongs to the boundary.
-    fn statements(&self) -> impl Iterator<Item = (&Policy, &Statement, bool)> {
-        let boundary = self.boundary.iter().flatten().map(|policy| (policy, true));
-        let all = self.policies.iter().map(|policy| (policy, false)).chain(boundary);
-        all.flat_map(|(policy, boundary)| {
-            policy.statements.iter().map(move |statement| (&**policy, statement, boundary))
-        })
+impl Place {
+    fn subject(&self) -> &str {
+        match self {
+            Place::Granted { holder, .. } | Place::Boundary { holder } => holder,
+            Place::Scp { .. } => "every identity",
+        }
     }
+}
 
-    fn verdict(&self, permission: &str, resource: Target<'_>, context: &Context) -> GrantVerdict {
-        if permission.eq_ignore_ascii_case("sts:GetCallerIdentity") {
-            return GrantVerdict { grant: Grant::Allowed, why: "needs_no_permission".into() };
-        }
-        let layers = Layers {
-            identity: &self.policies,
-            boundary: self.boundary.as_deref(),
-            unjudged: if self.unread.is_empty() { &[] } else { &["policy"] },
-            ..Layers::default()
-        };
-        let decision = decide(&layers, &Request { action: permission, resource, context });
-        let grant = match decision.effect {
-            Answer::Allowed => Grant::Allowed,
-            Answer::ImplicitlyDenied | Answer::ExplicitlyDenied => Grant::Denied,
-            Answer::Unknown => Grant::Unknown,
-        };
-        GrantVerdict { grant, why: self.why(&decision) }
+fn place_of(dir: &Path, path: &Path) -> Option<Place> {
+    let stem = path.file_stem()?.to_str()?.to_owned();
+    let folders: Vec<&str> = path
+        .strip_prefix(dir)
+        .ok()?
+        .parent()?
+        .components()
+        .filter_map(|component| component.as_os_str().to_str())
+        .collect();
+    if let Some(at) = folders.iter().position(|folder| *folder == "scps") {
+        let level = folders.get(at + 1..).unwrap_or_default().join("/");
+        return Some(Place::Scp { level });
     }
-
-    fn why(&self, decision: &Decision) -> String {
-        let statement = decision
-            .decisive
-            .iter()
-            .find(|one| one.layer == "identity")
-            .or_else(|| decision.decisive.first());
-        let statement = statement.map(|one| format!("{}#{}", one.policy, one.statement));
-        match decision.effect {
-            Answer::Allowed | Answer::ExplicitlyDenied => statement.unwrap_or_default(),
-            Answer::ImplicitlyDenied if decision.blocked_by.contains(&"identity") => {
-                "granted_by_no_statement".into()
-            }
-            Answer::ImplicitlyDenied => {
-                format!("not_in_{}", decision.blocked_by.first().unwrap_or(&"boundary"))
-            }
-            Answer::Unknown if !self.unread.is_empty() => {
-                format!("policy_unparsed: {}", self.unread.join(", "))
-            }
-            Answer::Unknown => {
-                format!("{} hangs on {}", statement.unwrap_or_default(), decision.missing_keys.join(", "))
-            }
+    Some(match folders.last() {
+        Some(&"boundaries") => Place::Boundary { holder: stem },
+        None | Some(&("roles" | "users" | "policies")) => {
+            Place::Granted { holder: stem.clone(), policy: stem }
         }
-    }
-
-    fn granted(&self) -> Vec<Granted> {
-        let mut names: BTreeSet<&'static str> = BTreeSet::new();
-        for (_, statement, boundary) in self.statements() {
-            if boundary || statement.effect == Effect::Deny {
-                continue;
-            }
-            if statement.actions.not {
-                names.extend(
-                    reference::permissions()
-                        .iter()
-                        .filter(|known| statement.actions.matches(&known.name) == Match::Yes)
-                        .map(|known| known.name.as_str()),
-                );
-            } else {
-                names.extend(
-                    statement
-                        .actions
-                        .patterns
-                        .iter()
-                        .flat_map(reference::matching)
-                        .map(|known| known.name.as_str()),
-                );
-            }
-        }
-        names.into_iter().filter_map(|permission| self.granted_one(permission)).collect()
-    }
-
-    /// One permission: taken away, limited, conditional or plain.
-    fn granted_one(&self, permission: &str) -> Option<Granted> {
-        let mut plain: Option<String> = None;
-        let mut conditional: Option<String> = None;
-        let (mut limited, mut limited_plainly) = (self.boundary.is_some(), self.boundary.is_none());
-        for (policy, statement, boundary) in self.statements() {
-            if statement.actions.matches(permission) != Match::Yes
-                || !concerns(&statement.resources, permission)
-            {
-                continue;
-            }
-            let always = statement.conditions.is_empty();
-            match (statement.effect, boundary) {
-                (Effect::Deny, _) if always && statement.resources.is_any() => return None,
-                (Effect::Deny, _) => {}
-                (Effect::Allow, true) => {
-                    limited = false;
-                    limited_plainly |= always;
-                }
-                (Effect::Allow, false) => {
-                    let by = format!("{}#{}", policy.name, statement.label());
-                    let slot = if always { &mut plain } else { &mut conditional };
-                    slot.get_or_insert(by);
-                }
-            }
-        }
-        if limited {
-            return None;
-        }
-        let always = plain.is_some() && limited_plainly;
-        let by = plain.or(conditional)?;
-        Some(Granted { permission: permission.to_owned(), conditional: !always, by })
-    }
+        Some(folder) => Place::Granted { holder: (*folder).to_owned(), policy: stem },
+    })
 }
 
 #[cfg(test)]

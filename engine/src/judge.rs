@@ -266,12 +266,12 @@ mod tests {
     use crate::baseline::Baseline;
     use crate::detection;
     use crate::grant::Grants;
-    use crate::manifest::Manifests;
+    use crate::manifest::Versions;
 
     #[tokio::test]
     async fn what_ships_needs_no_plan_and_what_groups_does() {
         let rules = Arc::new(Rules {
-            manifests: Manifests::default(),
+            manifests: Versions::default(),
             grants: Grants::default(),
             baseline: Baseline::default(),
         });

@@ -2,9 +2,13 @@
 
 mod agent;
 mod catalog;
+pub mod difference;
+pub mod history;
 mod identity;
+mod outline;
 mod reader;
 mod schema;
+mod versions;
 mod yaml;
 
 use std::collections::HashMap;
@@ -15,10 +19,12 @@ use chrono::{DateTime, Utc};
 
 use crate::scope::Scope;
 use catalog::Catalog;
+pub use outline::{Outline, catalog_places, outlines};
 use policy::arn::Arn;
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use reader::Reader;
 pub use schema::schema;
+pub use versions::Versions;
 use yaml::{Node, Shape};
 
 /// Bounds on what a folder may hold.
@@ -129,6 +135,22 @@ pub struct Identity {
     pub accounts: Vec<String>,
 }
 
+impl Identity {
+    /// The more specific wins: one with a session pattern, then the longer text.
+    pub(crate) fn rank(&self) -> (bool, usize) {
+        let literal = |text: &str| text.bytes().filter(|b| !matches!(b, b'*' | b'?')).count();
+        let session = self.session.as_deref();
+        (session.is_some(), literal(&self.arn) + session.map_or(0, literal))
+    }
+
+    /// Whether some account can be meant by both.
+    pub(crate) fn shares_account(&self, other: &Identity) -> bool {
+        self.accounts.is_empty()
+            || other.accounts.is_empty()
+            || self.accounts.iter().any(|account| other.accounts.contains(account))
+    }
+}
+
 /// Who called, as the log tells it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
@@ -178,8 +200,18 @@ impl Manifests {
     /// # Errors
     /// Every fault of every file, each with file, line and what to do.
     pub fn load(dir: &Path, now: DateTime<Utc>) -> Result<Manifests, ManifestErrors> {
+        let (manifests, errors) = Manifests::survey(dir, now);
+        if errors.0.is_empty() { Ok(manifests) } else { Err(errors) }
+    }
+
+    /// The same, but gives what can be read beside everything that is wrong. To look at, not to judge by.
+    #[must_use]
+    pub fn survey(dir: &Path, now: DateTime<Utc>) -> (Manifests, ManifestErrors) {
         let mut errors = Vec::new();
-        let files = files(dir, &["yaml", "yml"]).map_err(|error| ManifestErrors(vec![error]))?;
+        let files = match files(dir, &["yaml", "yml"]) {
+            Ok(files) => files,
+            Err(error) => return (Manifests::default(), ManifestErrors(vec![error])),
+        };
         let mut manifests = Manifests::default();
         let mut catalog = Catalog::default();
         let mut documents: Vec<(PathBuf, String, Node)> = Vec::new();
@@ -215,12 +247,9 @@ impl Manifests {
         }
         manifests.agents.sort_by(|left, right| left.name.cmp(&right.name));
         errors.extend(manifests.conflicts());
-        if !errors.is_empty() {
-            errors.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
-            return Err(ManifestErrors(errors));
-        }
+        errors.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));
         manifests.matchers = Matchers::new(&manifests.agents);
-        Ok(manifests)
+        (manifests, ManifestErrors(errors))
     }
 
     /// Names and identities that two agents claim alike.
@@ -240,7 +269,7 @@ impl Manifests {
                 let claimed = claims.entry((&identity.arn, identity.session.as_deref())).or_default();
                 let rival = claimed
                     .iter()
-                    .find(|(other, theirs)| other.name != agent.name && shares_account(identity, theirs));
+                    .find(|(other, theirs)| other.name != agent.name && identity.shares_account(theirs));
                 if let Some((other, _)) = rival {
                     let message = format!(
                         "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: tell them apart by `session` or `accounts`",
@@ -280,14 +309,11 @@ impl Matchers {
         let mut matchers = Matchers::default();
         for (at, agent) in agents.iter().enumerate() {
             for identity in &agent.identities {
-                let literal = |text: &str| text.bytes().filter(|b| !matches!(b, b'*' | b'?')).count();
-                let session = identity.session.as_deref();
-                let rank = (session.is_some(), literal(&identity.arn) + session.map_or(0, literal));
                 let matcher = Matcher {
                     agent: at,
-                    session: session.map(ActionPattern::new),
+                    session: identity.session.as_deref().map(ActionPattern::new),
                     accounts: identity.accounts.clone(),
-                    rank,
+                    rank: identity.rank(),
                 };
                 if identity.arn.contains(['*', '?']) {
                     matchers.patterns.push((ArnPattern::new(&identity.arn), matcher));
@@ -313,12 +339,6 @@ impl Matcher {
             && (self.accounts.is_empty()
                 || account.is_some_and(|account| self.accounts.iter().any(|one| one == account)))
     }
-}
-
-fn shares_account(left: &Identity, right: &Identity) -> bool {
-    left.accounts.is_empty()
-        || right.accounts.is_empty()
-        || left.accounts.iter().any(|account| right.accounts.contains(account))
 }
 
 /// Every file below a folder with one of the endings, sorted, so that the result does not depend on the disk.

@@ -1,8 +1,11 @@
 //! From a call in the log to the permissions that it needed, and on which resources
 
 mod arn;
+mod azure;
 mod context;
 mod facts;
+mod foreign;
+mod gcp;
 mod request;
 mod resource;
 mod tags;
@@ -14,6 +17,7 @@ use crate::reference::{self, Need, Operation, When};
 pub use crate::reference::{AccessLevel, Logged};
 pub use context::{CALLER_KEYS, context_for};
 pub use facts::Facts;
+pub use foreign::{Cloud, Foreign, foreign};
 pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.

@@ -3,6 +3,7 @@
 use crate::baseline::{ANY_PERMISSION, Denials, POSSIBLE};
 use crate::grant::Grants;
 use crate::manifest::{Agent, Manifests};
+use crate::measure::Trust;
 use crate::permission::{self, AccessLevel, Logged};
 use crate::right_size::right_size;
 use crate::store::{Store, StoreError, Use};
@@ -161,6 +162,8 @@ pub struct Posture {
     pub unparsed: Vec<String>,
     /// Services whose data events are logged in full, as configured.
     pub data_events: Vec<String>,
+    /// How far verdicts can be trusted, over everything that was judged.
+    pub trust: Trust,
 }
 
 #[expect(clippy::ref_option, reason = "the signature that serde calls")]
@@ -240,6 +243,7 @@ impl Posture {
             unclaimed,
             unparsed: unparsed.map(|u| format!("{}: {} ({})", u.file, u.reason, u.subject)).collect(),
             data_events: data_events.to_vec(),
+            trust: store.trust(i64::MIN).await?,
         })
     }
 
@@ -280,7 +284,7 @@ pub fn identities_of<'a>(
     acted: impl Iterator<Item = &'a String>,
 ) -> BTreeSet<String> {
     let mut identities: BTreeSet<String> = acted.filter(|arn| claims(agent, arn)).cloned().collect();
-    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)).map(str::to_owned));
+    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)));
     let whole = agent.identities.iter().map(|i| &i.arn).filter(|arn| !arn.contains(['*', '?']));
     identities.extend(whole.cloned());
     identities

@@ -1,6 +1,9 @@
 //! What an agent was declared able to do, and the verdict on one permission
 
 mod concern;
+mod entry;
+mod idle;
+mod reach;
 mod statement;
 
 use std::collections::{BTreeSet, HashMap};
@@ -9,8 +12,11 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::reference;
 pub(crate) use concern::concerns;
+pub use entry::{Entry, Says};
+pub use idle::Idle;
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
+pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
 
 /// The verdict on one permission of one call.
@@ -290,6 +296,21 @@ impl Scope {
             declared.extend(statement.permissions().map(|known| known.name.as_str()));
         }
         declared.into_iter().filter(|permission| self.declares(permission)).collect()
+    }
+
+    /// The condition keys that the entries about a permission ask for, in lower case.
+    #[must_use]
+    pub fn keys(&self, permission: &str) -> BTreeSet<String> {
+        let covering = self.covering(permission);
+        let statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
+        let mut keys = BTreeSet::new();
+        for statement in statements {
+            let variables = statement.resources.patterns.iter().flat_map(|pattern| pattern.variables());
+            keys.extend(
+                statement.conditions.keys().iter().chain(variables).map(|key| key.to_ascii_lowercase()),
+            );
+        }
+        keys
     }
 
     /// The entries of the scope, as `explain` shows them: kind, then `file:line text`.

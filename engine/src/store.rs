@@ -2,15 +2,20 @@
 //!
 //! Every statement is written so that PostgreSQL understands it too (`$n`, BIGINT, ON CONFLICT).
 
+mod again;
 mod commit;
 mod findings;
+mod incidents;
+mod measures;
 mod objects;
 mod outbox;
 mod quarantine;
 mod silences;
+mod standing;
 mod usage;
 
-pub use commit::{Commit, Committed, StoredCommit};
+pub use again::{Again, Origin};
+pub use commit::{Commit, Committed, StoredCommit, Terms};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};

@@ -89,7 +89,7 @@ fn rules(line: &Value, batch: &EventBatch) -> Arc<Rules> {
         }
     }
     baseline.apply(&delta);
-    Arc::new(Rules { manifests, grants: Grants::default(), baseline })
+    Arc::new(Rules { manifests: manifests.into(), grants: Grants::default(), baseline })
 }
 
 fn lines(name: &str, file: &str) -> Vec<Value> {

@@ -1,47 +1,118 @@
 //! `remit tool`: the engine's own parts on a pipe. One JSON line out for each line in.
 
-use crate::cli::ToolCommand;
+use crate::cli::{Cloud, ToolCommand};
 use crate::exit::Exit;
-use crate::screen;
 use anyhow::Context;
 use engine::permission::{self, Call};
 use ingest::event::EventBatch;
 use ingest::{Limits, Notification, Redaction};
 use serde_json::{Value, json};
-use std::io::BufRead;
+use std::io::{BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Longest line that is read. A longer one is skipped and answered with an error.
+const LINE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// Read at once; a line in it waits for no flush.
+const CHUNK_BYTES: usize = 256 * 1024;
+
+type Answer = fn(&Value) -> Result<Value, String>;
 
 pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
-    let answer: fn(&Value) -> Result<Value, String> = match command {
-        ToolCommand::Decide => |question| Ok(policy::tool::decide_aws(question)),
+    let answer: Answer = match command {
+        ToolCommand::Decide { cloud } => match cloud {
+            Cloud::Aws => |question| Ok(policy::tool::decide_aws(question)),
+            Cloud::Azure => |question| Ok(policy::tool::decide_azure(question)),
+            Cloud::Gcp => |question| Ok(policy::tool::decide_gcp(question)),
+        },
+        ToolCommand::Match(what) if what.operator => |question| Ok(policy::tool::match_operator(question)),
+        ToolCommand::Match(_) => |question| Ok(policy::tool::match_resource(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
         ToolCommand::Events { .. } => events,
     };
-    let mut lines = std::io::stdin().lock();
+    let input = BufReader::with_capacity(CHUNK_BYTES, std::io::stdin().lock());
+    let output = BufWriter::with_capacity(CHUNK_BYTES, std::io::stdout().lock());
+    match answer_lines(input, output, answer) {
+        // A reader that went away (`| head`) is no error.
+        Err(Ended::Output(error)) if error.kind() == ErrorKind::BrokenPipe => Ok(Exit::Done),
+        Err(Ended::Output(error)) => Err(error).context("cannot write the output"),
+        Err(Ended::Input(error)) => Err(error).context("cannot read standard input"),
+        Ok(()) => Ok(Exit::Done),
+    }
+}
+
+enum Ended {
+    Input(std::io::Error),
+    Output(std::io::Error),
+}
+
+/// One line out for each line in that is not blank. Holds one line at a time, and keeps no answer back while it waits for
+/// the next question.
+fn answer_lines<R: Read>(
+    mut input: BufReader<R>,
+    mut output: impl Write,
+    answer: Answer,
+) -> Result<(), Ended> {
     let mut line = Vec::new();
-    loop {
-        line.clear();
-        if lines.read_until(b'\n', &mut line).context("cannot read standard input")? == 0 {
-            return Ok(Exit::Done);
-        }
+    while let Some(is_whole) = next_line(&mut input, &mut line).map_err(Ended::Input)? {
         if line.trim_ascii().is_empty() {
             continue;
         }
-        let out = match serde_json::from_slice::<Value>(&line) {
-            Err(error) => json!({ "id": null, "error": format!("not JSON: {error}") }),
-            Ok(question) => {
-                let id = question.get("id").cloned().unwrap_or(Value::Null);
-                match answer(&question) {
-                    Ok(Value::Object(mut fields)) => {
-                        fields.insert("id".to_owned(), id);
-                        Value::Object(fields)
-                    }
-                    Ok(other) => json!({ "id": id, "answer": other }),
-                    Err(error) => json!({ "id": id, "error": error }),
-                }
-            }
+        let said = if is_whole {
+            reply(&line, answer)
+        } else {
+            json!({ "id": null, "error": format!("longer than {LINE_BYTES_MAX} bytes: give it in parts") })
         };
-        screen::out_json(&out, false)?;
+        writeln!(output, "{said}").map_err(Ended::Output)?;
+        if input.buffer().is_empty() {
+            output.flush().map_err(Ended::Output)?;
+        }
+    }
+    output.flush().map_err(Ended::Output)
+}
+
+/// Reads a line; `false` where it was too long and only its beginning is kept. `None` at the end.
+fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<Option<bool>> {
+    line.clear();
+    if input.by_ref().take(LINE_BYTES_MAX as u64).read_until(b'\n', line)? == 0 {
+        return Ok(None);
+    }
+    if line.len() < LINE_BYTES_MAX || line.ends_with(b"\n") {
+        return Ok(Some(true));
+    }
+    line.truncate(1024);
+    line.shrink_to_fit();
+    let mut is_whole = true;
+    loop {
+        let rest = input.fill_buf()?;
+        if rest.is_empty() {
+            return Ok(Some(is_whole));
+        }
+        let end = rest.iter().position(|byte| *byte == b'\n');
+        is_whole &= end == Some(0);
+        let used = end.map_or(rest.len(), |end| end + 1);
+        input.consume(used);
+        if end.is_some() {
+            return Ok(Some(is_whole));
+        }
+    }
+}
+
+fn reply(line: &[u8], answer: Answer) -> Value {
+    let question = match serde_json::from_slice::<Value>(line) {
+        Ok(question) => question,
+        Err(error) => return json!({ "id": null, "error": format!("not JSON: {error}") }),
+    };
+    let id = question.get("id").cloned().unwrap_or(Value::Null);
+    // Nothing in the engine panics by intention. If something does, the other lines are still answered.
+    let answered = catch_unwind(AssertUnwindSafe(|| answer(&question)));
+    match answered.unwrap_or_else(|_| Err("this line met a fault of remit; please report it".to_owned())) {
+        Ok(Value::Object(mut fields)) => {
+            fields.insert("id".to_owned(), id);
+            Value::Object(fields)
+        }
+        Ok(other) => json!({ "id": id, "answer": other }),
+        Err(error) => json!({ "id": id, "error": error }),
     }
 }
 
@@ -60,11 +131,27 @@ fn notification(question: &Value) -> Result<Value, String> {
 }
 
 fn events(question: &Value) -> Result<Value, String> {
-    Ok(json!({ "event": read(question, "record")?.view().to_json(0) }))
+    let record = question.get("record").ok_or("the line has no `record`")?;
+    // Some hold the record as a text in the line.
+    let text = record.as_str().map_or_else(|| record.to_string(), str::to_owned);
+    Ok(json!({ "event": event(&text)?.view().to_json(0) }))
 }
 
 fn permissions(question: &Value) -> Result<Value, String> {
-    let batch = read(question, "event")?;
+    let record = record_of(question, "event")?;
+    if let Some(told) = permission::foreign(&record) {
+        return Ok(json!({
+            "certain": told.certain,
+            "possible": told.possible,
+            "resources": told.resources,
+            "actor": told.actor,
+            "agent_hint": null,
+            "cloud": told.cloud.as_str(),
+            "through": told.through,
+            "granted": told.granted,
+        }));
+    }
+    let batch = event(&whole(record).to_string())?;
     let view = batch.view();
     let call = Call::of(&view, 0);
     let needed = permission::needed(&call);
@@ -84,13 +171,81 @@ fn permissions(question: &Value) -> Result<Value, String> {
     }))
 }
 
-fn read(question: &Value, key: &str) -> Result<EventBatch, String> {
-    let record = question.get(key).ok_or_else(|| format!("the line has no `{key}`"))?;
-    // Some hold the record as a text in the line.
-    let text = match record {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    ingest::formats::cloudtrail::read_record(&text, &Limits::default(), &Redaction::default())
+/// The record of a line. Some hold it as a text, and `aws cloudtrail lookup-events` holds it in one.
+fn record_of(question: &Value, key: &str) -> Result<Value, String> {
+    let mut record = question.get(key).ok_or_else(|| format!("the line has no `{key}`"))?.clone();
+    for _ in 0..2 {
+        let text = match &record {
+            Value::String(text) => text,
+            Value::Object(fields) => match fields.get("CloudTrailEvent") {
+                Some(Value::String(text)) => text,
+                _ => break,
+            },
+            _ => break,
+        };
+        record = serde_json::from_str(text).map_err(|error| format!("`{key}` is no JSON: {error}"))?;
+    }
+    Ok(record)
+}
+
+/// What a call needed hangs neither on its id nor on its time: a record that was cut down to the rest is read all the same.
+fn whole(mut record: Value) -> Value {
+    if let Value::Object(fields) = &mut record
+        && fields.contains_key("eventName")
+        && fields.contains_key("eventSource")
+    {
+        fields.entry("eventID").or_insert_with(|| json!("00000000-0000-0000-0000-000000000000"));
+        fields.entry("eventTime").or_insert_with(|| json!("1970-01-01T00:00:00Z"));
+    }
+    record
+}
+
+fn event(record: &str) -> Result<EventBatch, String> {
+    ingest::formats::cloudtrail::read_record(record, &Limits::default(), &Redaction::default())
         .map_err(|quarantined| format!("{}: {}", quarantined.reason, quarantined.detail))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answers(input: &[u8], answer: Answer) -> Vec<Value> {
+        let mut output = Vec::new();
+        assert!(answer_lines(BufReader::with_capacity(8, input), &mut output, answer).is_ok());
+        let lines = output.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+        lines.map(|line| serde_json::from_slice(line).unwrap()).collect()
+    }
+
+    #[test]
+    fn every_line_has_its_answer_whatever_stands_beside_it() {
+        let echo: Answer = |question| {
+            question.get("ask").cloned().map(|ask| json!({ "said": ask })).ok_or_else(|| "no ask".into())
+        };
+        let said =
+            answers(b"{\"id\": 1, \"ask\": 2}\n\n{torn\n\xff\n[]\n{\"id\": \"last\", \"ask\": 3}", echo);
+        let ids: Vec<&Value> = said.iter().map(|one| &one["id"]).collect();
+        assert_eq!(ids, [&json!(1), &Value::Null, &Value::Null, &Value::Null, &json!("last")]);
+        assert_eq!(said.iter().filter(|one| one["error"].is_string()).count(), 3);
+    }
+
+    #[test]
+    fn a_line_without_end_is_skipped_and_the_next_is_answered() {
+        let mut input = b"{\"id\": \"".to_vec();
+        input.resize(LINE_BYTES_MAX + 100, b'x');
+        input.extend(b"\"}\n{\"id\": 2}\n");
+        let said = answers(&input, |_| Ok(json!({})));
+        assert_eq!(said.len(), 2);
+        assert!(said[0]["error"].as_str().unwrap().starts_with("longer than"));
+        assert_eq!(said[1], json!({ "id": 2 }));
+    }
+
+    #[test]
+    fn a_fault_in_one_line_does_not_stop_the_others() {
+        let said = answers(b"{\"id\": 1}\n{\"id\": 2, \"ok\": true}\n", |question| {
+            assert!(question["ok"].is_boolean(), "a fault on purpose");
+            Ok(json!({ "fine": true }))
+        });
+        assert!(said[0]["error"].is_string());
+        assert_eq!(said[1], json!({ "id": 2, "fine": true }));
+    }
 }

@@ -47,7 +47,8 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
         )));
     }
     let detections = assembly::detections()?;
-    let rules = Rules { manifests, grants, baseline: Baseline::new(config.baseline.rule()) };
+    let rules =
+        Rules { manifests: manifests.into(), grants, baseline: Baseline::new(config.baseline.rule()) };
     Judge::new(Arc::new(rules), &detections).await?;
     screen::out(&format!("detections    {} planned\n", detections.len()))?;
     if args.no_environment {

@@ -24,6 +24,14 @@ pub(crate) fn write(report: &Report<'_>, out: &mut dyn Write) -> Result<(), Repo
             "data_events": report.coverage.data_events,
             "unparsed": report.coverage.unparsed,
             "caveats": report.coverage.caveats,
+            "trust": {
+                "scope": report.coverage.trust.scope,
+                "grant": report.coverage.trust.grant,
+                "agreement": report.coverage.trust.agreement,
+                "scope_unknown_rate": report.coverage.trust.scope_unknown_rate(),
+                "grant_unknown_rate": report.coverage.trust.grant_unknown_rate(),
+                "disagreement_rate": report.coverage.trust.disagreement_rate(),
+            },
         }),
         agents: report.agents.iter().map(agent).collect(),
         unclaimed: report

@@ -15,7 +15,7 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 23] = [
+const NAMES: [&str; 25] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
@@ -26,6 +26,7 @@ const NAMES: [&str; 23] = [
     "remit_events_total",
     "remit_findings_open",
     "remit_findings_total",
+    "remit_grant_agreement_total",
     "remit_incidents_open",
     "remit_incidents_silenced",
     "remit_ingest_backlog_objects",
@@ -39,6 +40,7 @@ const NAMES: [&str; 23] = [
     "remit_receiver_sends_total",
     "remit_store_errors_total",
     "remit_verdicts_total",
+    "remit_verdicts_unknown_total",
 ];
 
 fn value(metrics: &Metrics, series: &str) -> Option<f64> {

@@ -33,6 +33,13 @@ pub(super) async fn show(State(web): Shared, RawQuery(query): RawQuery) -> Resul
         .map(|depth| context! { name => &depth.receiver, waiting => depth.waiting, dead => depth.dead });
     let watermark =
         [web.state.metrics.newest("aws"), covered.map(|(_, last)| last)].into_iter().flatten().max();
+    let trust: Vec<(String, String)> = posture
+        .trust
+        .sentences()
+        .iter()
+        .filter_map(|sentence| sentence.split_once(": "))
+        .map(|(name, text)| (name.to_owned(), text.to_owned()))
+        .collect();
     let context = context! {
         totals => context! {
             objects => totals.objects, read => totals.read, stored => totals.stored,
@@ -47,6 +54,7 @@ pub(super) async fn show(State(web): Shared, RawQuery(query): RawQuery) -> Resul
         watermark,
         data_events => templates::value(&posture.data_events),
         unparsed => templates::value(&posture.unparsed),
+        trust,
     };
     page("coverage.html", &Frame::new(&web, "coverage", "/coverage", query.as_deref().unwrap_or("")), context)
 }

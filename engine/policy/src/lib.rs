@@ -4,7 +4,11 @@
 
 pub mod arn;
 pub mod aws;
+pub mod azure;
+mod belief;
 pub mod context;
+pub mod gcp;
+pub mod judgement;
 pub mod tool;
 pub mod truth;
 pub mod wildcard;

@@ -3,8 +3,13 @@
 //! Patterns come from policies and texts from logs; both may be written to cost us time. So: no regular
 //! expression, no recursion, and a number of steps after which the answer is "unclear".
 
-/// What one answer may cost. The longest real ARN against the longest real pattern needs a few thousand.
-const STEPS_MAX: u32 = 50_000;
+pub(crate) mod glob;
+
+use crate::aws::variable::{Resolved, Template};
+use crate::context::Context;
+use crate::truth::Truth;
+pub(crate) use glob::Outline;
+use glob::{Case, MANY, ONE, PARTS, Steps, Text, glob, glob_of_parts, is_many, is_mark, overlap};
 
 /// Whether a pattern matches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -56,6 +61,7 @@ pub enum Target<'a> {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ActionPattern {
     text: Box<str>,
+    compiled: Box<[u8]>,
     form: Form,
 }
 
@@ -67,27 +73,23 @@ enum Form {
     Glob,
 }
 
-fn form(text: &str) -> Form {
-    if !text.is_empty() && text.bytes().all(|b| b == b'*') {
+fn form(pattern: &[u8]) -> Form {
+    if !pattern.is_empty() && pattern.iter().all(|byte| *byte == MANY) {
         return Form::Any;
     }
-    match text.bytes().position(|b| b == b'*' || b == b'?') {
+    match pattern.iter().position(|byte| is_mark(*byte)) {
         None => Form::Exact,
-        Some(at) if at + 1 == text.len() && text.ends_with('*') => Form::Prefix,
+        Some(at) if at + 1 == pattern.len() && pattern.ends_with(&[MANY]) => Form::Prefix,
         Some(_) => Form::Glob,
     }
-}
-
-/// Bytes before the first wildcard.
-fn plain(text: &str) -> usize {
-    text.bytes().position(|b| b == b'*' || b == b'?').unwrap_or(text.len())
 }
 
 impl ActionPattern {
     /// Takes any text; `*` and `?` are wildcards.
     #[must_use]
     pub fn new(text: &str) -> ActionPattern {
-        ActionPattern { form: form(text), text: text.into() }
+        let compiled = glob::compiled(text);
+        ActionPattern { form: form(&compiled), compiled, text: text.into() }
     }
 
     /// As written.
@@ -123,69 +125,52 @@ impl ActionPattern {
                     _ => false,
                 }
             }
-            Form::Glob => return glob(pattern, text, Case::Fold, Text::Plain),
+            Form::Glob => return self.glob(permission, Case::Fold),
         };
         if hit { Match::Yes } else { Match::No }
     }
-}
 
-impl ActionPattern {
     /// The same pattern over a text whose case matters, such as a session's name.
     #[must_use]
     pub fn matches_exactly(&self, text: &str) -> bool {
-        glob(self.text.as_bytes(), text.as_bytes(), Case::Keep, Text::Plain) == Match::Yes
+        self.glob(text, Case::Keep) == Match::Yes
+    }
+
+    fn glob(&self, text: &str, case: Case) -> Match {
+        glob(&self.compiled, text.as_bytes(), case, Text::Plain, &mut Steps::new(Steps::PATTERN_MAX))
     }
 }
 
 /// A pattern for an ARN. Case matters.
 ///
-/// `*` and `?` stay inside one of the six parts; only a `*` that ends a pattern of fewer parts crosses colons
-/// (`arn:aws:s3*`). Slashes are ordinary. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
+/// `*` and `?` stay inside their part between colons, but the resource part keeps its colons, and a `*` at the end
+/// of a pattern with fewer parts takes all that follows.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_resource.html>
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArnPattern {
     written: Box<str>,
-    /// As written, each `${variable}` replaced by `*`
-    text: Box<str>,
+    template: Template,
     form: Form,
-    /// How many bytes stand before the first wildcard: most patterns are refused by these alone
-    plain: usize,
-    variables: Vec<String>,
+    outline: Outline,
 }
 
 impl ArnPattern {
-    /// A pattern whose `${...}` is plain text, as in policies without version 2012-10-17.
+    /// Takes any text; `*` and `?` are wildcards, `${` is nothing special.
     #[must_use]
     pub fn new(text: &str) -> ArnPattern {
-        ArnPattern {
-            written: text.into(),
-            text: text.into(),
-            form: form(text),
-            plain: plain(text),
-            variables: Vec::new(),
-        }
+        ArnPattern::from_template(text, Template::plain(text))
     }
 
-    /// A pattern whose `${...}` stands for what only the request tells.
+    /// The same for a policy whose version has variables: `${aws:username}`, and `${*}`, `${?}`, `${$}` for the
+    /// characters themselves.
     #[must_use]
     pub fn with_variables(written: &str) -> ArnPattern {
-        let mut text = String::with_capacity(written.len());
-        let mut variables = Vec::new();
-        let mut rest = written;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((name, tail)) = after.split_once('}') else { break };
-            text.push_str(before);
-            text.push('*');
-            variables.push(name.split(',').next().unwrap_or(name).trim().to_owned());
-            rest = tail;
-        }
-        text.push_str(rest);
-        ArnPattern {
-            written: written.into(),
-            form: form(&text),
-            plain: plain(&text),
-            text: text.into(),
-            variables,
-        }
+        ArnPattern::from_template(written, Template::with_variables(written))
+    }
+
+    fn from_template(written: &str, template: Template) -> ArnPattern {
+        let bytes = template.bytes();
+        ArnPattern { written: written.into(), form: form(bytes), outline: Outline::of(bytes), template }
     }
 
     /// As written.
@@ -194,101 +179,158 @@ impl ArnPattern {
         &self.written
     }
 
+    /// What every match begins with: the service, and the sixth part up to its first wildcard or variable. `None` where
+    /// the service is not plain.
+    pub(crate) fn head(&self) -> Option<(&[u8], &[u8])> {
+        let mut parts = self.template.bytes().splitn(PARTS, |byte| *byte == b':');
+        let (scheme, service) = (parts.next()?, parts.nth(1)?);
+        let resource = parts.nth(2).unwrap_or_default();
+        if scheme != b"arn" || service.is_empty() || service.iter().any(|byte| is_mark(*byte)) {
+            return None;
+        }
+        let plain = resource.iter().position(|byte| is_mark(*byte)).unwrap_or(resource.len());
+        Some((service, resource.get(..plain).unwrap_or_default()))
+    }
+
     /// Whether it is `*`: any resource, and none.
     #[must_use]
     pub fn is_any(&self) -> bool {
-        self.form == Form::Any && self.variables.is_empty()
+        self.form == Form::Any
     }
 
     /// The policy variables that it hangs on.
     #[must_use]
     pub fn variables(&self) -> &[String] {
-        &self.variables
+        self.template.variables()
     }
 
     /// The service part, where it is plain.
     #[must_use]
     pub fn service(&self) -> Option<&str> {
-        self.text.split(':').nth(2).filter(|service| !service.contains(['*', '?']))
+        let service = self.template.bytes().split(|byte| *byte == b':').nth(2)?;
+        std::str::from_utf8(service).ok()
     }
 
-    /// Whether it matches what a call touched.
+    /// Whether it matches what a call touched. One that could and has a policy variable answers `Variable`:
+    /// [`ArnPattern::matches_in`] knows their values.
     #[must_use]
     pub fn matches(&self, target: Target<'_>) -> Match {
-        let found = match target {
-            Target::Exact(arn) => self.exact(arn),
-            Target::Within(bound) => self.within(bound),
-        };
-        match found {
-            Match::Yes | Match::Partly if !self.variables.is_empty() => Match::Variable,
+        match self.of_bytes(self.template.bytes(), self.outline, target) {
+            Match::Yes | Match::Partly if self.template.has_variables() => Match::Variable,
             found => found,
         }
     }
 
-    fn exact(&self, arn: &str) -> Match {
+    /// Whether it matches what a call touched, with its policy variables read from the request.
+    ///
+    /// `No` where a variable has neither a value nor a default, or several values; `Variable` where the context does
+    /// not know one that decides ([`ArnPattern::unknown_variables`] names them).
+    #[must_use]
+    pub fn matches_in(&self, target: Target<'_>, context: &Context) -> Match {
+        let found = self.matches(target);
+        if found != Match::Variable {
+            return found;
+        }
+        match self.template.resolve(context) {
+            Resolved::Void => Match::No,
+            Resolved::TooLong => Match::Unclear,
+            Resolved::Text(bytes) => self.of_bytes(&bytes, Outline::of(&bytes), target),
+            Resolved::Partial(bytes) => match self.of_bytes(&bytes, Outline::of(&bytes), target) {
+                Match::Yes | Match::Partly => Match::Variable,
+                found => found,
+            },
+        }
+    }
+
+    /// Whether each of its variables has one value or a default: true for a pattern without any.
+    #[must_use]
+    pub fn resolvable(&self, context: &Context) -> Truth {
+        self.template.resolvable(context)
+    }
+
+    /// Its variables of which the context does not know the value.
+    pub fn unknown_variables<'a>(&'a self, context: &'a Context) -> impl Iterator<Item = &'a str> + 'a {
+        self.template.unknown(context)
+    }
+
+    fn of_bytes(&self, pattern: &[u8], outline: Outline, target: Target<'_>) -> Match {
+        match target {
+            Target::Exact(arn) => self.exact(pattern, outline, arn),
+            Target::Within(bound) => self.within(pattern, outline, bound),
+        }
+    }
+
+    fn exact(&self, pattern: &[u8], outline: Outline, arn: &str) -> Match {
         match self.form {
             Form::Any => Match::Yes,
-            Form::Exact if *self.text == *arn => Match::Yes,
+            Form::Exact if pattern == arn.as_bytes() => Match::Yes,
             Form::Exact => Match::No,
-            _ if !arn.as_bytes().starts_with(self.head()) => Match::No,
-            _ => by_parts(&self.text, arn, Text::Plain, |pattern, text| {
-                glob(pattern, text, Case::Keep, Text::Plain)
-            }),
+            // The only wildcard ends it: it is in the resource, or takes all parts that follow.
+            Form::Prefix if pattern.get(..outline.plain) == arn.as_bytes().get(..outline.plain) => Match::Yes,
+            Form::Prefix => Match::No,
+            Form::Glob if outline.colons < PARTS - 1 && !pattern.last().is_some_and(|b| is_many(*b)) => {
+                Match::No
+            }
+            Form::Glob => {
+                let mut steps = Steps::new(Steps::PATTERN_MAX);
+                let found = glob_of_parts(pattern, outline, arn.as_bytes(), &mut steps);
+                // AWS takes no wildcard in the service part and does not say what one means there.
+                if found == Match::Yes && odd_service(pattern) { Match::Unclear } else { found }
+            }
         }
     }
 
     /// Yes where the pattern covers all that the bound allows, no where they share nothing.
-    fn within(&self, bound: &str) -> Match {
+    fn within(&self, pattern: &[u8], outline: Outline, bound: &str) -> Match {
         if self.form == Form::Any {
             return Match::Yes;
         }
         if bound == "*" {
             return Match::Partly;
         }
-        let shared = plain(bound).min(self.plain);
-        if bound.as_bytes().get(..shared) != self.text.as_bytes().get(..shared) {
+        let shared =
+            bound.bytes().position(|b| b == b'*' || b == b'?').unwrap_or(bound.len()).min(outline.plain);
+        if bound.as_bytes().get(..shared) != pattern.get(..shared) {
             return Match::No;
         }
-        let covers = |pattern: &[u8], text: &[u8]| glob(pattern, text, Case::Keep, Text::Pattern);
-        match by_parts(&self.text, bound, Text::Pattern, covers) {
+        let covers = |pattern: &[u8], text: &[u8]| {
+            glob(pattern, text, Case::Keep, Text::Pattern, &mut Steps::new(Steps::PATTERN_MAX))
+        };
+        match by_parts(pattern, bound, covers) {
             Match::Yes => Match::Yes,
             Match::Unclear => Match::Unclear,
-            _ => match by_parts(&self.text, bound, Text::Pattern, overlap) {
+            _ => match by_parts(pattern, bound, shares) {
                 Match::Yes => Match::Partly,
                 other => other,
             },
         }
     }
 
-    fn head(&self) -> &[u8] {
-        self.text.as_bytes().get(..self.plain).unwrap_or_default()
-    }
-
     /// Whether some text is matched by both patterns.
     #[must_use]
     pub fn may_share(&self, other: &str) -> bool {
-        self.form == Form::Any
-            || other == "*"
-            || by_parts(&self.text, other, Text::Pattern, overlap) != Match::No
+        self.form == Form::Any || other == "*" || by_parts(self.template.bytes(), other, shares) != Match::No
     }
 }
 
+fn shares(pattern: &[u8], text: &[u8]) -> Match {
+    overlap(pattern, text, &mut Steps::new(Steps::PATTERN_MAX))
+}
+
 /// Splits both sides at their colons and asks `one` about each pair of parts.
-fn by_parts(pattern: &str, text: &str, kind: Text, one: impl Fn(&[u8], &[u8]) -> Match) -> Match {
-    let parts = pattern.splitn(6, ':').count();
-    if parts < 6 && !pattern.ends_with('*') {
+fn by_parts(pattern: &[u8], text: &str, mut one: impl FnMut(&[u8], &[u8]) -> Match) -> Match {
+    // As many as an ARN has at most; the resource keeps its colons.
+    let parts = pattern.splitn(PARTS, |byte| *byte == b':').count();
+    if parts < PARTS && !pattern.last().is_some_and(|byte| is_many(*byte)) {
         return Match::No;
     }
     let mut all = Match::Yes;
-    let (mut patterns, mut texts) = (pattern.splitn(parts, ':'), text.splitn(parts, ':'));
-    for place in 0..parts {
+    let mut patterns = pattern.splitn(parts, |byte| *byte == b':');
+    let mut texts = text.as_bytes().splitn(parts, |byte| *byte == b':');
+    for _ in 0..parts {
         let (Some(pattern), Some(text)) = (patterns.next(), texts.next()) else { return Match::No };
-        let found = one(pattern.as_bytes(), text.as_bytes());
-        // AWS takes no wildcard in the service part and does not say what one means there.
-        let odd = place == 2 && parts == 6 && pattern.contains(['*', '?']) && kind == Text::Plain;
-        match found {
+        match one(pattern, text) {
             Match::No => return Match::No,
-            Match::Yes if odd => all = Match::Unclear,
             Match::Yes => {}
             doubt => all = doubt,
         }
@@ -296,233 +338,20 @@ fn by_parts(pattern: &str, text: &str, kind: Text, one: impl Fn(&[u8], &[u8]) ->
     all
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Case {
-    Fold,
-    Keep,
+/// Each of exactly six parts by itself, for condition values: no part is left out, and no wildcard crosses a colon
+/// save inside the resource.
+pub(crate) fn six_parts(pattern: &[u8], outline: Outline, text: &str, steps: &mut Steps) -> Match {
+    if outline.colons < PARTS - 1 {
+        return Match::No;
+    }
+    glob_of_parts(pattern, outline, text.as_bytes(), steps)
 }
 
-/// Whether the text is plain, or itself a pattern of which every reading must match.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Text {
-    Plain,
-    Pattern,
-}
-
-/// Two pointers and one place to come back to: at most pattern × text steps, and never more than the budget.
-fn glob(pattern: &[u8], text: &[u8], case: Case, kind: Text) -> Match {
-    let (mut p, mut t) = (0, 0);
-    let mut star: Option<(usize, usize)> = None;
-    let mut steps = 0;
-    while t < text.len() {
-        steps += 1;
-        if steps > STEPS_MAX {
-            return Match::Unclear;
-        }
-        let wanted = pattern.get(p).copied();
-        let found = text.get(t).copied().unwrap_or_default();
-        if wanted == Some(b'*') {
-            star = Some((p, t));
-            p += 1;
-        } else if wanted.is_some_and(|wanted| one(wanted, found, case, kind)) {
-            p += 1;
-            t += 1;
-            // `?` is one character, which may be several bytes.
-            while wanted == Some(b'?') && text.get(t).is_some_and(|b| b & 0xC0 == 0x80) {
-                t += 1;
-            }
-        } else if let Some((at, from)) = star {
-            star = Some((at, from + 1));
-            p = at + 1;
-            t = from + 1;
-        } else {
-            return Match::No;
-        }
-    }
-    let rest = pattern.get(p..).unwrap_or_default();
-    if rest.iter().all(|b| *b == b'*') { Match::Yes } else { Match::No }
-}
-
-fn one(wanted: u8, found: u8, case: Case, kind: Text) -> bool {
-    // A wildcard of the text stands for many texts: only a wildcard at least as wide takes them all.
-    if kind == Text::Pattern && found == b'*' {
-        return false;
-    }
-    match (wanted, case) {
-        (b'?', _) => true,
-        (wanted, Case::Fold) => wanted.eq_ignore_ascii_case(&found),
-        (wanted, Case::Keep) => wanted == found,
-    }
-}
-
-/// Whether two patterns have a text in common: a table of suffix against suffix, one row kept.
-fn overlap(left: &[u8], right: &[u8]) -> Match {
-    if left.len().saturating_mul(right.len()) > STEPS_MAX as usize {
-        return Match::Unclear;
-    }
-    let width = right.len();
-    // below[j]: left[i+1..] and right[j..] share a text
-    let mut below = vec![false; width + 1];
-    for i in (0..=left.len()).rev() {
-        let mut row = vec![false; width + 1];
-        for j in (0..=width).rev() {
-            let (a, b) = (left.get(i).copied(), right.get(j).copied());
-            let down = below.get(j).copied().unwrap_or(false);
-            let along = row.get(j + 1).copied().unwrap_or(false);
-            let both = below.get(j + 1).copied().unwrap_or(false);
-            let shared = match (a, b) {
-                (None, None) => true,
-                (Some(b'*'), Some(b'*')) => down || along,
-                (Some(b'*'), _) => down || along,
-                (_, Some(b'*')) => along || down,
-                (Some(a), Some(b)) => (a == b'?' || b == b'?' || a == b) && both,
-                (None, Some(_)) | (Some(_), None) => false,
-            };
-            if let Some(cell) = row.get_mut(j) {
-                *cell = shared;
-            }
-        }
-        below = row;
-    }
-    if below.first() == Some(&true) { Match::Yes } else { Match::No }
+fn odd_service(pattern: &[u8]) -> bool {
+    let mut parts = pattern.splitn(PARTS, |byte| *byte == b':');
+    let service = parts.nth(2).unwrap_or_default();
+    parts.count() == 3 && service.iter().any(|byte| matches!(*byte, MANY | ONE))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    fn arn(pattern: &str, text: &str) -> Match {
-        ArnPattern::new(pattern).matches(Target::Exact(text))
-    }
-
-    fn within(pattern: &str, bound: &str) -> Match {
-        ArnPattern::new(pattern).matches(Target::Within(bound))
-    }
-
-    #[test]
-    fn actions_ignore_case_and_take_wildcards() {
-        let yes = [
-            ("s3:getobject", "s3:GetObject"),
-            ("S3:Get*", "s3:GetObject"),
-            ("s3:Get?bject", "s3:GetObject"),
-            ("*", "s3:GetObject"),
-            ("*:Delete*", "ec2:DeleteTags"),
-        ];
-        for (pattern, permission) in yes {
-            assert_eq!(ActionPattern::new(pattern).matches(permission), Match::Yes, "{pattern} {permission}");
-        }
-        let no = [
-            ("s3:GetObject", "s3:GetObjectAcl"),
-            ("s3:Get?", "s3:GetObject"),
-            ("s3:Get*", "s3express:GetObject"),
-            ("*:Delete*", "s3:GetDeleted"),
-        ];
-        for (pattern, permission) in no {
-            assert_eq!(ActionPattern::new(pattern).matches(permission), Match::No, "{pattern} {permission}");
-        }
-    }
-
-    #[test]
-    fn a_star_crosses_slashes_but_not_colons() {
-        assert_eq!(arn("arn:aws:s3:::acme/*", "arn:aws:s3:::acme/a/b"), Match::Yes);
-        assert_eq!(arn("arn:aws:iam::*:role/x", "arn:aws:iam::1:role/x"), Match::Yes);
-        assert_eq!(arn("arn:aws:sns:*:1:t", "arn:aws:sns:eu-west-1:2:1:t"), Match::No);
-    }
-
-    #[test]
-    fn a_star_at_the_end_of_a_short_pattern_crosses_colons() {
-        assert_eq!(arn("arn:aws:s3:*", "arn:aws:s3:::acme/a"), Match::Yes);
-        assert_eq!(arn("arn:aws:*", "arn:aws:s3:::acme/a"), Match::Yes);
-        assert_eq!(arn("arn:aws:s3:::acme*", "arn:aws:s3:::acme-b/x:y"), Match::Yes);
-        // near-miss: a short pattern without the star
-        assert_eq!(arn("arn:aws:s3", "arn:aws:s3:::acme/a"), Match::No);
-        assert_eq!(arn("arn:aws:s3:*", "arn:aws:sns:eu-west-1:1:t"), Match::No);
-    }
-
-    #[test]
-    fn arns_keep_their_case() {
-        assert_eq!(arn("arn:aws:s3:::Acme/*", "arn:aws:s3:::acme/x"), Match::No);
-    }
-
-    #[test]
-    fn a_wildcard_in_the_service_part_is_unclear() {
-        assert_eq!(arn("arn:aws:s?:::acme", "arn:aws:s3:::acme"), Match::Unclear);
-        assert_eq!(arn("arn:aws:*:::acme", "arn:aws:s3:::other"), Match::No);
-    }
-
-    #[test]
-    fn only_a_whole_star_matches_no_resource() {
-        assert_eq!(arn("*", "*"), Match::Yes);
-        assert_eq!(arn("arn:aws:s3:::*", "*"), Match::No);
-    }
-
-    #[test]
-    fn a_bound_is_covered_shared_or_foreign() {
-        assert_eq!(within("arn:aws:s3:::acme/*", "arn:aws:s3:::acme/*"), Match::Yes);
-        assert_eq!(within("arn:aws:s3:::*", "arn:aws:s3:::acme/*"), Match::Yes);
-        assert_eq!(within("arn:aws:s3:::acme/drafts/*", "arn:aws:s3:::acme/*"), Match::Partly);
-        assert_eq!(within("arn:aws:s3:::other/*", "arn:aws:s3:::acme/*"), Match::No);
-        assert_eq!(within("arn:aws:s3:::acme/?", "arn:aws:s3:::acme/*"), Match::Partly);
-        assert_eq!(within("arn:aws:s3:::other/*", "*"), Match::Partly);
-        assert_eq!(within("*", "*"), Match::Yes);
-    }
-
-    #[test]
-    fn a_variable_makes_a_possible_match_hang_on_it() {
-        let home = ArnPattern::with_variables("arn:aws:s3:::home/${aws:username}/*");
-        assert_eq!(home.matches(Target::Exact("arn:aws:s3:::home/ann/x")), Match::Variable);
-        assert_eq!(home.matches(Target::Exact("arn:aws:s3:::away/ann/x")), Match::No);
-        assert_eq!(home.variables(), ["aws:username"]);
-    }
-
-    #[test]
-    fn a_question_mark_is_one_character_however_many_bytes() {
-        assert_eq!(arn("arn:aws:s3:::b/?", "arn:aws:s3:::b/é"), Match::Yes);
-        assert_eq!(arn("arn:aws:s3:::b/?", "arn:aws:s3:::b/éé"), Match::No);
-    }
-
-    #[test]
-    fn work_made_to_be_slow_ends_unclear() {
-        let pattern = format!("arn:aws:s3:::*{}b", "a".repeat(400));
-        let text = format!("arn:aws:s3:::{}", "a".repeat(4000));
-        assert_eq!(arn(&pattern, &text), Match::Unclear);
-    }
-
-    /// Slow and obvious: tries every length for a star.
-    fn oracle(pattern: &[char], text: &[char]) -> bool {
-        match pattern.split_first() {
-            None => text.is_empty(),
-            Some(('*', rest)) => (0..=text.len()).any(|n| oracle(rest, &text[n..])),
-            Some(('?', rest)) => !text.is_empty() && oracle(rest, &text[1..]),
-            Some((c, rest)) => text.first() == Some(c) && oracle(rest, &text[1..]),
-        }
-    }
-
-    fn chars(text: &str) -> Vec<char> {
-        text.chars().collect()
-    }
-
-    proptest! {
-        #[test]
-        fn the_fast_matcher_agrees_with_the_obvious_one(pattern in "[ab*?]{0,8}", text in "[ab]{0,8}") {
-            let fast = glob(pattern.as_bytes(), text.as_bytes(), Case::Keep, Text::Plain);
-            prop_assert_eq!(fast == Match::Yes, oracle(&chars(&pattern), &chars(&text)));
-        }
-
-        #[test]
-        fn what_covers_a_bound_matches_all_of_it(pattern in "[ab*?]{0,6}", bound in "[ab*?]{0,6}", text in "[ab]{0,7}") {
-            let covers = glob(pattern.as_bytes(), bound.as_bytes(), Case::Keep, Text::Pattern) == Match::Yes;
-            if covers && oracle(&chars(&bound), &chars(&text)) {
-                prop_assert!(oracle(&chars(&pattern), &chars(&text)));
-            }
-        }
-
-        #[test]
-        fn what_shares_nothing_has_no_text_in_common(left in "[ab*?]{0,6}", right in "[ab*?]{0,6}", text in "[ab]{0,7}") {
-            if oracle(&chars(&left), &chars(&text)) && oracle(&chars(&right), &chars(&text)) {
-                prop_assert_eq!(overlap(left.as_bytes(), right.as_bytes()), Match::Yes);
-            }
-        }
-    }
-}
+mod tests;

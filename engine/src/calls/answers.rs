@@ -1,45 +1,92 @@
-//! Decisions remembered: the same caller, permission and resources are decided once.
+//! Decisions remembered: the same caller, permission, resources and conditions are decided once
 
-use crate::grant::{Grant, Grants};
-use crate::manifest::{Agent, Caller, Manifests};
+use crate::grant::{Dated, GrantVerdict, Grants, Holder, Session};
+use crate::manifest::{Agent, Caller, Manifests, Versions};
 use crate::permission::Needed;
-use crate::scope::{Reason, Verdict};
-use policy::context::Context;
-use std::collections::HashMap;
+use crate::scope::ScopeVerdict;
+use policy::context::{Context, Fact};
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 
 /// Entries of each kind that are remembered; then it forgets them all and begins again. Session names and
-/// resources are the attacker's to choose, so there must be an end.
+/// resources are the attacker's to choose, so there must be an end. An entry takes some 300 bytes, and the
+/// length of its resources.
 const ENTRIES_MAX: usize = 50_000;
 
 /// What scope and grants say to one permission on its resources.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answer {
-    /// The scope's verdict.
-    pub verdict: Verdict,
-    /// Why.
-    pub reason: Reason,
-    /// The manifest's entry that decided it.
-    pub statement: Option<String>,
+    /// What the agent declares; `None` where the caller is no declared agent.
+    pub scope: Option<ScopeVerdict>,
     /// What the identity's policies say.
-    pub grant: Grant,
-    /// The policy and statement that decided it.
-    pub grant_why: String,
+    pub grant: GrantVerdict,
 }
 
-/// Remembers decisions under fixed manifests and grants. Give each worker its own.
+/// Who calls, with what it declares and holds at that moment.
+#[derive(Debug, Clone, Default)]
+pub struct Asker {
+    /// Which version of the manifests declares the agent.
+    pub version: usize,
+    /// The declared agent.
+    pub agent: Option<Arc<Agent>>,
+    /// What the identity holds; `None` where nothing is known of it.
+    pub holder: Option<Arc<Holder>>,
+    /// What narrows the session, and the key that its calls carry.
+    pub session: Option<(String, Arc<Session>)>,
+}
+
+/// Remembers decisions under fixed manifests, and grants as long as they do not change. Give each worker its own.
 #[derive(Debug, Default)]
 pub struct Answers {
+    revision: u64,
     agents: HashMap<String, Option<Arc<Agent>>>,
+    holders: HashMap<String, Dated>,
+    sessions: HashMap<String, Option<Arc<Session>>>,
+    /// Condition keys that the statements about a permission ask for
+    keys: HashMap<String, Arc<[String]>>,
     answers: HashMap<String, Arc<Answer>>,
     // The key that is looked up, kept so that a known one costs no allocation.
     key: String,
 }
 
 impl Answers {
-    /// The agent behind a call.
-    pub fn agent(&mut self, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
+    /// Who is behind a call at a moment (µs UTC). `session`: the access key id of temporary credentials.
+    pub fn asker(
+        &mut self,
+        manifests: &Versions,
+        grants: &Grants,
+        caller: &Caller<'_>,
+        session: Option<&str>,
+        when: i64,
+    ) -> Asker {
+        if self.revision != grants.revision() {
+            self.revision = grants.revision();
+            self.holders.clear();
+            self.sessions.clear();
+        }
+        let (version, manifests) = manifests.at(when);
+        let agent = self.agent(version, manifests, caller);
+        let dated = match self.holders.get(caller.actor) {
+            Some(dated) => dated,
+            None => {
+                bound(&mut self.holders);
+                self.holders.entry(caller.actor.to_owned()).or_insert_with(|| grants.dated(caller.actor))
+            }
+        };
+        let holder = dated.at(when).cloned();
+        let session = session.filter(|_| grants.narrows_sessions()).and_then(|session| {
+            if !self.sessions.contains_key(session) {
+                bound(&mut self.sessions);
+                self.sessions.insert(session.to_owned(), grants.session(session).map(Arc::new));
+            }
+            let narrowed = self.sessions.get(session)?.clone()?;
+            Some((session.to_owned(), narrowed))
+        });
+        Asker { version, agent, holder, session }
+    }
+
+    fn agent(&mut self, version: usize, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
         let presence = |part: Option<&str>| if part.is_some() { "some" } else { "none" };
         let (session, account) = (caller.session_name, caller.account);
         self.begin_key(&[
@@ -49,40 +96,72 @@ impl Answers {
             presence(account),
             account.unwrap_or_default(),
         ]);
+        // Writing to a text cannot fail.
+        let _ = write!(self.key, "@{version}");
         if let Some(agent) = self.agents.get(&self.key) {
             return agent.clone();
         }
-        if self.agents.len() >= ENTRIES_MAX {
-            self.agents.clear();
-        }
+        bound(&mut self.agents);
         let agent = manifests.agent(caller).cloned();
         self.agents.insert(self.key.clone(), agent.clone());
         agent
     }
 
-    /// What the agent's scope and the identity's grants say.
-    pub fn of(&mut self, agent: &Agent, grants: &Grants, actor: &str, needed: &Needed) -> Arc<Answer> {
-        let known = if needed.resources_known { "known" } else { "bounded" };
-        self.begin_key(&[&agent.name, actor, &needed.permission, known]);
+    /// What scope and grants say. `context` gives what the event tells of the keys that it is asked for (lower case).
+    pub fn of(
+        &mut self,
+        asker: &Asker,
+        needed: &Needed,
+        context: impl Fn(&[String]) -> Context,
+    ) -> Arc<Answer> {
+        let agent = asker.agent.as_deref();
+        let session = asker.session.as_ref();
+        self.begin_key(&[
+            agent.map_or("", |agent| agent.name.as_str()),
+            session.map_or("", |(key, _)| key.as_str()),
+            &needed.permission,
+        ]);
+        let serial = asker.holder.as_ref().map_or(0, |holder| holder.serial());
+        // Writing to a text cannot fail.
+        let _ = write!(self.key, "#{serial}@{}", asker.version);
+        let keys = match self.keys.get(&self.key) {
+            Some(keys) => keys.clone(),
+            None => {
+                bound(&mut self.keys);
+                let keys: Arc<[String]> = keys_of(asker, &needed.permission).into_iter().collect();
+                self.keys.insert(self.key.clone(), keys.clone());
+                keys
+            }
+        };
+        self.add_to_key(if needed.resources_known { "known" } else { "bounded" });
         for resource in &needed.resources {
             self.add_to_key(resource);
+        }
+        let context = if keys.is_empty() { Context::partial() } else { context(&keys) };
+        for key in keys.iter() {
+            match context.fact(key) {
+                Fact::Unknown => self.add_to_key("?"),
+                Fact::Absent => self.add_to_key("-"),
+                Fact::Values(values) => {
+                    let _ = write!(self.key, "={}", values.len());
+                    for value in values {
+                        self.add_to_key(value);
+                    }
+                }
+            }
         }
         if let Some(answer) = self.answers.get(&self.key) {
             return answer.clone();
         }
-        if self.answers.len() >= ENTRIES_MAX {
-            self.answers.clear();
-        }
-        let context = &Context::partial();
-        let (permission, resources) = (&needed.permission, &needed.resources);
-        let scope = agent.scope.verdict(permission, resources, needed.resources_known, context);
-        let grant = grants.verdict(actor, permission, resources, needed.resources_known, context);
+        bound(&mut self.answers);
+        let (permission, resources, known) = (&needed.permission, &needed.resources, needed.resources_known);
+        let session = session.map(|(_, session)| &**session);
         let answer = Arc::new(Answer {
-            verdict: scope.verdict,
-            reason: scope.reason,
-            statement: scope.statement,
-            grant: grant.grant,
-            grant_why: grant.why,
+            scope: agent.map(|agent| agent.scope.verdict(permission, resources, known, &context)),
+            grant: match &asker.holder {
+                Some(holder) => holder.verdict(permission, resources, known, &context, session),
+                None => GrantVerdict::no_policies_known(),
+            },
         });
         self.answers.insert(self.key.clone(), answer.clone());
         answer
@@ -99,5 +178,18 @@ impl Answers {
     fn add_to_key(&mut self, part: &str) {
         // Writing to a text cannot fail.
         let _ = write!(self.key, "{}:{part}", part.len());
+    }
+}
+
+fn keys_of(asker: &Asker, permission: &str) -> BTreeSet<String> {
+    let mut keys = asker.agent.as_ref().map(|agent| agent.scope.keys(permission)).unwrap_or_default();
+    keys.extend(asker.holder.iter().flat_map(|holder| holder.keys(permission)));
+    keys.extend(asker.session.iter().flat_map(|(_, session)| session.keys(permission)));
+    keys
+}
+
+fn bound<T>(entries: &mut HashMap<String, T>) {
+    if entries.len() >= ENTRIES_MAX {
+        entries.clear();
     }
 }

@@ -14,6 +14,8 @@ use std::sync::{Arc, LazyLock};
 pub(super) struct CallRow<'a> {
     pub outcome: &'a str,
     pub own_iam: bool,
+    /// Why the policy that the call wrote cannot be read
+    pub policy_fault: Option<&'a str>,
     pub first_use: bool,
     pub level: Option<AccessLevel>,
 }
@@ -58,6 +60,7 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         flag("is_logging_tamper"),
         flag("is_read_like"),
         flag("is_own_iam"),
+        text("policy_fault"),
         Field::new("resources", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true),
         word("scope"),
         word("scope_reason"),
@@ -109,6 +112,7 @@ pub(super) struct CallsBuilder {
     is_logging_tamper: BooleanBuilder,
     is_read_like: BooleanBuilder,
     is_own_iam: BooleanBuilder,
+    policy_fault: StringViewBuilder,
     resources: ListBuilder<StringBuilder>,
     scope: Words,
     scope_reason: Words,
@@ -164,17 +168,19 @@ impl CallsBuilder {
         self.is_logging_tamper.append_option(is(permission::is_logging_tamper));
         self.is_read_like.append_option(is(permission::is_read_like));
         self.is_own_iam.append_value(row.own_iam);
+        self.policy_fault.append_option(row.policy_fault);
         for resource in needed.map(|n| n.resources.as_slice()).unwrap_or_default() {
             self.resources.values().append_value(resource);
         }
         self.resources.append(true);
 
         let answer = facts.answer.as_deref();
-        self.scope.append_option(answer.map(|a| a.verdict.as_str()));
-        self.scope_reason.append_option(answer.map(|a| a.reason.as_str()));
-        self.scope_statement.append_option(answer.and_then(|a| a.statement.as_deref()));
-        self.grant.append_option(answer.map(|a| a.grant.as_str()));
-        self.grant_why.append_option(answer.map(|a| a.grant_why.as_str()));
+        let scope = answer.and_then(|a| a.scope.as_ref());
+        self.scope.append_option(scope.map(|s| s.verdict.as_str()));
+        self.scope_reason.append_option(scope.map(|s| s.reason.as_str()));
+        self.scope_statement.append_option(scope.and_then(|s| s.statement.as_deref()));
+        self.grant.append_option(answer.map(|a| a.grant.grant.as_str()));
+        self.grant_why.append_option(answer.map(|a| a.grant.why.as_str()));
         self.first_use.append_value(row.first_use);
         self.active_days.append_value(i64::from(facts.active_days));
     }
@@ -216,6 +222,7 @@ impl CallsBuilder {
             Arc::new(self.is_logging_tamper.finish()),
             Arc::new(self.is_read_like.finish()),
             Arc::new(self.is_own_iam.finish()),
+            Arc::new(self.policy_fault.finish()),
             Arc::new(self.resources.finish()),
             Arc::new(self.scope.finish()),
             Arc::new(self.scope_reason.finish()),

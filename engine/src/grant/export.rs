@@ -1,11 +1,12 @@
 //! What `aws iam get-account-authorization-details` prints
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::{Grants, Holder};
+use super::account::{Principal, PrincipalKind, PrincipalName, Written};
+use super::history::History;
 use crate::manifest::UnparsedPolicy;
 use crate::permission::percent_decoded;
 use policy::aws::{Policy, PolicyError};
@@ -21,119 +22,116 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     LISTS.iter().any(|list| export.get(list).is_some_and(Value::is_array)).then_some(export)
 }
 
-/// Takes an export's users and roles in. Its groups and managed policies are known to it alone.
-pub(super) fn read(export: &Value, file: &str, grants: &mut Grants) {
-    let mut reading = Reading { file, managed: HashMap::new(), groups: HashMap::new(), grants };
+/// Takes an export's users, groups, roles and managed policies in.
+pub(super) fn read(export: &Value, file: &str, history: &mut History, unparsed: &mut Vec<UnparsedPolicy>) {
+    let mut reading = Reading { file, history, unparsed };
     for policy in list(export, "Policies") {
         reading.managed(policy);
     }
+    // A group's ARN tells its account; older exports of parts leave it out, and then its users' account is taken.
+    let account = list(export, "UserDetailList")
+        .first()
+        .and_then(|user| PrincipalName::of(text(user, "Arn")))
+        .map(|user| user.account)
+        .unwrap_or_default();
     for group in list(export, "GroupDetailList") {
-        let mut holder = Holder::default();
-        let name = text(group, "GroupName");
-        reading.hold(&mut holder, group, "GroupPolicyList", name);
-        reading.groups.insert(name.to_owned(), holder);
+        let name = PrincipalName::of(text(group, "Arn")).unwrap_or_else(|| PrincipalName {
+            account: account.clone(),
+            kind: PrincipalKind::Group,
+            name: text(group, "GroupName").to_owned(),
+        });
+        reading.hold(name, group, "GroupPolicyList", text(group, "GroupName"));
     }
-    for user in list(export, "UserDetailList") {
-        let mut holder = Holder::default();
-        let arn = text(user, "Arn");
-        reading.hold(&mut holder, user, "UserPolicyList", arn);
-        for group in list(user, "GroupList").iter().filter_map(Value::as_str) {
-            match reading.groups.get(group) {
-                Some(held) => {
-                    holder.policies.extend(held.policies.iter().cloned());
-                    holder.unread.extend(held.unread.iter().cloned());
-                }
-                None => reading.unread(
-                    &mut holder,
-                    arn,
-                    &format!("group {group}"),
-                    "the export does not hold the group".into(),
-                ),
-            }
+    for (kind, inline) in [("UserDetailList", "UserPolicyList"), ("RoleDetailList", "RolePolicyList")] {
+        for detail in list(export, kind) {
+            let arn = text(detail, "Arn");
+            let Some(name) = PrincipalName::of(arn) else { continue };
+            reading.hold(name, detail, inline, arn);
         }
-        reading.bound(&mut holder, user, arn);
-        reading.grants.holders.insert(arn.to_owned(), holder);
-    }
-    for role in list(export, "RoleDetailList") {
-        let mut holder = Holder::default();
-        let arn = text(role, "Arn");
-        reading.hold(&mut holder, role, "RolePolicyList", arn);
-        reading.bound(&mut holder, role, arn);
-        reading.grants.holders.insert(arn.to_owned(), holder);
     }
 }
 
 struct Reading<'a> {
     file: &'a str,
-    managed: HashMap<String, Result<Arc<Policy>, String>>,
-    groups: HashMap<String, Holder>,
-    grants: &'a mut Grants,
+    history: &'a mut History,
+    unparsed: &'a mut Vec<UnparsedPolicy>,
 }
 
 impl Reading<'_> {
-    /// The default version of a managed policy.
-    fn managed(&mut self, policy: &Value) {
-        let arn = text(policy, "Arn");
-        let wanted = text(policy, "DefaultVersionId");
-        let versions = list(policy, "PolicyVersionList");
-        let default =
-            versions.iter().find(|version| version.get("IsDefaultVersion") == Some(&Value::Bool(true)));
-        let default =
-            default.or_else(|| versions.iter().find(|version| text(version, "VersionId") == wanted));
-        let read = match default.and_then(|version| version.get("Document")) {
-            Some(written) => document(arn, written)
-                .map(Arc::new)
-                .map_err(|error| format!("{}: {}", error.place, error.reason)),
-            None => Err("the export does not hold its default version".into()),
-        };
-        self.managed.insert(arn.to_owned(), read);
+    fn managed(&mut self, detail: &Value) {
+        let arn = text(detail, "Arn");
+        let versions = list(detail, "PolicyVersionList");
+        let is_default = |version: &&Value| version.get("IsDefaultVersion") == Some(&Value::Bool(true));
+        let default = versions.iter().find(is_default).map(|version| text(version, "VersionId"));
+        let policy = self.history.managed(arn);
+        policy.default = Some(default.unwrap_or_else(|| text(detail, "DefaultVersionId")).to_owned());
+        for version in versions {
+            let read = match version.get("Document") {
+                Some(written) => told(document(arn, written)),
+                None => Err("the export does not hold the document".into()),
+            };
+            policy.versions.insert(text(version, "VersionId").to_owned(), read);
+        }
     }
 
-    /// Inline and attached policies.
-    fn hold(&mut self, holder: &mut Holder, detail: &Value, inline: &str, subject: &str) {
+    /// One user, group or role.
+    fn hold(&mut self, name: PrincipalName, detail: &Value, inline: &str, subject: &str) {
+        let mut principal = Principal {
+            arn: Some(text(detail, "Arn").to_owned()).filter(|arn| !arn.is_empty()),
+            tags: detail.get("Tags").and_then(Value::as_array).map(|tags| pairs(tags)),
+            boundary: detail
+                .get("PermissionsBoundary")
+                .map(|boundary| text(boundary, "PermissionsBoundaryArn").to_owned()),
+            ..Principal::default()
+        };
         for policy in list(detail, inline) {
             let name = text(policy, "PolicyName");
-            match document(name, policy.get("PolicyDocument").unwrap_or(&Value::Null)) {
-                Ok(policy) => holder.policies.push(Arc::new(policy)),
-                Err(error) => {
-                    self.unread(holder, subject, name, format!("{}: {}", error.place, error.reason))
-                }
+            let read = told(document(name, policy.get("PolicyDocument").unwrap_or(&Value::Null)));
+            if let Err(reason) = &read {
+                self.unread(subject, name, reason);
             }
+            principal.inline.insert(name.to_owned(), read);
         }
         for attached in list(detail, "AttachedManagedPolicies") {
-            let arn = text(attached, "PolicyArn");
-            match self.attached(arn) {
-                Ok(policy) => holder.policies.push(policy),
-                Err(reason) => self.unread(holder, subject, arn, reason),
+            principal.attached.insert(text(attached, "PolicyArn").to_owned());
+        }
+        for arn in principal.attached.iter().chain(&principal.boundary) {
+            if !self.history.has_managed(arn) {
+                self.unread(subject, arn, "the export does not hold the policy: print it without `--filter`");
+            } else if let Err(reason) = self.history.managed(arn).document() {
+                self.unread(subject, arn, &reason);
             }
         }
-    }
-
-    fn bound(&mut self, holder: &mut Holder, detail: &Value, subject: &str) {
-        let Some(boundary) = detail.get("PermissionsBoundary") else { return };
-        let arn = text(boundary, "PermissionsBoundaryArn");
-        match self.attached(arn) {
-            Ok(policy) => holder.boundary = Some(vec![policy]),
-            Err(reason) => self.unread(holder, subject, arn, reason),
+        for group in list(detail, "GroupList").iter().filter_map(Value::as_str) {
+            principal.groups.insert(group.to_owned());
+            let known = PrincipalName {
+                account: name.account.clone(),
+                kind: PrincipalKind::Group,
+                name: group.to_owned(),
+            };
+            if !self.history.has_principal(&known) {
+                self.unread(subject, &format!("group {group}"), "the export does not hold the group");
+            }
         }
+        *self.history.principal(name) = principal;
     }
 
-    fn attached(&self, arn: &str) -> Result<Arc<Policy>, String> {
-        self.managed
-            .get(arn)
-            .cloned()
-            .unwrap_or_else(|| Err("the export does not hold the policy: print it without `--filter`".into()))
-    }
-
-    fn unread(&mut self, holder: &mut Holder, subject: &str, policy: &str, reason: String) {
-        holder.unread.push(policy.to_owned());
+    fn unread(&mut self, subject: &str, policy: &str, reason: &str) {
         let reason = format!("policy `{policy}`: {reason}");
-        self.grants.unparsed.push(UnparsedPolicy {
+        self.unparsed.push(UnparsedPolicy {
             subject: subject.to_owned(),
             file: self.file.to_owned(),
             reason,
         });
     }
+}
+
+fn told(read: Result<Policy, PolicyError>) -> Written {
+    read.map(Arc::new).map_err(|error| format!("{}: {}", error.place, error.reason))
+}
+
+fn pairs(tags: &[Value]) -> BTreeMap<String, String> {
+    tags.iter().map(|tag| (text(tag, "Key").to_owned(), text(tag, "Value").to_owned())).collect()
 }
 
 /// The CLI prints documents as objects, SDKs as text, the API percent-encoded.

@@ -171,9 +171,167 @@ fn what_needs_a_star_is_not_granted_by_a_bucket() {
 }
 
 #[test]
-fn a_grant_without_a_named_resource_can_be_remembered() {
-    let grants = load(&[("x.json", allow("s3:Get*", "*")), ("y.json", allow("s3:Get*", "arn:aws:s3:::a/*"))]);
-    assert_eq!(grants.settled(ROLE, "s3:GetObject").map(|one| one.grant), Some(Grant::Allowed));
-    assert_eq!(grants.settled(ROLE, "ec2:RunInstances").map(|one| one.grant), Some(Grant::Denied));
-    assert_eq!(grants.settled("arn:aws:iam::1:role/y", "s3:GetObject"), None);
+fn a_boundary_and_guardrails_may_be_given_alone() {
+    let grants = load(&[
+        ("x.json", allow("*", "*")),
+        ("boundaries/x.json", allow("s3:*", "*")),
+        ("scps/1-root/full.json", allow("*", "*")),
+        ("scps/2-unit/reading.json", allow("s3:Get*", "*")),
+    ]);
+    assert_eq!(grant(&grants, ROLE, "s3:GetObject", "arn:aws:s3:::a/k").0, Grant::Allowed);
+    assert_eq!(
+        grant(&grants, ROLE, "s3:PutObject", "arn:aws:s3:::a/k"),
+        (Grant::Denied, "not_in_scp".into())
+    );
+    assert_eq!(grant(&grants, ROLE, "ec2:RunInstances", "*").0, Grant::Denied);
+}
+
+fn role_name() -> PrincipalName {
+    PrincipalName { account: "111122223333".into(), kind: PrincipalKind::Role, name: "x".into() }
+}
+
+fn change(time: i64, what: Change) -> PolicyChange {
+    PolicyChange { time, event_id: format!("e{time}"), what }
+}
+
+fn put(time: i64, policy: &str, document: &Value) -> PolicyChange {
+    let document = Some(document.to_string());
+    change(time, Change::Put { holder: role_name(), policy: policy.into(), document })
+}
+
+fn at(grants: &Grants, when: i64, permission: &str) -> Grant {
+    let Some(holder) = grants.at(ROLE, when) else { return Grant::Unknown };
+    holder.verdict(permission, &["arn:aws:s3:::acme/k".into()], true, &Context::partial(), None).grant
+}
+
+#[test]
+fn a_change_counts_from_its_own_time_on_whenever_it_arrives() {
+    let changes = [
+        put(20, "x", &allow("s3:Put*", "*")),
+        change(30, Change::Remove { holder: role_name(), policy: "x".into() }),
+        put(10, "more", &allow("s3:Delete*", "*")),
+    ];
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let grants = load(&[("x.json", allow("s3:Get*", "*"))]);
+        for one in order {
+            // asked in between, so that what is remembered must be forgotten
+            let _ = at(&grants, 25, "s3:PutObject");
+            assert_eq!(grants.apply(&changes[one..=one]), 1);
+        }
+        assert_eq!(grants.apply(&changes), 0, "known already");
+        let seen = |when| {
+            ["s3:GetObject", "s3:PutObject", "s3:DeleteObject"]
+                .map(|one| at(&grants, when, one) == Grant::Allowed)
+        };
+        assert_eq!(seen(9), [true, false, false]);
+        assert_eq!(seen(10), [true, false, true]);
+        assert_eq!(seen(20), [false, true, true], "a document of that name was replaced");
+        assert_eq!(seen(30), [false, false, true]);
+    }
+}
+
+#[test]
+fn a_managed_policy_is_followed_through_its_versions() {
+    let arn = "arn:aws:iam::111122223333:policy/M";
+    let version = |time, version: &str, document: &Value, is_default| {
+        let document = Some(document.to_string());
+        change(time, Change::Version { policy: arn.into(), version: version.into(), document, is_default })
+    };
+    let grants = load(&[("account.json", json!({"RoleDetailList": [role("x", json!({}))]}))]);
+    grants.apply(&[
+        version(10, "v1", &allow("s3:Get*", "*"), true),
+        change(20, Change::Attach { holder: role_name(), policy: arn.into() }),
+        version(30, "v2", &allow("s3:Put*", "*"), false),
+        change(40, Change::Default { policy: arn.into(), version: "v2".into() }),
+        change(50, Change::Detach { holder: role_name(), policy: arn.into() }),
+    ]);
+    let seen = |when| ["s3:GetObject", "s3:PutObject"].map(|one| at(&grants, when, one) == Grant::Allowed);
+    assert_eq!(seen(19), [false, false]);
+    assert_eq!(seen(20), [true, false]);
+    assert_eq!(seen(30), [true, false], "the new version does not count yet");
+    assert_eq!(seen(40), [false, true]);
+    assert_eq!(seen(50), [false, false]);
+}
+
+#[test]
+fn a_role_whose_beginnings_were_not_seen_is_unknown_where_nothing_denies() {
+    let deny = json!({"Statement": [{"Effect": "Deny", "Action": "s3:Delete*", "Resource": "*"}]});
+    let grants = Grants::default();
+    grants.apply(&[put(10, "p", &allow("s3:Get*", "*")), put(20, "q", &deny)]);
+    assert_eq!(at(&grants, 5, "s3:GetObject"), Grant::Unknown);
+    assert_eq!(at(&grants, 15, "s3:GetObject"), Grant::Unknown, "another policy may deny it");
+    assert_eq!(at(&grants, 25, "s3:DeleteObject"), Grant::Denied);
+    // near-miss: one that was seen being made
+    let create =
+        Change::Create { holder: role_name(), arn: Some(ROLE.into()), boundary: None, tags: [].into() };
+    grants.apply(&[change(1, create)]);
+    assert_eq!(
+        (at(&grants, 5, "s3:GetObject"), at(&grants, 15, "s3:GetObject")),
+        (Grant::Denied, Grant::Allowed)
+    );
+    assert_eq!(grants.identities(), [ROLE]);
+}
+
+#[test]
+fn a_document_that_cannot_be_read_leaves_the_identity_unknown_from_then_on() {
+    let grants = load(&[("x.json", allow("s3:Get*", "*"))]);
+    grants.apply(&[put(10, "p", &json!({"Statement": "?"}))]);
+    assert_eq!(
+        (at(&grants, 9, "s3:GetObject"), at(&grants, 10, "s3:GetObject")),
+        (Grant::Allowed, Grant::Unknown)
+    );
+    grants.apply(&[put(20, "p", &allow("ec2:*", "*"))]);
+    assert_eq!(at(&grants, 20, "s3:GetObject"), Grant::Allowed);
+}
+
+#[test]
+fn a_group_and_a_boundary_change_what_a_user_holds() {
+    let user = PrincipalName { account: "1".into(), kind: PrincipalKind::User, name: "ann".into() };
+    let export = json!({
+        "UserDetailList": [{"UserName": "ann", "Arn": "arn:aws:iam::1:user/ann"}],
+        "GroupDetailList": [{"GroupName": "devs", "Arn": "arn:aws:iam::1:group/devs", "GroupPolicyList": [{"PolicyName": "g", "PolicyDocument": allow("s3:*", "*")}]}],
+        "Policies": [{"Arn": "arn:aws:iam::1:policy/B", "DefaultVersionId": "v1", "PolicyVersionList": [
+            {"VersionId": "v1", "IsDefaultVersion": true, "Document": allow("s3:Get*", "*")}]}],
+    });
+    let grants = load(&[("account.json", export)]);
+    let arn = "arn:aws:iam::1:policy/B";
+    grants.apply(&[
+        change(10, Change::Join { user: user.clone(), group: "devs".into() }),
+        change(20, Change::Bound { holder: user.clone(), policy: Some(arn.into()) }),
+        change(30, Change::Leave { user, group: "devs".into() }),
+    ]);
+    let seen = |when| {
+        let holder = grants.at("arn:aws:iam::1:user/ann", when).unwrap();
+        ["s3:GetObject", "s3:PutObject"].map(|one| {
+            holder.verdict(one, &["arn:aws:s3:::a/k".into()], true, &Context::partial(), None).grant
+        })
+    };
+    assert_eq!(seen(5), [Grant::Denied; 2]);
+    assert_eq!(seen(10), [Grant::Allowed; 2]);
+    assert_eq!(seen(20), [Grant::Allowed, Grant::Denied]);
+    assert_eq!(seen(30), [Grant::Denied; 2]);
+}
+
+#[test]
+fn a_session_policy_narrows_its_session_alone() {
+    let grants = load(&[("x.json", allow("s3:*", "*"))]);
+    let what = Change::Session {
+        session: "ASIA1".into(),
+        role: Some(role_name()),
+        documents: vec![Some(allow("s3:Get*", "*").to_string())],
+        policies: Vec::new(),
+        tags: [("team".to_owned(), "red".to_owned())].into(),
+    };
+    grants.apply(&[change(10, what)]);
+    let session = grants.session("ASIA1").unwrap();
+    let holder = grants.at(ROLE, 20).unwrap();
+    let asked = |permission: &str, session| {
+        holder.verdict(permission, &["arn:aws:s3:::a/k".into()], true, &Context::partial(), session).grant
+    };
+    assert_eq!(
+        (asked("s3:GetObject", Some(&session)), asked("s3:PutObject", Some(&session))),
+        (Grant::Allowed, Grant::Denied)
+    );
+    assert_eq!(asked("s3:PutObject", None), Grant::Allowed);
+    assert!(grants.session("ASIA2").is_none());
 }

@@ -60,7 +60,7 @@ pub(crate) struct VerbActions {
 }
 
 impl VerbActions {
-    fn matches(&self, permission: &str) -> Match {
+    pub(super) fn matches(&self, permission: &str) -> Match {
         let level = reference::permission(permission).map(|known| known.level);
         let levelled = self.any || level.is_some_and(|level| self.levels.contains(&level));
         let start = if levelled { Match::Yes } else { Match::No };

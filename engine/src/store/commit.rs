@@ -1,10 +1,13 @@
 //! The one transaction: object done, event ids, baseline, findings, incidents, outbox.
 
-use super::findings::{StoredFinding, incident_findings, read_findings, write_finding};
+use super::again::Origin;
+use super::findings::{StoredFinding, read_findings, write_finding};
+use super::incidents::{join_incident, refresh_incident};
 use super::{ClaimToken, ROWS_MAX, Store, StoreError};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
 use crate::finding::{Finding, FindingState};
-use crate::incident::{self, AlertKind};
+use crate::grant::{PolicyChange, Touch};
+use crate::measure::Measures;
 use crate::time::{DAY, day_of};
 use ingest::quarantine::Quarantined;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
@@ -31,6 +34,21 @@ pub struct Commit<'a> {
     pub baseline: &'a BaselineDelta,
     /// What the detections said.
     pub findings: &'a [Finding],
+    /// Changes of policies among the events.
+    pub changes: &'a [PolicyChange],
+    /// Whose grants they change: what was judged of them is judged again.
+    pub touched: &'a [Touch],
+    /// How the answers fell out.
+    pub measures: &'a Measures,
+    /// How the object can be judged again; `None` where it never will be.
+    pub origin: Option<&'a Origin>,
+    /// What settles and tells findings.
+    pub terms: Terms<'a>,
+}
+
+/// What settles and tells findings.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
     /// Ids of detections whose findings follow from the baseline.
     pub settled: &'a BTreeSet<String>,
     /// When something is new.
@@ -81,29 +99,20 @@ impl Store {
             &commit.claim.object,
             commit.place,
             commit.quarantined,
-            commit.now,
+            commit.terms.now,
         )
         .await?;
         merge_presence(&mut tx, commit.baseline).await?;
         merge_denials(&mut tx, commit.baseline).await?;
 
+        super::measures::add(&mut tx, commit.measures).await?;
+        super::again::keep_origin(&mut tx, commit).await?;
+        super::again::keep_changes(&mut tx, commit).await?;
+
         let mut changed = merge_findings(&mut tx, commit).await?;
-        settle(&mut tx, commit, &mut changed).await?;
-        let mut stored = StoredCommit::default();
-        let mut touched = BTreeSet::new();
-        for finding in changed.values_mut() {
-            if finding.finding.state.is_live() && finding.finding.incident.is_none() {
-                join_incident(&mut tx, finding, commit).await?;
-            }
-            write_finding(&mut tx, finding, commit.now).await?;
-            if finding.is_new {
-                stored.new_findings.push(finding.finding.clone());
-            }
-            touched.extend(finding.finding.incident.clone());
-        }
-        for id in touched {
-            stored.alerts += refresh_incident(&mut tx, &id, commit.alert_max_age, commit.now).await?;
-        }
+        settle_past(&mut tx, commit, &mut changed).await?;
+        let stored = tell(&mut tx, &commit.terms, changed).await?;
+        super::again::keep_parts(&mut tx, commit).await?;
         tx.commit().await?;
         Ok(Committed::Stored(stored))
     }
@@ -135,25 +144,6 @@ impl Store {
             .await?;
         Ok(gone.rows_affected())
     }
-
-    /// Resolves incidents that were quiet for a day. Gives the number of outbox rows written.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`].
-    pub async fn resolve_quiet(&self, now: i64) -> Result<u64, StoreError> {
-        let mut tx = self.begin().await?;
-        let quiet: Vec<String> =
-            sqlx::query_scalar("SELECT id FROM incidents WHERE state = 'open' AND last_seen < $1")
-                .bind(now - incident::QUIET)
-                .fetch_all(&mut *tx)
-                .await?;
-        let mut alerts = 0;
-        for id in &quiet {
-            alerts += resolve(&mut tx, id, "nothing joined it for a day", now).await?;
-        }
-        tx.commit().await?;
-        Ok(alerts)
-    }
 }
 
 async fn end_claim(tx: &mut Transaction<'static, Sqlite>, commit: &Commit<'_>) -> Result<bool, StoreError> {
@@ -162,7 +152,7 @@ async fn end_claim(tx: &mut Transaction<'static, Sqlite>, commit: &Commit<'_>) -
                 duplicates = $5, quarantined = $6
          WHERE id = $7 AND token = $8 AND state = 'claimed'",
     )
-    .bind(commit.now)
+    .bind(commit.terms.now)
     .bind(commit.sha256)
     .bind(commit.read)
     .bind(commit.event_ids.len() as i64)
@@ -183,7 +173,7 @@ async fn insert_event_ids(
     for chunk in commit.event_ids.chunks(ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event_ids (id, seen_at) ");
         insert.push_values(chunk, |mut row, id| {
-            row.push_bind(id.as_str()).push_bind(commit.now);
+            row.push_bind(id.as_str()).push_bind(commit.terms.now);
         });
         insert.push(" ON CONFLICT (id) DO NOTHING");
         if insert.build().execute(&mut **tx).await?.rows_affected() < chunk.len() as u64 {
@@ -263,9 +253,14 @@ async fn merge_findings(
         read_findings(tx, &ids).await?.into_iter().map(|f| (f.finding.id.clone(), f)).collect();
     for finding in commit.findings {
         match changed.get_mut(&finding.id) {
-            Some(known) => known.finding.merge(finding.clone()),
+            Some(known) => {
+                if commit.origin.is_some() {
+                    super::again::keep_remainder(tx, &known.finding).await?;
+                }
+                known.finding.merge(finding.clone());
+            }
             None => {
-                let settled = commit.settled.contains(&finding.detection);
+                let settled = commit.terms.settled.contains(&finding.detection);
                 changed.insert(
                     finding.id.clone(),
                     StoredFinding { finding: finding.clone(), settled, is_new: true },
@@ -276,9 +271,8 @@ async fn merge_findings(
     Ok(changed)
 }
 
-/// Holds findings that follow from the baseline against the presence as it now is: those of this batch,
-/// and older ones whose past this batch changed.
-async fn settle(
+/// Adds older findings that follow from the baseline and whose past this batch changed.
+async fn settle_past(
     tx: &mut Transaction<'static, Sqlite>,
     commit: &Commit<'_>,
     changed: &mut HashMap<String, StoredFinding>,
@@ -298,23 +292,56 @@ async fn settle(
             changed.insert(finding.finding.id.clone(), finding);
         }
     }
+    Ok(())
+}
+
+/// Settles findings that changed, writes them, and brings their incidents in line.
+pub(super) async fn tell(
+    tx: &mut Transaction<'static, Sqlite>,
+    terms: &Terms<'_>,
+    mut changed: HashMap<String, StoredFinding>,
+) -> Result<StoredCommit, StoreError> {
     for stored in changed.values_mut().filter(|f| f.settled) {
-        let finding = &mut stored.finding;
-        if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
-            continue;
+        settle(tx, terms.rule, &mut stored.finding).await?;
+    }
+    let mut stored = StoredCommit::default();
+    let mut touched = BTreeSet::new();
+    for finding in changed.values_mut() {
+        if finding.finding.state.is_live() && finding.finding.incident.is_none() {
+            join_incident(tx, finding, terms.now).await?;
         }
-        let Some(permission) = finding.sample.permission.clone() else { continue };
-        let used = days(tx, &finding.actor, &permission).await?;
-        let active = days(tx, &finding.actor, ANY_PERMISSION).await?;
-        let novelty = commit.rule.novelty(&used, &active, day_of(finding.window_start));
-        finding.sample.active_days = i64::from(novelty.active_days);
-        if !novelty.first_use {
-            finding.state = FindingState::Superseded;
-        } else if novelty.active_days < commit.rule.min_active_days {
-            finding.state = FindingState::Learning;
-        } else if finding.state == FindingState::Learning {
-            finding.state = FindingState::Open;
+        write_finding(tx, finding, terms.now).await?;
+        if finding.is_new {
+            stored.new_findings.push(finding.finding.clone());
         }
+        touched.extend(finding.finding.incident.clone());
+    }
+    for id in touched {
+        stored.alerts += refresh_incident(tx, &id, terms.alert_max_age, terms.now).await?;
+    }
+    Ok(stored)
+}
+
+/// Holds a finding that follows from the baseline against the presence as it now is.
+async fn settle(
+    tx: &mut Transaction<'static, Sqlite>,
+    rule: BaselineRule,
+    finding: &mut Finding,
+) -> Result<(), StoreError> {
+    if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
+        return Ok(());
+    }
+    let Some(permission) = finding.sample.permission.clone() else { return Ok(()) };
+    let used = days(tx, &finding.actor, &permission).await?;
+    let active = days(tx, &finding.actor, ANY_PERMISSION).await?;
+    let novelty = rule.novelty(&used, &active, day_of(finding.window_start));
+    finding.sample.active_days = i64::from(novelty.active_days);
+    if !novelty.first_use {
+        finding.state = FindingState::Superseded;
+    } else if novelty.active_days < rule.min_active_days {
+        finding.state = FindingState::Learning;
+    } else if finding.state == FindingState::Learning {
+        finding.state = FindingState::Open;
     }
     Ok(())
 }
@@ -334,143 +361,4 @@ async fn days(
         days.merge_block(row.try_get("block")?, row.try_get::<i64, _>("days")? as u32);
     }
     Ok(days)
-}
-
-/// Puts a finding into the open incident of its agent that lies within the gap, or into a new one.
-async fn join_incident(
-    tx: &mut Transaction<'static, Sqlite>,
-    stored: &mut StoredFinding,
-    commit: &Commit<'_>,
-) -> Result<(), StoreError> {
-    let finding = &mut stored.finding;
-    let known: Option<String> = sqlx::query_scalar(
-        "SELECT id FROM incidents
-         WHERE who = $1 AND state = 'open' AND first_seen <= $2 AND last_seen >= $3
-         ORDER BY first_seen, id LIMIT 1",
-    )
-    .bind(finding.who())
-    .bind(finding.last_seen.saturating_add(incident::GAP))
-    .bind(finding.first_seen.saturating_sub(incident::GAP))
-    .fetch_optional(&mut **tx)
-    .await?;
-    let id = match known {
-        Some(id) => id,
-        None => {
-            // One finding starts at most one incident, so its id makes a stable one.
-            let id = format!("i-{}", finding.id);
-            sqlx::query(
-                "INSERT INTO incidents
-                    (id, who, agent, severity, state, first_seen, last_seen, revision, told, created_at, updated_at)
-                 VALUES ($1, $2, $3, $4, 'open', $5, $6, 0, 0, $7, $7)
-                 ON CONFLICT (id) DO UPDATE SET state = 'open', resolved_because = NULL",
-            )
-            .bind(&id)
-            .bind(finding.who())
-            .bind(finding.agent.as_deref())
-            .bind(finding.severity.rank())
-            .bind(finding.first_seen)
-            .bind(finding.last_seen)
-            .bind(commit.now)
-            .execute(&mut **tx)
-            .await?;
-            id
-        }
-    };
-    finding.incident = Some(id);
-    Ok(())
-}
-
-/// Brings an incident in line with its findings. Gives the outbox rows written (0 or 1).
-pub(super) async fn refresh_incident(
-    tx: &mut Transaction<'static, Sqlite>,
-    id: &str,
-    alert_max_age: Option<i64>,
-    now: i64,
-) -> Result<u64, StoreError> {
-    let row = sqlx::query("SELECT severity, state, revision, told, members FROM incidents WHERE id = $1")
-        .bind(id)
-        .fetch_one(&mut **tx)
-        .await?;
-    let was_severity: i64 = row.try_get("severity")?;
-    let was_open = row.try_get::<String, _>("state")? == "open";
-    let revision: i64 = row.try_get("revision")?;
-    let was_told = row.try_get::<i64, _>("told")? != 0;
-    let had_members: i64 = row.try_get("members")?;
-
-    let findings = incident_findings(tx, id).await?;
-    let Some(severity) = incident::severity(&findings) else {
-        return if was_open {
-            resolve(tx, id, "every finding in it is closed or superseded", now).await
-        } else {
-            Ok(0)
-        };
-    };
-    let live = || findings.iter().filter(|f| f.state.is_live());
-    let members = live().count() as i64;
-    let first_seen = live().map(|f| f.first_seen).min().unwrap_or(now);
-    let last_seen = live().map(|f| f.last_seen).max().unwrap_or(now);
-    let worse = severity.rank() > was_severity || members > had_members;
-    let is_fresh = alert_max_age.is_some_and(|age| last_seen >= now.saturating_sub(age));
-    let tells = is_fresh && was_open && (worse || !was_told);
-    sqlx::query(
-        "UPDATE incidents SET severity = $1, first_seen = $2, last_seen = $3, members = $4,
-                revision = $5, told = $6, updated_at = $7 WHERE id = $8",
-    )
-    .bind(severity.rank())
-    .bind(first_seen)
-    .bind(last_seen)
-    .bind(members)
-    .bind(if tells { revision + 1 } else { revision })
-    .bind(i64::from(was_told || tells))
-    .bind(now)
-    .bind(id)
-    .execute(&mut **tx)
-    .await?;
-    if !tells {
-        return Ok(0);
-    }
-    let kind = if was_told { AlertKind::Update } else { AlertKind::Trigger };
-    write_outbox(tx, id, revision + 1, kind, now).await?;
-    Ok(1)
-}
-
-/// Ends an incident, and tells so where it was told at all.
-pub(super) async fn resolve(
-    tx: &mut Transaction<'static, Sqlite>,
-    id: &str,
-    because: &str,
-    now: i64,
-) -> Result<u64, StoreError> {
-    let row = sqlx::query(
-        "UPDATE incidents SET state = 'resolved', resolved_because = $1, revision = revision + told, updated_at = $2
-         WHERE id = $3 AND state = 'open' RETURNING revision, told",
-    )
-    .bind(because)
-    .bind(now)
-    .bind(id)
-    .fetch_optional(&mut **tx)
-    .await?;
-    let Some(row) = row else { return Ok(0) };
-    if row.try_get::<i64, _>("told")? == 0 {
-        return Ok(0);
-    }
-    write_outbox(tx, id, row.try_get("revision")?, AlertKind::Resolve, now).await?;
-    Ok(1)
-}
-
-async fn write_outbox(
-    tx: &mut Transaction<'static, Sqlite>,
-    incident: &str,
-    revision: i64,
-    kind: AlertKind,
-    now: i64,
-) -> Result<(), StoreError> {
-    sqlx::query("INSERT INTO outbox (incident, revision, kind, created_at) VALUES ($1, $2, $3, $4)")
-        .bind(incident)
-        .bind(revision)
-        .bind(kind.as_str())
-        .bind(now)
-        .execute(&mut **tx)
-        .await?;
-    Ok(())
 }

@@ -117,7 +117,7 @@ impl Store {
         finding.by = Some(close.by.clone());
         write_finding(&mut tx, &stored, now).await?;
         if let Some(incident) = &stored.finding.incident {
-            super::commit::refresh_incident(&mut tx, incident, None, now).await?;
+            super::incidents::refresh_incident(&mut tx, incident, None, now).await?;
         }
         tx.commit().await?;
         Ok(stored.finding)

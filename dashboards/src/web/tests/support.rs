@@ -6,11 +6,12 @@ use crate::readiness::Readiness;
 use crate::web::{Server, Token, WebState};
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
+use engine::measure::{Measures, Trust};
 use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
-use engine::store::{Claim, Commit, Committed, Durability, Store};
+use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE};
 use ingest::quarantine::Quarantined;
 use std::collections::{BTreeMap, BTreeSet};
@@ -163,10 +164,16 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             quarantined: &quarantined,
             baseline: &baseline,
             findings,
-            settled: &BTreeSet::new(),
-            rule: BaselineRule::default(),
-            alert_max_age: Some(DAY),
-            now,
+            changes: &[],
+            touched: &[],
+            measures: &Measures::default(),
+            origin: None,
+            terms: Terms {
+                settled: &BTreeSet::new(),
+                rule: BaselineRule::default(),
+                alert_max_age: Some(DAY),
+                now,
+            },
         })
         .await
         .unwrap();
@@ -266,5 +273,11 @@ pub fn posture() -> Posture {
         }],
         unparsed: vec!["policies/legacy.json: line 12: unknown condition operator `StringMaybe`".into()],
         data_events: vec!["dynamodb".into()],
+        trust: Trust::of([
+            ("scope".to_owned(), "in".to_owned(), 97),
+            ("scope".to_owned(), "unknown:resource_not_logged".to_owned(), 3),
+            ("agreement".to_owned(), "agrees".to_owned(), 9),
+            ("agreement".to_owned(), "succeeded_but_denied".to_owned(), 1),
+        ]),
     }
 }

@@ -1,7 +1,11 @@
+use std::sync::Arc;
+
 use proptest::prelude::*;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::context::Context;
+use crate::wildcard::Target;
 
 fn policy(statements: Value) -> Arc<Policy> {
     Arc::new(Policy::from_json("p", &json!({"Version": "2012-10-17", "Statement": statements})).unwrap())
@@ -18,7 +22,7 @@ fn deny(action: &str, resource: &str) -> Value {
 const OBJECT: &str = "arn:aws:s3:::acme/k";
 
 fn ask<'a>(action: &'a str, resource: &'a str) -> Request<'a> {
-    Request { action, resource: Target::Exact(resource), context: Box::leak(Box::new(Context::partial())) }
+    Request::new(action, Target::Exact(resource), Box::leak(Box::new(Context::partial())))
 }
 
 fn identity(statements: Value, action: &str, resource: &str) -> Decision {
@@ -210,77 +214,4 @@ proptest! {
         let after = identity(json!([allow("s3:*", "*"), deny(&denied, &resource)]), &action, "arn:aws:s3:::a/k").effect;
         prop_assert!(after == before || after == Answer::ExplicitlyDenied);
     }
-}
-
-/// The folder that a variable names, or a word on the console that the test was skipped.
-fn folder(variable: &str) -> Option<std::path::PathBuf> {
-    let found = std::env::var_os(variable).map(std::path::PathBuf::from);
-    if found.is_none() {
-        eprintln!("skipped: {variable} is not set");
-    }
-    found
-}
-
-#[test]
-fn the_simulators_answers_are_ours_where_nothing_is_conditional() {
-    let Some(folder) = folder("REMIT_CONFORMANCE") else { return };
-    let text = std::fs::read_to_string(folder.join("policies/politest_01_10.jsonl")).unwrap();
-    let (mut agreed, mut unknown) = (0, 0);
-    for line in text.lines() {
-        let case: Value = serde_json::from_str(line).unwrap();
-        let mut input = json!({
-            "id": case["id"], "request": {"action": case["request"]["action"], "resource": {"arn": case["request"]["resource"]}},
-            "identity_policies": case["identityPolicies"], "resource_policy": case["resourcePolicy"],
-        });
-        if case["boundaryOrScpPolicies"].as_array().is_some_and(|list| !list.is_empty()) {
-            input["scps"] = json!([case["boundaryOrScpPolicies"]]);
-        }
-        let expected = match case["expected"].as_str().unwrap() {
-            "allowed" => "Allowed",
-            "explicitDeny" => "ExplicitlyDenied",
-            _ => "ImplicitlyDenied",
-        };
-        let decision = crate::tool::decide_aws(&input)["decision"].as_str().unwrap_or("error").to_owned();
-        if decision == expected {
-            agreed += 1;
-        } else {
-            assert_eq!(decision, "Unknown", "{line}");
-            assert!(line.contains("\"Condition\"") || !case["resourcePolicy"].is_null(), "{line}");
-            unknown += 1;
-        }
-    }
-    assert!(agreed > 0);
-    eprintln!("{agreed} agreed, {unknown} unknown");
-}
-
-#[test]
-fn valid_documents_are_read() {
-    let Some(folder) = folder("REMIT_CONFORMANCE") else { return };
-    let text = std::fs::read_to_string(folder.join("policies/moto_policy_validation.jsonl")).unwrap();
-    let mut told_apart = 0;
-    for line in text.lines() {
-        let case: Value = serde_json::from_str(line).unwrap();
-        let parsed = Policy::from_json("p", &case["document"]);
-        if case["valid"] == json!(true) {
-            assert!(parsed.is_ok(), "{line}: {parsed:?}");
-        }
-        told_apart += usize::from(parsed.is_ok() == (case["valid"] == json!(true)));
-    }
-    eprintln!("{told_apart} of {} told apart", text.lines().count());
-}
-
-#[test]
-fn every_managed_policy_is_read() {
-    let Some(folder) = folder("REMIT_REFERENCE") else { return };
-    let text = std::fs::read_to_string(folder.join("aws_managed_policies.jsonl")).unwrap();
-    let mut refused = Vec::new();
-    for line in text.lines().filter(|line| line.starts_with('{')) {
-        let policy: Value = serde_json::from_str(line).unwrap();
-        if let Err(error) =
-            Policy::from_json(policy["name"].as_str().unwrap_or_default(), &policy["document"])
-        {
-            refused.push(error.to_string());
-        }
-    }
-    assert_eq!(refused, Vec::<String>::new());
 }

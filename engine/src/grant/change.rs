@@ -1,0 +1,342 @@
+//! Changes of policies, as the log tells them
+//!
+//! A change holds from its event's own time on. Changes are told apart by their event's id and ordered by
+//! (time, id), so the same changes in any order give the same grants.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use ingest::event::EventView;
+
+use super::account::{PrincipalKind, PrincipalName};
+
+/// Policy documents of one event that are kept. AWS takes ten managed and one inline session policy.
+const SESSION_POLICIES_MAX: usize = 16;
+/// AWS takes 50 session tags.
+const TAGS_MAX: usize = 64;
+/// Longest name, ARN or tag that is kept.
+const NAME_BYTES_MAX: usize = 2_048;
+/// Longest document that is kept: more than any policy is.
+const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyChange {
+    /// Event time, µs UTC
+    pub time: i64,
+    /// The event's id
+    pub event_id: String,
+    /// What changed
+    pub what: Change,
+}
+
+/// What a change does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Change {
+    /// A role, user or group was made, with nothing in it
+    Create {
+        /// Which
+        holder: PrincipalName,
+        /// Its ARN, path included
+        arn: Option<String>,
+        /// Its permissions boundary's ARN
+        boundary: Option<String>,
+        /// Its tags
+        tags: BTreeMap<String, String>,
+    },
+    /// It was deleted
+    Delete {
+        /// Which
+        holder: PrincipalName,
+    },
+    /// An inline policy was written
+    Put {
+        /// Whose
+        holder: PrincipalName,
+        /// The policy's name
+        policy: String,
+        /// Its document; `None` where the log leaves it out
+        document: Option<String>,
+    },
+    /// An inline policy was deleted
+    Remove {
+        /// Whose
+        holder: PrincipalName,
+        /// The policy's name
+        policy: String,
+    },
+    /// A managed policy was attached
+    Attach {
+        /// To whom
+        holder: PrincipalName,
+        /// The policy's ARN
+        policy: String,
+    },
+    /// A managed policy was detached
+    Detach {
+        /// From whom
+        holder: PrincipalName,
+        /// The policy's ARN
+        policy: String,
+    },
+    /// The permissions boundary was set, or with `None` taken away
+    Bound {
+        /// Whose
+        holder: PrincipalName,
+        /// The policy's ARN
+        policy: Option<String>,
+    },
+    /// A user joined a group
+    Join {
+        /// The user
+        user: PrincipalName,
+        /// The group's name
+        group: String,
+    },
+    /// A user left a group
+    Leave {
+        /// The user
+        user: PrincipalName,
+        /// The group's name
+        group: String,
+    },
+    /// Tags were set
+    Tag {
+        /// Whose
+        holder: PrincipalName,
+        /// What was set
+        tags: BTreeMap<String, String>,
+    },
+    /// Tags were taken away
+    Untag {
+        /// Whose
+        holder: PrincipalName,
+        /// Their keys
+        keys: Vec<String>,
+    },
+    /// A managed policy got a version
+    Version {
+        /// The policy's ARN
+        policy: String,
+        /// `v3`
+        version: String,
+        /// Its document; `None` where the log leaves it out
+        document: Option<String>,
+        /// It counts from now on
+        is_default: bool,
+    },
+    /// Another version counts
+    Default {
+        /// The policy's ARN
+        policy: String,
+        /// `v2`
+        version: String,
+    },
+    /// A managed policy was deleted
+    DeletePolicy {
+        /// Its ARN
+        policy: String,
+    },
+    /// A session began that its policies or tags narrow
+    Session {
+        /// The access key id that its calls carry
+        session: String,
+        /// The role that was assumed
+        role: Option<PrincipalName>,
+        /// Documents given with it; `None` where the log leaves one out
+        documents: Vec<Option<String>>,
+        /// ARNs of managed policies given with it
+        policies: Vec<String>,
+        /// Session tags
+        tags: BTreeMap<String, String>,
+    },
+}
+
+impl PolicyChange {
+    /// Whether the text of a log file may tell of a change: a quick look that spares most files a reading.
+    #[must_use]
+    pub fn may_be_in(log: &[u8]) -> bool {
+        let has = |word: &str| memchr::memmem::find(log, word.as_bytes()).is_some();
+        has("iam.amazonaws.com") || (has("AssumeRole") && (has("\"policy") || has("\"tags\"")))
+    }
+
+    /// The change that an event made, if it made one. Calls that failed change nothing.
+    #[must_use]
+    pub fn of(view: &EventView<'_>, row: usize) -> Option<PolicyChange> {
+        if view.outcome(row) != Some("success") {
+            return None;
+        }
+        let operation = view.operation(row)?;
+        let what = match view.service(row)? {
+            "iam.amazonaws.com" => {
+                let account = view.recipient_account(row).or(view.account(row))?;
+                iam(operation, account, &json(view.request(row)), &json(view.response(row)))?
+            }
+            "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
+                // Most sessions carry neither, and are told apart without reading the JSON.
+                let request = view.request(row)?;
+                if !["\"policy", "\"tags\""].iter().any(|word| request.contains(word)) {
+                    return None;
+                }
+                session(&json(Some(request)), &json(view.response(row)))?
+            }
+            _ => return None,
+        };
+        Some(PolicyChange { time: view.time(row)?, event_id: view.event_id(row).to_owned(), what })
+    }
+
+    /// Why the policy that the change brings cannot be read: `policy `more`: Statement: is missing`.
+    #[must_use]
+    pub fn fault(&self) -> Option<String> {
+        let (policy, document) = match &self.what {
+            Change::Put { policy, document, .. } | Change::Version { policy, document, .. } => {
+                (policy, document)
+            }
+            _ => return None,
+        };
+        let reason = super::history::read_logged(policy, document.as_deref()).err()?;
+        Some(format!("policy `{policy}`: {reason}"))
+    }
+}
+
+fn iam(operation: &str, account: &str, request: &Value, response: &Value) -> Option<Change> {
+    let name = |kind, field: &str| {
+        let name = text(request, field)?;
+        Some(PrincipalName { account: account.to_owned(), kind, name })
+    };
+    let holder = || {
+        name(PrincipalKind::Role, "roleName")
+            .or_else(|| name(PrincipalKind::User, "userName"))
+            .or_else(|| name(PrincipalKind::Group, "groupName"))
+    };
+    Some(match operation {
+        "CreateRole" | "CreateUser" | "CreateGroup" => Change::Create {
+            holder: holder()?,
+            arn: ["role", "user", "group"]
+                .into_iter()
+                .find_map(|kind| text(response.get(kind).unwrap_or(&Value::Null), "arn")),
+            boundary: text(request, "permissionsBoundary"),
+            tags: tags(request),
+        },
+        "DeleteRole" | "DeleteUser" | "DeleteGroup" => Change::Delete { holder: holder()? },
+        "PutRolePolicy" | "PutUserPolicy" | "PutGroupPolicy" => Change::Put {
+            holder: holder()?,
+            policy: text(request, "policyName")?,
+            document: document(request, "policyDocument"),
+        },
+        "DeleteRolePolicy" | "DeleteUserPolicy" | "DeleteGroupPolicy" => {
+            Change::Remove { holder: holder()?, policy: text(request, "policyName")? }
+        }
+        "AttachRolePolicy" | "AttachUserPolicy" | "AttachGroupPolicy" => {
+            Change::Attach { holder: holder()?, policy: text(request, "policyArn")? }
+        }
+        "DetachRolePolicy" | "DetachUserPolicy" | "DetachGroupPolicy" => {
+            Change::Detach { holder: holder()?, policy: text(request, "policyArn")? }
+        }
+        "PutRolePermissionsBoundary" | "PutUserPermissionsBoundary" => {
+            Change::Bound { holder: holder()?, policy: Some(text(request, "permissionsBoundary")?) }
+        }
+        "DeleteRolePermissionsBoundary" | "DeleteUserPermissionsBoundary" => {
+            Change::Bound { holder: holder()?, policy: None }
+        }
+        "AddUserToGroup" => {
+            Change::Join { user: name(PrincipalKind::User, "userName")?, group: text(request, "groupName")? }
+        }
+        "RemoveUserFromGroup" => {
+            Change::Leave { user: name(PrincipalKind::User, "userName")?, group: text(request, "groupName")? }
+        }
+        "TagRole" | "TagUser" => Change::Tag { holder: holder()?, tags: tags(request) },
+        "UntagRole" | "UntagUser" => Change::Untag {
+            holder: holder()?,
+            keys: request
+                .get("tagKeys")?
+                .as_array()?
+                .iter()
+                .filter_map(Value::as_str)
+                .take(TAGS_MAX)
+                .map(str::to_owned)
+                .collect(),
+        },
+        "CreatePolicy" => {
+            let made = response.get("policy")?;
+            Change::Version {
+                policy: text(made, "arn")?,
+                version: text(made, "defaultVersionId").unwrap_or_else(|| "v1".into()),
+                document: document(request, "policyDocument"),
+                is_default: true,
+            }
+        }
+        "CreatePolicyVersion" => {
+            let made = response.get("policyVersion").unwrap_or(&Value::Null);
+            Change::Version {
+                policy: text(request, "policyArn")?,
+                version: text(made, "versionId")?,
+                document: document(request, "policyDocument"),
+                is_default: request.get("setAsDefault").or(made.get("isDefaultVersion"))
+                    == Some(&Value::Bool(true)),
+            }
+        }
+        "SetDefaultPolicyVersion" => {
+            Change::Default { policy: text(request, "policyArn")?, version: text(request, "versionId")? }
+        }
+        "DeletePolicy" => Change::DeletePolicy { policy: text(request, "policyArn")? },
+        _ => return None,
+    })
+}
+
+fn session(request: &Value, response: &Value) -> Option<Change> {
+    let session = text(response.get("credentials")?, "accessKeyId")?;
+    let documents = match request.get("policy") {
+        None | Some(Value::Null) => Vec::new(),
+        Some(_) => vec![document(request, "policy")],
+    };
+    let arns = request.get("policyArns").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+    let policies = arns
+        .iter()
+        .take(SESSION_POLICIES_MAX)
+        .filter_map(|one| one.as_str().map(str::to_owned).or_else(|| text(one, "arn")))
+        .collect();
+    let role = text(request, "roleArn").and_then(|arn| PrincipalName::of(&arn));
+    Some(Change::Session { session, role, documents, policies, tags: tags(request) })
+}
+
+/// `[{key, value}]`, or a map.
+fn tags(request: &Value) -> BTreeMap<String, String> {
+    match request.get("tags") {
+        Some(Value::Array(list)) => list
+            .iter()
+            .take(TAGS_MAX)
+            .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
+            .collect(),
+        Some(Value::Object(map)) => map
+            .iter()
+            .take(TAGS_MAX)
+            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+            .collect(),
+        _ => BTreeMap::new(),
+    }
+}
+
+fn text(value: &Value, field: &str) -> Option<String> {
+    let text = value.get(field)?.as_str()?;
+    (!text.is_empty() && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
+}
+
+fn document(value: &Value, field: &str) -> Option<String> {
+    match value.get(field)? {
+        Value::String(text) if text.len() <= DOCUMENT_BYTES_MAX => Some(text.clone()),
+        object @ Value::Object(_) => Some(object.to_string()),
+        _ => None,
+    }
+}
+
+/// JSON of a log's field, or null.
+fn json(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Whose call is whose: identities that two agents claim, and those that no policy knows
+
+use std::collections::BTreeSet;
+
+use super::{Level, Lint, OVERLAPPING_IDENTITY, UNKNOWN_ROLE};
+use crate::grant::Grants;
+use crate::manifest::{Agent, Identity, Manifests};
+use policy::arn::Arn;
+use policy::wildcard::{ArnPattern, Match, Target};
+
+/// Pairs of identities that are compared; thousands of agents with patterns each would take minutes.
+const PAIRS_MAX: usize = 2_000_000;
+
+pub(super) fn lints(manifests: &Manifests, grants: Option<&Grants>) -> Vec<Lint> {
+    let mut found = overlaps(manifests);
+    if let Some(grants) = grants.filter(|grants| !grants.identities().is_empty()) {
+        let known = Known::new(grants);
+        for agent in &manifests.agents {
+            found.extend(agent.identities.iter().filter_map(|identity| known.doubt(agent, identity)));
+        }
+    }
+    found
+}
+
+/// Equal claims are errors already; here are those that only share some callers.
+fn overlaps(manifests: &Manifests) -> Vec<Lint> {
+    let all: Vec<(&Agent, &Identity)> = manifests
+        .agents
+        .iter()
+        .flat_map(|agent| agent.identities.iter().map(move |identity| (&**agent, identity)))
+        .collect();
+    let (patterns, exact): (Vec<_>, Vec<_>) =
+        all.into_iter().partition(|(_, identity)| identity.arn.contains(['*', '?']));
+    let mut pairs = Vec::new();
+    // Exact ones only meet their like.
+    let mut by_arn: Vec<&(&Agent, &Identity)> = exact.iter().collect();
+    by_arn.sort_by_key(|(_, identity)| &identity.arn);
+    for group in by_arn.chunk_by(|(_, one), (_, other)| one.arn == other.arn) {
+        for (at, one) in group.iter().enumerate() {
+            pairs.extend(group.iter().skip(at + 1).take(100).map(|other| (**one, **other)));
+        }
+    }
+    for (at, one) in patterns.iter().enumerate() {
+        pairs.extend(patterns.iter().skip(at + 1).chain(&exact).map(|other| (*one, *other)));
+        if pairs.len() > PAIRS_MAX {
+            break;
+        }
+    }
+    pairs.into_iter().filter_map(|(one, other)| overlap(one, other)).collect()
+}
+
+fn overlap((agent, one): (&Agent, &Identity), (rival, other): (&Agent, &Identity)) -> Option<Lint> {
+    let is_told = one.arn == other.arn && one.session == other.session;
+    if agent.name == rival.name
+        || is_told
+        || !one.shares_account(other)
+        || !ArnPattern::new(&one.arn).may_share(&other.arn)
+    {
+        return None;
+    }
+    if let (Some(mine), Some(theirs)) = (&one.session, &other.session) {
+        // The last part of an ARN is compared as any text would be.
+        let as_part = |session: &str| format!("arn:::::{session}");
+        if !ArnPattern::new(&as_part(mine)).may_share(&as_part(theirs)) {
+            return None;
+        }
+    }
+    let shown = |identity: &Identity| match &identity.session {
+        Some(session) => format!("`{}` with session `{session}`", identity.arn),
+        None => format!("`{}`", identity.arn),
+    };
+    let (mine, theirs) = (one.rank(), other.rank());
+    let winner = match mine.cmp(&theirs) {
+        std::cmp::Ordering::Less => &rival.name,
+        std::cmp::Ordering::Greater => &agent.name,
+        std::cmp::Ordering::Equal => (&agent.name).min(&rival.name),
+    };
+    let message = format!(
+        "{} of `{}` and {} of `{}` ({}:{}) can match one caller; such a call is taken for `{winner}`'s",
+        shown(one),
+        agent.name,
+        shown(other),
+        rival.name,
+        rival.file,
+        rival.line,
+    );
+    let fix = "tell them apart by `session` or `accounts`, or write one of them in full";
+    // A general identity and an exception to it are a known way to write; a draw is not.
+    let level = if mine == theirs { Level::Warning } else { Level::Note };
+    Some(Lint::of(OVERLAPPING_IDENTITY, agent, 0, message, fix).level(level))
+}
+
+/// Whom the policies tell of.
+struct Known {
+    identities: Vec<String>,
+    accounts: BTreeSet<String>,
+}
+
+impl Known {
+    fn new(grants: &Grants) -> Known {
+        let identities = grants.identities();
+        let account = |arn: &String| Arn::parse(arn).map(|arn| arn.account.to_owned());
+        Known { accounts: identities.iter().filter_map(account).collect(), identities }
+    }
+
+    fn doubt(&self, agent: &Agent, identity: &Identity) -> Option<Lint> {
+        let pattern = ArnPattern::new(&identity.arn);
+        let is_pattern = identity.arn.contains(['*', '?']);
+        if self.identities.iter().any(|arn| pattern.matches(Target::Exact(arn)) == Match::Yes) {
+            return None;
+        }
+        // A plain document is granted to a name, whatever the path. An export's ARN has the path, and a call is told by it.
+        let name = Arn::parse(&identity.arn).map(|arn| arn.name().to_owned()).unwrap_or_default();
+        if self.identities.contains(&name) {
+            return None;
+        }
+        let account = Arn::parse(&identity.arn).map(|arn| arn.account.to_owned()).unwrap_or_default();
+        let is_exported = self.accounts.contains(&account)
+            || (is_pattern && identity.accounts.iter().any(|one| self.accounts.contains(one)));
+        let (message, fix, level) = if is_exported {
+            let message =
+                format!("the policies of account {account} hold nothing that is `{}`", identity.arn);
+            (message, "correct the ARN (its path counts), or take the identity out", Level::Warning)
+        } else {
+            let message = format!("no policy that we know is of `{}`'s account", identity.arn);
+            let fix = "add that account's `aws iam get-account-authorization-details` to the policies folder";
+            (message, fix, Level::Note)
+        };
+        Some(Lint::of(UNKNOWN_ROLE, agent, 0, message, fix).level(level))
+    }
+}

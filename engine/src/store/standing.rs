@@ -1,0 +1,58 @@
+//! Findings that stand as long as their reason does
+
+use super::commit::tell;
+use super::findings::{StoredFinding, finding_of, read_findings};
+use super::{Store, StoreError, StoredCommit, Terms};
+use crate::finding::{Finding, FindingState};
+use std::collections::HashMap;
+
+impl Store {
+    /// Brings the standing findings of a detection (those without an event) in line with `findings`: new ones open,
+    /// those whose reason is gone are superseded, and one that came back opens again.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] or [`StoreError::Damaged`]; nothing was written then.
+    pub async fn stand(
+        &self,
+        detection: &str,
+        findings: &[Finding],
+        terms: &Terms<'_>,
+    ) -> Result<StoredCommit, StoreError> {
+        let mut tx = self.begin().await?;
+        let rows = sqlx::query(
+            "SELECT id, state, incident, body FROM findings
+             WHERE detection = $1 AND window_start = 0 AND state IN ('open', 'acknowledged')",
+        )
+        .bind(detection)
+        .fetch_all(&mut *tx)
+        .await?;
+        let mut changed: HashMap<String, StoredFinding> = HashMap::new();
+        for row in &rows {
+            let mut finding = finding_of(row)?;
+            if !findings.iter().any(|stands| stands.id == finding.id) {
+                finding.state = FindingState::Superseded;
+                let stored = StoredFinding { finding, settled: false, is_new: false };
+                changed.insert(stored.finding.id.clone(), stored);
+            }
+        }
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
+        let mut known: HashMap<String, StoredFinding> =
+            read_findings(&mut tx, &ids).await?.into_iter().map(|f| (f.finding.id.clone(), f)).collect();
+        for finding in findings {
+            let stored = match known.remove(&finding.id) {
+                None => StoredFinding { finding: finding.clone(), settled: false, is_new: true },
+                Some(mut stored) if stored.finding.state == FindingState::Superseded => {
+                    stored.finding.state = FindingState::Open;
+                    stored.finding.incident = None;
+                    stored.finding.last_seen = finding.last_seen;
+                    stored
+                }
+                Some(_) => continue,
+            };
+            changed.insert(finding.id.clone(), stored);
+        }
+        let stored = tell(&mut tx, terms, changed).await?;
+        tx.commit().await?;
+        Ok(stored)
+    }
+}
