@@ -116,3 +116,52 @@ fn every_case_comes_to_what_it_must() {
     assert!(wrong.is_empty(), "{} of {count} wrong:\n{}", wrong.len(), wrong.join("\n"));
     assert!(count >= 120, "{count} cases");
 }
+
+/// Every real record that can be read has an answer to every key, and none panics.
+#[test]
+fn every_key_of_every_real_event_has_an_answer() {
+    let Some(folder) = std::env::var_os("REMIT_CONFORMANCE").map(std::path::PathBuf::from) else {
+        eprintln!("skipped: REMIT_CONFORMANCE is not set");
+        return;
+    };
+    let (mut events, mut asked, mut unknown) = (0, 0, 0);
+    let files = [
+        "attacks/stratus_events.jsonl",
+        "records/panther_aws_cloudtrail.jsonl",
+        "records/plaso_aws_cloudtrail.jsonl",
+    ];
+    for file in files {
+        for line in std::fs::read_to_string(folder.join(file)).unwrap().lines() {
+            let line: Value = serde_json::from_str(line).unwrap();
+            let Some(record) = line.get("event").or_else(|| line.get("record")) else { continue };
+            let Ok(batch) = read_record(&record.to_string(), &Limits::default(), &Redaction::default())
+            else {
+                continue;
+            };
+            let call = Call::of(&batch.view(), 0);
+            let facts = Facts::new(&call);
+            events += 1;
+            for needed in facts.needed() {
+                for key in super::CALLER_KEYS {
+                    asked += 1;
+                    unknown += usize::from(facts.fact(&needed, key) == Fact::Unknown);
+                }
+                for key in [
+                    "aws:RequestTag/a",
+                    "aws:TagKeys",
+                    "s3:prefix",
+                    "kms:ViaService",
+                    "iam:PassedToService",
+                    "x",
+                    ":",
+                    "aws:/",
+                ] {
+                    let _ = facts.fact(&needed, key);
+                }
+                assert!(needed.alternatives().count() > 0);
+            }
+        }
+    }
+    eprintln!("{events} events: {unknown} of {asked} answers about the caller are unknown");
+    assert!(events > 300 && unknown * 2 < asked);
+}
