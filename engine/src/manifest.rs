@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod catalog;
 pub mod difference;
+mod elsewhere;
 mod entry;
 mod from;
 pub mod history;

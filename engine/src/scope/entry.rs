@@ -2,10 +2,10 @@
 
 use super::concern::concerns_within;
 use super::verdict::Said;
-use super::{Grants, Kind, Scope, Statement};
+use super::{Cloud, Elsewhere, Grants, Kind, Operations, Scope, Statement};
 use crate::reference;
 use policy::context::Context;
-use policy::wildcard::{Match, Target};
+use policy::wildcard::{ActionPattern, Match, Target};
 use serde::Serialize;
 
 /// One entry of a manifest, as it was understood.
@@ -13,6 +13,8 @@ use serde::Serialize;
 pub struct Entry {
     /// `allow`, `deny` or `approval`
     pub kind: &'static str,
+    /// `aws`, `azure`, `gcp`
+    pub cloud: &'static str,
     /// The manifest's path
     pub file: String,
     /// From 1; 0 where no line is known
@@ -104,6 +106,7 @@ impl Entry {
         hangs_on.extend(statement.conditions.undecided(&Context::partial()));
         Entry {
             kind: statement.kind.as_str(),
+            cloud: Cloud::Aws.as_str(),
             file,
             line,
             text,
@@ -115,6 +118,38 @@ impl Entry {
             resources: statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect(),
             not_resources: statement.resources.not,
             hangs_on,
+        }
+    }
+
+    pub(super) fn elsewhere(entry: &Elsewhere) -> Entry {
+        let (file, line, text) = parts_of(&entry.origin);
+        let own = |(verb, _): &(&str, &str)| !["azure", "gcp", "from"].contains(verb) && !verb.contains(' ');
+        let (verb, name) = text
+            .split_once(": ")
+            .filter(own)
+            .map_or((None, None), |(verb, name)| (Some(verb.to_owned()), Some(name.to_owned())));
+        let words = |pick: fn(&Operations) -> &[ActionPattern]| -> Vec<String> {
+            let patterns = entry.operations.iter().flat_map(pick);
+            patterns.map(|pattern| pattern.as_str().to_owned()).collect()
+        };
+        let mut resources: Vec<String> = entry.things.iter().map(|one| one.as_str().to_owned()).collect();
+        if resources.is_empty() {
+            resources.push("*".to_owned());
+        }
+        Entry {
+            kind: entry.kind.as_str(),
+            cloud: entry.cloud.as_str(),
+            file,
+            line,
+            verb,
+            name,
+            actions: words(|one| &one.any),
+            except: words(|one| &one.except),
+            not_actions: false,
+            resources,
+            not_resources: false,
+            hangs_on: entry.unjudged.clone(),
+            text,
         }
     }
 }
@@ -131,10 +166,11 @@ fn parts_of(origin: &str) -> (String, u64, String) {
 }
 
 impl Scope {
-    /// The entries as they were understood, in the manifest's order.
+    /// The entries as they were understood: about AWS in the manifest's order, then about other clouds.
     #[must_use]
     pub fn described(&self) -> Vec<Entry> {
-        self.parts.statements.iter().map(Entry::of).collect()
+        let aws = self.parts.statements.iter().map(Entry::of);
+        aws.chain(self.parts.elsewhere.iter().map(Entry::elsewhere)).collect()
     }
 
     /// What each entry by itself says to a permission on a resource; `None`: the permission knows no resource.
