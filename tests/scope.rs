@@ -154,6 +154,43 @@ fn what_other_clouds_grant_is_told_too() {
 }
 
 #[test]
+fn what_the_manifest_declares_in_other_clouds_is_told_beside_what_they_grant() {
+    let folder = Folder::new();
+    folder.write(
+        "agents/ant.yaml",
+        "apiVersion: remit/v1\nkind: Agent\nmetadata: {name: ant}\nspec:\n  identities:\n    \
+         - azure.agent_identity: 6f1d2c3b-0000-4000-8000-5a5a5a5a5a5a\n  allow:\n    - read: machines\n  \
+         deny:\n    - delete: machines\n",
+    );
+    folder.write(
+        "agents/resources.yaml",
+        "apiVersion: remit/v1\nkind: ResourceCatalog\nresources:\n  \
+         machines: {azure: [Microsoft.Compute/virtualMachines], gcp: [compute.googleapis.com/Instance]}\n",
+    );
+    folder.write("policies/none.json", "[]");
+    let machine = "/subscriptions/8d0f0000-0000-4000-8000-000000000000/resourceGroups/g/providers/Microsoft.Compute/virtualMachines/m";
+    let ask = |permission: &str, resource: &str, code: i32| {
+        explain(&folder, permission, resource, &["--output", "json"]).expect(code).json()
+    };
+    let read = ask("Microsoft.Compute/virtualMachines/read", machine, 0);
+    assert_eq!((&read["scope"]["verdict"], &read["scope"]["reason"]), (&json!("in"), &json!("declared")));
+    assert_eq!(read["scope"]["decided_by"]["name"], "machines", "{read}");
+    assert_eq!(
+        read["identities"][0]["matched_by"],
+        "azure.agent_identity: 6f1d2c3b-0000-4000-8000-5a5a5a5a5a5a"
+    );
+    let delete = ask("Microsoft.Compute/virtualMachines/delete", machine, 1);
+    assert_eq!(delete["scope"]["reason"], "denied_by_manifest");
+    let other = ask("Microsoft.Network/virtualNetworks/read", "*", 1);
+    assert_eq!(other["scope"]["reason"], "other_resource");
+    let instance = "projects/acme/zones/z/instances/i";
+    assert_eq!(ask("compute.instances.get", instance, 0)["scope"]["verdict"], "in");
+    assert_eq!(ask("compute.instances.delete", instance, 1)["scope"]["reason"], "denied_by_manifest");
+    let page = explain(&folder, "compute.instances.delete", instance, &[]).expect(1).stdout;
+    assert!(page.contains("`delete` means what is named like *.delete*"), "{page}");
+}
+
+#[test]
 fn lint_tells_places_and_fails_when_asked() {
     let folder = Folder::new();
     ant(&folder, "    - read: tickets\n");

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12) of an `Agent` or `ResourceCatalog` document.
+/// The JSON Schema (draft 2020-12) of an `Agent`, `ResourceCatalog` or `Approval` document.
 ///
 /// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
 #[must_use]
@@ -10,12 +10,13 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "remit manifest",
-        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}],
+        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}, {"$ref": "#/$defs/approval"}],
         "$defs": {
             "text": {"type": ["string", "number", "integer", "boolean"]},
             "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
             "agent": agent(),
             "catalog": catalog(),
+            "approval": approval(),
             "identity": identity(),
             "entry": entry(),
             "aws": aws(),
@@ -54,6 +55,23 @@ fn agent() -> Value {
                 },
             },
             "spec": spec(),
+        },
+    })
+}
+
+fn approval() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind", "spec"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "Approval"},
+            "metadata": {"type": "object"},
+            "spec": closed(json!({
+                "agent": text("Whose entry it opens"), "grant": {"$ref": "#/$defs/entry"}, "start": text("2026-11-20T10:00:00Z"),
+                "end": text("2026-11-20T12:00:00Z"), "approver": text("Who approved it"), "ticket": text("CHG0012345"),
+            })),
         },
     })
 }

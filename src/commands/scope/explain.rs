@@ -10,14 +10,13 @@ use crate::screen;
 use chrono::{DateTime, Utc};
 use engine::grant::{Effect, Grant, GrantVerdict, GrantedStatement, Grants};
 use engine::manifest::history::{self, HistoryError, Snapshot};
-use engine::manifest::{Agent, Caller, Manifests, Outline, catalog_places};
+use engine::manifest::{Agent, Caller, Manifests, PrincipalKind, catalog_places};
 use engine::permission::{self, Logged};
 use engine::posture::identities_of;
-use engine::scope::{Entry, Reason, Says, ScopeVerdict, Verdict};
+use engine::scope::{Cloud, Entry, Plane, Says, ScopeVerdict, Verdict};
 use engine::store::Use;
 use engine::time::{self, rfc3339};
 use policy::aws::Decision;
-use policy::azure::Plane;
 use policy::context::{Context, Fact};
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use serde_json::{Value, json};
@@ -42,14 +41,6 @@ struct Explanation {
     unasked: Vec<String>,
 }
 
-/// Whose permission is asked for: each cloud spells in its own way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cloud {
-    Aws,
-    Azure,
-    Gcp,
-}
-
 /// What the policies of one identity say.
 struct IdentityAnswer {
     arn: String,
@@ -72,7 +63,7 @@ struct Told {
 pub async fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
     let cloud = cloud_of(&args.permission, &args.resource)?;
     let folders = Folders::named(&args.scope)?;
-    let (Snapshot { manifests, outlines }, version) = manifests(&folders.agents, args.at)?;
+    let (Snapshot { manifests, .. }, version) = manifests(&folders.agents, args.at)?;
     let grants = match &folders.policies {
         Some(dir) => Grants::load(dir).map_err(Usage::error)?,
         None => Grants::default(),
@@ -91,10 +82,7 @@ pub async fn run(args: &ExplainArgs) -> anyhow::Result<Exit> {
         version,
         ..match cloud {
             Cloud::Aws => explain(args, agent, &manifests, &grants, &used),
-            cloud => {
-                let outline = outlines.get(&agent.name);
-                explain_elsewhere(args, cloud, agent, outline, &grants)
-            }
+            cloud => explain_elsewhere(args, cloud, agent, &manifests, &grants),
         }
     };
     match args.output {
@@ -221,59 +209,69 @@ fn explain(
     }
 }
 
-/// The same for Azure and Google Cloud: what the exports grant to the identities that the manifest names there.
+/// The same for Azure and Google Cloud: what the manifest declares there, and what the exports grant to the identities
+/// that it names there.
 fn explain_elsewhere(
     args: &ExplainArgs,
     cloud: Cloud,
     agent: Arc<Agent>,
-    outline: Option<&Outline>,
+    manifests: &Manifests,
     grants: &Grants,
 ) -> Explanation {
     let context = context(args);
-    let (key, name) = match cloud {
-        Cloud::Azure => ("azure.agent_identity", "Azure"),
-        _ => ("gcp.service_account", "Google Cloud"),
-    };
-    let written = outline.and_then(|outline| outline.get("identities")).map_or(&[][..], Vec::as_slice);
-    let prefix = format!("{key}: ");
-    let named = written
-        .iter()
-        .flat_map(|identity| identity.split(", "))
-        .filter_map(|field| field.strip_prefix(&prefix));
-    let answer = |identity: &str| match cloud {
-        Cloud::Azure => {
-            // Which plane an operation is on only its role says: what either grants is granted.
-            let on = |plane| {
-                grants.azure.verdict(identity, None, &args.permission, plane, &args.resource, &context)
-            };
+    let resource = (args.resource != "*").then(|| args.resource.clone());
+    let place = resource.as_deref();
+    // Which plane an operation is on only its role says: what either declares or grants counts.
+    let scope = agent.scope.verdict_elsewhere(cloud, &args.permission, None, place, &context);
+    let entries = agent.scope.considered_elsewhere(cloud, &args.permission, None, place, &context);
+    let answer = |kind: PrincipalKind, id: &str| match (cloud, kind) {
+        // Roles are assigned to objects; an export names an app's by another id.
+        (Cloud::Azure, PrincipalKind::AzureApp) => None,
+        (Cloud::Azure, PrincipalKind::AzureAgent | PrincipalKind::AzurePrincipal) => {
+            let on =
+                |plane| grants.azure.verdict(id, None, &args.permission, plane, &args.resource, &context);
             let (control, data) = (on(Plane::Control), on(Plane::Data));
-            if data.grant == Grant::Allowed { data } else { control }
+            Some(if data.grant == Grant::Allowed { data } else { control })
         }
-        _ => grants.gcp.verdict(identity, &args.permission, &args.resource, &[], &context),
+        (Cloud::Gcp, PrincipalKind::ServiceAccount) => {
+            Some(grants.gcp.verdict(id, &args.permission, &args.resource, &[], &context))
+        }
+        _ => None,
     };
-    let identities = named.map(|identity| IdentityAnswer {
-        arn: identity.to_owned(),
-        matched: format!("{key}: {identity}"),
-        taken_by: None,
-        grant: answer(identity),
-        decision: None,
-        statements: Vec::new(),
-        used: None,
-    });
+    let mut identities = Vec::new();
+    for principal in &agent.principals {
+        let Some(grant) = answer(principal.kind, &principal.id) else { continue };
+        let caller = Caller { actor: &principal.id, session_name: None, account: None };
+        let rival = manifests.agent(&caller).filter(|one| one.name != agent.name);
+        identities.push(IdentityAnswer {
+            arn: principal.id.clone(),
+            matched: principal.to_string(),
+            taken_by: rival.map(|one| one.name.clone()),
+            grant,
+            decision: None,
+            statements: Vec::new(),
+            used: None,
+        });
+    }
+    let asked: BTreeSet<String> = scope
+        .missing
+        .iter()
+        .chain(entries.iter().flat_map(|(entry, _)| &entry.hangs_on))
+        .map(|key| key.to_ascii_lowercase())
+        .collect();
+    // Conditions of assignments and bindings are written in their own languages: what they ask for is not listed.
+    let unasked = args.context.iter().map(|(key, _)| key.clone());
+    let unasked =
+        unasked.filter(|key| identities.is_empty() && !asked.contains(&key.to_ascii_lowercase())).collect();
     Explanation {
-        identities: identities.collect(),
+        identities,
         permission: args.permission.clone(),
-        resource: (args.resource != "*").then(|| args.resource.clone()),
+        resource,
         version: None,
         places: BTreeMap::new(),
-        scope: ScopeVerdict {
-            verdict: Verdict::Unknown,
-            reason: Reason::ConditionNotJudged,
-            statement: None,
-            missing: vec![format!("the manifest's entries about {name}, which are not judged yet")],
-        },
-        entries: Vec::new(),
-        unasked: Vec::new(),
+        scope,
+        entries,
+        unasked,
         agent,
     }
 }

@@ -81,6 +81,8 @@ fn why(of: &Explanation) -> &'static str {
     match of.scope.reason {
         Reason::DeniedByManifest => "the manifest denies it",
         Reason::OtherResource => "the manifest declares the permission on other resources only",
+        Reason::OutsideApproval => "the manifest declares it inside approved windows only, and none is open",
+        Reason::Expired => "it was declared, and the manifest had expired",
         _ => "no entry of the manifest covers it",
     }
 }
@@ -159,7 +161,9 @@ fn scope(page: &mut Page, of: &Explanation) {
 fn because(entry: &Entry, of: &Explanation) -> Vec<String> {
     let mut lines = vec![meaning(entry, of)];
     let target = Target::Exact(of.resource.as_deref().unwrap_or("*"));
-    let matches = |text: &&String| ArnPattern::with_variables(text).matches(target) != Match::No;
+    let matches = |text: &&String| {
+        entry.cloud == "aws" && ArnPattern::with_variables(text).matches(target) != Match::No
+    };
     let hit: Vec<&String> = entry.resources.iter().filter(matches).collect();
     let place = entry.name.as_ref().and_then(|name| of.places.get(name));
     let place = place.map(|place| format!(" ({place})")).unwrap_or_default();
@@ -181,6 +185,10 @@ fn meaning(entry: &Entry, of: &Explanation) -> String {
     let Some(verb) = &entry.verb else {
         let hit =
             entry.actions.iter().find(|text| ActionPattern::new(text).matches(permission) == Match::Yes);
+        let mut except = entry.except.iter();
+        if let Some(out) = except.find(|text| ActionPattern::new(text).matches(permission) == Match::Yes) {
+            return format!("it leaves {permission} out as `{out}`");
+        }
         return match (hit, entry.not_actions) {
             (Some(hit), false) if hit.eq_ignore_ascii_case(permission) => format!("it names {permission}"),
             (Some(hit), false) => format!("its `{hit}` means {permission} too"),
