@@ -6,7 +6,7 @@ use super::*;
 use crate::scope::{Reason, Verdict};
 use policy::context::Context;
 
-const ROLE: &str = "arn:aws:iam::111122223333:role/agents/triage";
+pub(super) const ROLE: &str = "arn:aws:iam::111122223333:role/agents/triage";
 
 /// Every key that a manifest may have.
 const AGENT: &str = r##"apiVersion: remit/v1
@@ -75,12 +75,12 @@ fn folder(files: &[(&str, &str)]) -> TempDir {
     dir
 }
 
-fn load(files: &[(&str, &str)]) -> Result<Manifests, ManifestErrors> {
+pub(super) fn load(files: &[(&str, &str)]) -> Result<Manifests, ManifestErrors> {
     Manifests::load(folder(files).path(), now())
 }
 
 /// An agent `NAME` of role `ROLE`, with the rest of its spec.
-fn agent(name: &str, role: &str, rest: &str) -> String {
+pub(super) fn agent(name: &str, role: &str, rest: &str) -> String {
     format!(
         "apiVersion: remit/v1\nkind: Agent\nmetadata: {{name: {name}}}\nspec:\n  identities: [{{aws.role: \"{role}\"}}]\n{rest}"
     )
@@ -97,7 +97,7 @@ fn verdict(manifests: &Manifests, agent: &str, permission: &str, arn: &str) -> (
 }
 
 /// The one error, without its folder.
-fn fault(files: &[(&str, &str)]) -> String {
+pub(super) fn fault(files: &[(&str, &str)]) -> String {
     let errors = load(files).unwrap_err().0;
     assert_eq!(errors.len(), 1, "{errors:?}");
     let error = &errors[0];
