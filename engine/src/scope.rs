@@ -204,6 +204,18 @@ impl Scope {
         sources.iter().filter(|(of, _)| *of == cloud).map(|(_, name)| name.clone()).collect()
     }
 
+    /// Whether the manifest expects any denial at all.
+    #[must_use]
+    pub fn expects_denials(&self) -> bool {
+        !self.parts.expected.is_empty()
+    }
+
+    /// The condition keys that expected denials ask for.
+    #[must_use]
+    pub fn expected_keys(&self) -> Vec<&str> {
+        self.parts.expected.iter().flat_map(Statement::keys).collect()
+    }
+
     /// Whether a call that was denied is one that the manifest expects to be: the agent asks for it knowingly.
     #[must_use]
     pub fn expects_denial(

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12) of an `Agent` or `ResourceCatalog` document.
+/// The JSON Schema (draft 2020-12) of an `Agent`, `Approval` or `ResourceCatalog` document.
 ///
 /// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
 #[must_use]
@@ -10,11 +10,12 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "remit manifest",
-        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}],
+        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/approval"}, {"$ref": "#/$defs/catalog"}],
         "$defs": {
             "text": {"type": ["string", "number", "integer", "boolean"]},
             "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
             "agent": agent(),
+            "approval": approval(),
             "catalog": catalog(),
             "identity": identity(),
             "entry": entry(),
@@ -65,10 +66,11 @@ fn spec() -> Value {
         "environment": text("prod raises the severity of findings"),
         "purpose": text("Why it exists"),
         "review": closed(json!({"every": text("90d"), "last": text("2026-10-02"), "by": text("Who reviewed it")})),
-        "expires": text("The day after which a warning asks for a review: 2027-03-31"),
+        "expires": text("The last day on which anything is declared: 2027-03-31"),
         "identities": {"type": "array", "items": {"$ref": "#/$defs/identity"}, "description": "Any match is this agent"},
         "allow": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Everything not listed is out of scope"},
         "deny": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Beats allow and approvals"},
+        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Asked for knowingly: a denied call that these cover is no finding"},
         "approvals": {"type": "array", "items": closed(json!({
             "grant": {"$ref": "#/$defs/entry"}, "by": texts("Who may approve"), "ticket": text("Must carry a ticket"), "max": text("2h"),
         }))},
@@ -121,6 +123,32 @@ fn aws() -> Value {
         "via": text("Only through this service"),
         "conditions": {"type": "object"},
     }))
+}
+
+fn approval() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind", "spec"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "Approval"},
+            "metadata": {"type": "object"},
+            "spec": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["agent", "start", "end", "approver"],
+                "properties": {
+                    "agent": text("Whose approval this is"),
+                    "grant": {"$ref": "#/$defs/entry"},
+                    "start": text("2026-11-20T10:00:00Z"),
+                    "end": text("2026-11-20T11:00:00Z"),
+                    "approver": text("Who approved it"),
+                    "ticket": text("The ticket that the session must carry: in its name, its source identity or its tag Ticket"),
+                },
+            },
+        },
+    })
 }
 
 fn catalog() -> Value {
