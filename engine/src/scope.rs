@@ -12,8 +12,9 @@ use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::reference;
 pub(crate) use concern::concerns;
+pub(crate) use entry::Meaning;
 pub use entry::{Entry, Says};
-pub use idle::Idle;
+pub(crate) use idle::idle;
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
 pub use reach::{Reach, Span};

@@ -11,10 +11,10 @@ use super::Agent;
 use super::history::Snapshot;
 use super::outline::Outline;
 use crate::permission::{self, AccessLevel};
-use crate::scope::{Reach, Scope, Span};
+use crate::scope::{Entry, Reach, Scope, Span};
 
 /// Permissions on resources that are compared for one agent on each side; of what is over it only the permissions are.
-const SPANS_MAX: usize = 200_000;
+const SPANS_MAX: usize = 50_000;
 
 /// What became of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -121,7 +121,16 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<AgentChange> {
     changes
 }
 
+/// The entries without their places: most agents of a folder are as they were, and lines move.
+fn words(scope: &Scope) -> Vec<Entry> {
+    let words = |entry: Entry| Entry { file: String::new(), line: 0, ..entry };
+    scope.described().into_iter().map(words).collect()
+}
+
 fn scopes(before: &Scope, after: &Scope, change: &mut AgentChange) {
+    if words(before) == words(after) {
+        return;
+    }
     let names = |scope: &Scope| scope.permissions().into_iter().collect::<BTreeSet<&'static str>>();
     let (old, new) = (names(before), names(after));
     let only = |one: &BTreeSet<&'static str>, other: &BTreeSet<&'static str>| {

@@ -69,6 +69,22 @@ impl Says {
     }
 }
 
+/// An entry with the known permissions that it is about.
+pub(crate) struct Meaning<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) permissions: Vec<&'static reference::Permission>,
+}
+
+impl Meaning<'_> {
+    pub(crate) fn is_allow(&self) -> bool {
+        self.statement.kind == Kind::Allow
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::of(self.statement)
+    }
+}
+
 impl Entry {
     /// `agents/triage.yaml:22`
     #[must_use]
@@ -156,18 +172,11 @@ impl Scope {
         self.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
     }
 
-    /// Entries that allow and whose known permissions satisfy `wanted`, each with these permissions.
-    pub(crate) fn allowing(
-        &self,
-        wanted: impl Fn(&reference::Permission) -> bool,
-    ) -> Vec<(&Statement, Entry, Vec<&'static reference::Permission>)> {
-        let allows = self.statements.iter().filter(|statement| statement.kind == Kind::Allow);
-        allows
-            .map(|statement| {
-                let permissions = statement.permissions().filter(|known| wanted(known)).collect();
-                (statement, Entry::of(statement), permissions)
-            })
-            .collect()
+    /// Every entry with the known permissions that it is about. Costly: to be asked once.
+    pub(crate) fn meanings(&self) -> Vec<Meaning<'_>> {
+        let meaning =
+            |statement| Meaning { statement, permissions: Statement::permissions(statement).collect() };
+        self.statements.iter().map(meaning).collect()
     }
 }
 
