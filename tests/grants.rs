@@ -184,3 +184,25 @@ fn a_manifest_counts_from_its_commit_on() {
         "what is older than the first commit is held against that one"
     );
 }
+
+#[test]
+fn a_condition_is_judged_by_what_the_event_shows() {
+    let folder = Folder::new();
+    folder.agent("bee", &[("s3:GetObject", "*")]);
+    let condition = json!({"IpAddress": {"aws:SourceIp": "203.0.113.0/24"}});
+    let statement = json!({"Effect": "Allow", "Action": "s3:Get*", "Resource": "*", "Condition": condition});
+    folder.write("policies/bee.json", json!({"Version": "2012-10-17", "Statement": statement}).to_string());
+    let get = |number: usize, address: &str| {
+        Record::of_agent("bee", "s3:GetObject")
+            .object("acme", "k")
+            .number(number)
+            .set("sourceIPAddress", json!(address))
+    };
+    folder.log(
+        "logs/1.json.gz",
+        &[get(1, "203.0.113.24"), get(2, "198.51.100.7"), get(3, "athena.amazonaws.com")],
+    );
+    let grants = grants(&folder);
+    let grant = |number: usize| grants[&format!("00000000-0000-4000-8000-{number:012}")].as_str();
+    assert_eq!([1, 2, 3].map(grant), ["allowed", "denied", "unknown"]);
+}

@@ -17,7 +17,6 @@ use crate::permission::{self, AccessLevel, Call, Needed};
 use crate::time::day_of;
 use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
-use policy::context::Context;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use table::CallRow;
@@ -166,6 +165,25 @@ impl<'a> Call<'a> {
             response: view.response(event),
             resources: view.resources(event),
             error_message: view.error_message(event),
+            additional: view.additional(event),
+            event_context: view.event_context(event),
+            time: view.time(event),
+            actor: view.actor(event),
+            actor_type: view.actor_type(event),
+            actor_id: view.actor_id(event),
+            actor_account: view.actor_account(event),
+            session_name: view.session_name(event),
+            session_started: view.session_started(event),
+            credential_kind: view.credential_kind(event),
+            mfa: view.mfa(event),
+            source_identity: view.source_identity(event),
+            invoked_by: view.invoked_by(event),
+            source_ip: view.source_ip(event),
+            source_kind: view.source_kind(event),
+            vpc_endpoint: view.vpc_endpoint(event),
+            user_agent: view.user_agent(event),
+            tls: view.tls(event),
+            directory: None,
         }
     }
 }
@@ -184,8 +202,9 @@ fn annotate_event(
     let outcome = outcome_of(view, event);
     let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
     let asker = answers.asker(&rules.manifests, &rules.grants, &caller, view.session(event), time);
-    let call = Call::of(view, event);
-    let needed = permission::needed(&call);
+    let call = Call { directory: Some(&rules.grants), ..Call::of(view, event) };
+    let call_facts = permission::Facts::new(&call);
+    let needed = call_facts.needed();
 
     if outcome == "success" {
         calls.baseline.used(actor, ANY_PERMISSION, time);
@@ -213,7 +232,7 @@ fn annotate_event(
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
             if asker.agent.is_some() || asker.holder.is_some() {
-                let answer = answers.of(&asker, needed, |_keys| Context::partial());
+                let answer = answers.of(&asker, needed, |keys| call_facts.context(needed, keys));
                 if let Some(scope) = answer.scope.as_ref().filter(|_| needed.certain) {
                     let permission = &needed.permission;
                     let denied_by = view.denied_by(event);

@@ -29,6 +29,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use serde_json::Value;
 
 use crate::manifest::{UnparsedPolicy, files, short};
+use crate::permission::Directory;
 pub use account::{PrincipalKind, PrincipalName};
 pub use azure::AzureGrants;
 pub use change::{Change, PolicyChange};
@@ -154,6 +155,19 @@ impl GrantVerdict {
     pub fn no_policies_known() -> GrantVerdict {
         let doubt = Some(GrantDoubt::NoPoliciesKnown);
         GrantVerdict { grant: Grant::Unknown, doubt, why: "no_policies_known".into() }
+    }
+
+    /// The call touched one of two resources: where the answers differ, it cannot be told.
+    #[must_use]
+    pub fn or(self, other: GrantVerdict) -> GrantVerdict {
+        if self.grant == other.grant || self.grant == Grant::Unknown {
+            return self;
+        }
+        GrantVerdict {
+            grant: Grant::Unknown,
+            doubt: Some(other.doubt.unwrap_or(GrantDoubt::ResourceNotLogged)),
+            why: format!("{} hangs on resource", other.why),
+        }
     }
 
     /// `allowed`, `denied`, or `unknown:` and why: few values, for counting.
@@ -382,6 +396,12 @@ impl Grants {
         self.narrows_sessions.load(Ordering::Acquire)
     }
 
+    /// The ARN of a role, user or group, path included, or of a managed policy, by its name.
+    #[must_use]
+    pub fn arn(&self, account: &str, kind: &str, name: &str) -> Option<String> {
+        self.history.read().unwrap_or_else(PoisonError::into_inner).arn(account, kind, name)
+    }
+
     /// What narrows the session whose calls carry this access key id, if its beginning was seen.
     #[must_use]
     pub fn session(&self, access_key: &str) -> Option<Session> {
@@ -441,6 +461,12 @@ impl Grants {
     #[must_use]
     pub fn unread_of(&self, identity: &str) -> Vec<String> {
         self.now(identity).map(|holder| holder.unread().to_vec()).unwrap_or_default()
+    }
+}
+
+impl Directory for Grants {
+    fn arn(&self, account: &str, kind: &str, name: &str) -> Option<String> {
+        Grants::arn(self, account, kind, name)
     }
 }
 

@@ -1,23 +1,27 @@
 //! The files that declare agents, and whose call is whose
 
 mod agent;
+mod approval;
 mod catalog;
 pub mod difference;
+mod entry;
+mod from;
 pub mod history;
 mod identity;
+mod limits;
 mod outline;
 mod reader;
 mod schema;
 mod versions;
 mod yaml;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 
-use crate::scope::Scope;
+use crate::scope::{Bounds, Scope};
 use catalog::Catalog;
 pub use outline::{Outline, catalog_places, outlines};
 use policy::arn::Arn;
@@ -99,6 +103,15 @@ pub struct Owner {
     pub oncall: Option<String>,
 }
 
+/// Hops between identities. `None`: the manifest says nothing of them.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Assume {
+    /// ARN patterns and services that may become this agent
+    pub from: Option<Vec<String>>,
+    /// ARN patterns of the roles that it may become
+    pub to: Option<Vec<String>>,
+}
+
 /// An agent as its manifest declares it.
 #[derive(Debug)]
 pub struct Agent {
@@ -118,6 +131,12 @@ pub struct Agent {
     pub identities: Vec<Identity>,
     /// What it may do
     pub scope: Scope,
+    /// Within what every call of it must stay
+    pub bounds: Bounds,
+    /// Who may become it, and whom it may become
+    pub assume: Assume,
+    /// From when this version counts, µs UTC; `None`: from the beginning
+    pub effective: Option<i64>,
     /// The manifest's path
     pub file: String,
     /// Where the document begins
@@ -215,14 +234,15 @@ impl Manifests {
         let mut manifests = Manifests::default();
         let mut catalog = Catalog::default();
         let mut documents: Vec<(PathBuf, String, Node)> = Vec::new();
+        let mut approvals: Vec<approval::Granted> = Vec::new();
         for path in files {
             let name = short(dir, &path);
             let mut reader = Reader::new(&name);
-            for document in read(&mut reader, &path) {
-                if catalog::is_catalog(&document) {
-                    catalog.read(&mut reader, &document);
-                } else {
-                    documents.push((path.clone(), name.clone(), document));
+            for (kind, document) in read(&mut reader, &path) {
+                match kind {
+                    Kind::ResourceCatalog => catalog.read(&mut reader, &document),
+                    Kind::Approval => approvals.extend(approval::read(&mut reader, &document)),
+                    Kind::Agent => documents.push((path.clone(), name.clone(), document)),
                 }
             }
             errors.append(&mut reader.errors);
@@ -234,10 +254,18 @@ impl Manifests {
             line: 0,
             message,
         }));
+        let identities: BTreeMap<String, Vec<String>> =
+            documents.iter().filter_map(|(_, _, document)| agent::identities_of(document)).collect();
         for (path, name, document) in &documents {
             let mut reader = Reader::new(name);
             let folder = path.parent().unwrap_or(dir);
-            let setting = agent::Setting { catalog: &catalog, folder, today: now.date_naive() };
+            let setting = agent::Setting {
+                catalog: &catalog,
+                folder,
+                today: now.date_naive(),
+                approvals: &approvals,
+                identities: &identities,
+            };
             if let Some((agent, unparsed)) = agent::read(&mut reader, document, &setting) {
                 manifests.agents.push(Arc::new(agent));
                 manifests.unparsed.extend(unparsed);
@@ -380,8 +408,19 @@ pub(crate) fn short(dir: &Path, path: &Path) -> String {
     outer.join(inner).display().to_string().trim_end_matches('/').to_owned()
 }
 
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Agent,
+    ResourceCatalog,
+    Approval,
+}
+
+const KINDS: [(&str, Kind); 3] =
+    [("Agent", Kind::Agent), ("ResourceCatalog", Kind::ResourceCatalog), ("Approval", Kind::Approval)];
+
 /// The documents of one file whose version and kind we know.
-fn read(reader: &mut Reader<'_>, path: &Path) -> Vec<Node> {
+fn read(reader: &mut Reader<'_>, path: &Path) -> Vec<(Kind, Node)> {
     let text = match std::fs::metadata(path).map(|meta| meta.len()) {
         Ok(size) if size > FILE_BYTES_MAX => {
             Err(format!("longer than {FILE_BYTES_MAX} bytes, which no manifest is"))
@@ -420,17 +459,16 @@ fn read(reader: &mut Reader<'_>, path: &Path) -> Vec<Node> {
             reader.error(version_line, format!("`apiVersion` is `{version}`: write `apiVersion: remit/v1`"));
             continue;
         }
-        if !matches!(kind, "Agent" | "ResourceCatalog") {
-            let guess = reader::closest(kind, &["Agent", "ResourceCatalog"])
+        let Some((_, found)) = KINDS.into_iter().find(|(name, _)| *name == kind) else {
+            let names = KINDS.map(|(name, _)| name);
+            let guess = reader::closest(kind, &names)
                 .map(|guess| format!(" Did you mean `{guess}`?"))
                 .unwrap_or_default();
-            reader.error(
-                kind_line,
-                format!("unknown kind `{kind}`.{guess} Known kinds: Agent, ResourceCatalog"),
-            );
+            let known = names.join(", ");
+            reader.error(kind_line, format!("unknown kind `{kind}`.{guess} Known kinds: {known}"));
             continue;
-        }
-        known.push(document);
+        };
+        known.push((found, document));
     }
     known
 }

@@ -1,16 +1,22 @@
 //! From a call in the log to the permissions that it needed, and on which resources
 
+mod arn;
 mod azure;
-mod denial;
+mod context;
+mod facts;
 mod foreign;
 mod gcp;
 mod request;
 mod resource;
+mod tags;
 
+use ingest::denial;
 use serde_json::Value;
 
-use crate::reference::{self, Mapped};
+use crate::reference::{self, Need, Operation, When};
 pub use crate::reference::{AccessLevel, Logged};
+pub use context::{CALLER_KEYS, context_for};
+pub use facts::Facts;
 pub use foreign::{Cloud, Foreign, foreign};
 pub(crate) use request::percent_decoded;
 
@@ -35,6 +41,50 @@ pub struct Call<'a> {
     pub resources: Vec<&'a str>,
     /// `errorMessage`: a denial names the true permission and resource
     pub error_message: Option<&'a str>,
+    /// `additionalEventData` as JSON
+    pub additional: Option<&'a str>,
+    /// `eventContext` as JSON
+    pub event_context: Option<&'a str>,
+    /// When the call was made, µs UTC
+    pub time: Option<i64>,
+    /// The canonical identity: the role, never its session
+    pub actor: Option<&'a str>,
+    /// `userIdentity.type`: `AssumedRole`
+    pub actor_type: Option<&'a str>,
+    /// The identity's unique id: `AROA...`
+    pub actor_id: Option<&'a str>,
+    /// The account that owns the identity
+    pub actor_account: Option<&'a str>,
+    /// The session's name
+    pub session_name: Option<&'a str>,
+    /// When the session began, µs UTC
+    pub session_started: Option<i64>,
+    /// `long_lived`, `temporary`, ...
+    pub credential_kind: Option<&'a str>,
+    /// Whether a second factor was shown
+    pub mfa: Option<bool>,
+    /// The session's source identity
+    pub source_identity: Option<&'a str>,
+    /// The service that called on the caller's behalf
+    pub invoked_by: Option<&'a str>,
+    /// The address, or the service, that the call came from
+    pub source_ip: Option<&'a str>,
+    /// `ip`, `service` or `vpce`
+    pub source_kind: Option<&'a str>,
+    /// The VPC endpoint that the call went through
+    pub vpc_endpoint: Option<&'a str>,
+    /// The client's own words about itself
+    pub user_agent: Option<&'a str>,
+    /// The TLS version
+    pub tls: Option<&'a str>,
+    /// Who knows the ARN of what a request only names
+    pub directory: Option<&'a dyn Directory>,
+}
+
+/// Looks up what a request only names: a snapshot of the account.
+pub trait Directory: std::fmt::Debug + Sync {
+    /// The ARN of an IAM resource: `role`, `user`, `group`, `policy` or `instance-profile`, by its name without path.
+    fn arn(&self, account: &str, kind: &str, name: &str) -> Option<String>;
 }
 
 /// One permission that a call needed.
@@ -50,83 +100,175 @@ pub struct Needed {
     pub resources: Vec<String>,
     /// Whether `resources` is the whole truth
     pub resources_known: bool,
+    /// The call touched one resource, and `resources` lists what it may be: a role whose path the log does not tell.
+    /// Otherwise it touched something of each. Never where `resources_known`. See [`Needed::alternatives`].
+    pub one_of: bool,
+}
+
+impl Needed {
+    /// The resources to judge together. Several where only one of them is the truth: a verdict holds if all agree, and
+    /// is unknown otherwise.
+    pub fn alternatives(&self) -> impl Iterator<Item = &[String]> {
+        let size = if self.one_of { 1 } else { self.resources.len().max(1) };
+        let empty: &[String] = &[];
+        self.resources.chunks(size).chain(self.resources.is_empty().then_some(empty))
+    }
 }
 
 /// The permissions that a call needed, certain ones first. Empty where AWS asks for none: service events,
 /// sign-ins, the console's own bookkeeping.
 ///
-/// The name comes from the hand table of exceptions, else from the operation itself with its date stripped.
-/// A denial's own text names the true permission and overrules both.
+/// The name comes from the tables of what AWS publishes, else from the operation itself with its date stripped.
+/// A denial's own text names the true permission and overrules all.
 #[must_use]
 pub fn needed(call: &Call<'_>) -> Vec<Needed> {
-    if matches!(call.event_type, Some("AwsServiceEvent" | "AwsConsoleSignIn" | "AwsCloudTrailInsight")) {
-        return Vec::new();
+    Facts::new(call).needed()
+}
+
+impl Facts<'_> {
+    /// As [`needed`].
+    #[must_use]
+    pub fn needed(&self) -> Vec<Needed> {
+        let call = self.call;
+        if matches!(call.event_type, Some("AwsServiceEvent" | "AwsConsoleSignIn" | "AwsCloudTrailInsight")) {
+            return Vec::new();
+        }
+        let service = reference::prefix_of(call.service);
+        if service.is_empty() || call.operation.is_empty() {
+            return Vec::new();
+        }
+        let mut found: Vec<Needed> = Vec::new();
+        for one in self.names(service) {
+            let named = self.resources(&one.permission, one.role);
+            push(&mut found, named.of(one.permission, one.certain));
+        }
+        if let Some(denial) = call.error_message.and_then(denial::parse) {
+            self.overrule(&mut found, &denial);
+        }
+        found.sort_by_key(|one| !one.certain);
+        found
     }
-    let service = reference::prefix_of(call.service);
-    if service.is_empty() || call.operation.is_empty() {
-        return Vec::new();
-    }
-    let facts = resource::Facts::new(call);
-    let mut found: Vec<Needed> = Vec::new();
-    for one in names(service, call.operation, &facts) {
-        push(&mut found, one.resolve(&facts));
-    }
-    if let Some(denial) = call.error_message.and_then(denial::parse) {
-        overrule(&mut found, &denial, &facts);
-    }
-    found.sort_by_key(|one| !one.certain);
-    found
 }
 
 /// A permission before its resources are known.
 struct Name {
     permission: String,
     certain: bool,
-    /// The resource is a copy's source
-    source: bool,
+    role: resource::Part,
 }
 
 impl Name {
-    fn resolve(self, facts: &resource::Facts<'_>) -> Needed {
-        let (resources, resources_known) = facts.resources(&self.permission, self.source);
-        Needed { permission: self.permission, certain: self.certain, resources, resources_known }
+    fn own(permission: String, certain: bool) -> Name {
+        Name { permission, certain, role: resource::Part::Whole }
     }
 }
 
-fn names(service: &str, operation: &str, facts: &resource::Facts<'_>) -> Vec<Name> {
-    let plain = without_date(operation);
-    for spelled in [operation, plain] {
-        for variant in reference::mapped(service, spelled) {
-            if variant.field.is_none_or(|field| facts.has_field(field)) {
-                return variant.needs.iter().map(Name::from).collect();
+impl Facts<'_> {
+    fn names(&self, service: &str) -> Vec<Name> {
+        let operation = self.call.operation;
+        let plain = without_date(operation);
+        // The older APIs carry their date (`CreateFunction20150331v2`); a name that is known as it stands keeps it.
+        for spelled in [operation, plain] {
+            if let Some(known) = reference::operation(service, spelled) {
+                return self.known_names(service, spelled, known);
+            }
+            if spelled == plain {
+                break;
             }
         }
+        if let Some(name) = own_name(service, operation).or_else(|| own_name(service, plain)) {
+            return vec![Name::own(name, true)];
+        }
+        // Newer than our table: AWS spells most permissions like the operation, save where it is known to rename.
+        let certain =
+            reference::knows_service(service) && !reference::renames(service) && service != "apigateway";
+        vec![Name::own(format!("{service}:{plain}"), certain)]
     }
+
+    fn known_names(&self, service: &str, operation: &str, known: &'static Operation) -> Vec<Name> {
+        let variant =
+            known.variants.iter().find(|variant| variant.field.is_none_or(|field| self.has_field(field)));
+        let mut names: Vec<Name> = Vec::new();
+        match (variant, &known.renamed) {
+            (Some(variant), _) => names.extend(variant.needs.iter().filter_map(|need| self.name(need))),
+            (None, Some(renamed)) => names.extend(renamed.iter().filter_map(|need| self.name(need))),
+            (None, None) => {
+                let own = own_name(service, operation).unwrap_or_else(|| format!("{service}:{operation}"));
+                names.push(Name::own(own, true));
+            }
+        }
+        // A row by hand is the whole of it where we see what it asks of the request, save for tags and roles.
+        let is_whole = variant.is_some() && self.is_visible();
+        let listed = |permission: &str| {
+            let by_hand =
+                variant.is_some_and(|one| one.needs.iter().any(|need| &*need.permission == permission));
+            by_hand || names.iter().any(|name| name.permission.eq_ignore_ascii_case(permission))
+        };
+        let more: Vec<Name> = known
+            .more
+            .iter()
+            .filter(|need| !(is_whole && need.when == When::Maybe || listed(&need.permission)))
+            .filter_map(|need| self.name(need))
+            .collect();
+        names.extend(more);
+        names
+    }
+
+    /// A permission that the call needs, or may need.
+    fn name(&self, need: &Need) -> Option<Name> {
+        let certain = match need.when {
+            When::Maybe if need.permission.ends_with(":CallWithBearerToken") => {
+                self.tells(self.holds("@bearer"), true)?
+            }
+            When::Always => true,
+            When::Maybe => false,
+            When::Tagged { listed } => {
+                let tagged = self.is_visible().then(|| !self.tags().is_empty());
+                self.tells(tagged, listed)?
+            }
+            When::Passing { listed } => {
+                let handed = self.handed();
+                // A service-linked role belongs to its service already.
+                let passed = handed.iter().any(
+                    |one| !matches!(one, facts::Handed::Role(arn) if arn.contains("/aws-service-role/")),
+                );
+                self.tells(self.is_visible().then_some(!handed.is_empty()), listed && passed)?
+            }
+            When::Field { name, absent: true, certain } => match self.holds(name) {
+                Some(true) => return None,
+                // Not told: most calls do not have it.
+                Some(false) | None => certain,
+            },
+            When::Field { name, absent: false, certain } => self.tells(self.holds(name), certain)?,
+        };
+        let role = match need.when {
+            _ if need.source => resource::Part::Source,
+            When::Tagged { .. } => resource::Part::Created,
+            _ if &*need.permission == "ec2:CreateTags" => resource::Part::Created,
+            _ => resource::Part::Whole,
+        };
+        Some(Name { permission: need.permission.to_string(), certain, role })
+    }
+
+    /// Needed, and how certainly, by a condition that the log may not tell.
+    #[expect(clippy::unused_self, reason = "reads as a question to the facts")]
+    fn tells(&self, holds: Option<bool>, certain: bool) -> Option<bool> {
+        match holds {
+            Some(true) => Some(certain),
+            Some(false) => None,
+            None => Some(false),
+        }
+    }
+}
+
+/// The permission that is called like the operation, or the verb that API Gateway grants for it.
+fn own_name(service: &str, operation: &str) -> Option<String> {
     if service == "apigateway"
-        && let Some((verb, _)) = reference::gateway(plain)
+        && let Some((verb, _)) = reference::gateway(operation)
     {
-        return vec![Name { permission: format!("apigateway:{verb}"), certain: true, source: false }];
+        return Some(format!("apigateway:{verb}"));
     }
-    // The older APIs carry their date (`CreateFunction20150331v2`); a name that is known as it stands keeps it.
-    for spelled in [operation, plain] {
-        if let Some(known) = reference::permission(&format!("{service}:{spelled}")) {
-            let mut names = vec![Name { permission: known.name.clone(), certain: true, source: false }];
-            if known.passes_role && facts.names_a_role() {
-                names.push(Name { permission: "iam:PassRole".into(), certain: false, source: false });
-            }
-            return names;
-        }
-    }
-    // Newer than our table: AWS spells most permissions like the operation, save where it is known to rename.
-    let certain =
-        reference::knows_service(service) && !reference::renames(service) && service != "apigateway";
-    vec![Name { permission: format!("{service}:{plain}"), certain, source: false }]
-}
-
-impl From<&Mapped> for Name {
-    fn from(mapped: &Mapped) -> Name {
-        Name { permission: mapped.permission.to_owned(), certain: mapped.certain, source: mapped.source }
-    }
+    reference::permission(&format!("{service}:{operation}")).map(|known| known.name.clone())
 }
 
 /// `CreateFunction20150331v2` without `20150331v2`.
@@ -158,6 +300,7 @@ fn push(found: &mut Vec<Needed>, one: Needed) {
         Some(other) => {
             other.certain |= one.certain;
             other.resources_known &= one.resources_known;
+            other.one_of = false;
             for resource in one.resources {
                 if !other.resources.contains(&resource) {
                     other.resources.push(resource);
@@ -168,28 +311,30 @@ fn push(found: &mut Vec<Needed>, one: Needed) {
     }
 }
 
-/// A denial tells the permission that was missing, and often the resource.
-fn overrule(found: &mut Vec<Needed>, denial: &denial::Denial<'_>, facts: &resource::Facts<'_>) {
-    let spelled =
-        reference::permission(denial.permission).map_or(denial.permission, |known| known.name.as_str());
-    let at = found.iter().position(|one| one.permission.eq_ignore_ascii_case(spelled));
-    let named = denial.resource.map(|resource| (vec![resource.to_owned()], !resource.contains('*')));
-    match at.and_then(|at| found.get_mut(at)) {
-        Some(one) => {
-            one.certain = true;
-            // Weaker than what the request says, stronger than nothing.
-            if let Some((resources, known)) = named
-                && !one.resources_known
-                && one.resources.is_empty()
-            {
-                (one.resources, one.resources_known) = (resources, known);
+impl Facts<'_> {
+    /// A denial tells the permission that was missing, and often the resource.
+    fn overrule(&self, found: &mut Vec<Needed>, denial: &denial::Denial<'_>) {
+        for permission in &denial.permissions {
+            let spelled = reference::permission(permission).map_or(*permission, |known| known.name.as_str());
+            let told = denial.resource.map(resource::Named::told);
+            match found.iter_mut().find(|one| one.permission.eq_ignore_ascii_case(spelled)) {
+                Some(one) => {
+                    one.certain = true;
+                    // Weaker than what the request says, stronger than nothing. Of two that a role may be, it tells which.
+                    if let Some(told) = told
+                        && !one.resources_known
+                        && (one.resources.is_empty() || one.one_of)
+                    {
+                        *one = told.of(std::mem::take(&mut one.permission), true);
+                    }
+                }
+                None => {
+                    // A guess at the name was wrong.
+                    found.retain(|one| one.certain || reference::permission(&one.permission).is_some());
+                    let named = told.unwrap_or_else(|| self.resources(spelled, resource::Part::Whole));
+                    found.push(named.of(spelled.to_owned(), true));
+                }
             }
-        }
-        None => {
-            // A guess at the name was wrong.
-            found.retain(|one| one.certain || reference::permission(&one.permission).is_some());
-            let (resources, resources_known) = named.unwrap_or_else(|| facts.resources(spelled, false));
-            found.push(Needed { permission: spelled.to_owned(), certain: true, resources, resources_known });
         }
     }
 }
@@ -241,5 +386,7 @@ fn json(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
+#[cfg(test)]
+mod cases;
 #[cfg(test)]
 mod tests;

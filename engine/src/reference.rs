@@ -2,10 +2,16 @@
 //!
 //! Where each comes from and how it is refreshed: `engine/reference/SOURCES.md`.
 
-use std::collections::{HashMap, HashSet};
+mod fields;
+mod operations;
+mod tables;
+
 use std::sync::LazyLock;
 
+pub(crate) use fields::{Field, Part, letters};
+pub(crate) use operations::{Need, Operation, When};
 use policy::wildcard::{ActionPattern, Match};
+use tables::Tables;
 
 /// How AWS grades a permission in its Service Authorization Reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -107,48 +113,8 @@ pub struct ResourceType {
     pub pattern: String,
     /// Characters that are not variable: the more, the more specific
     pub literal: usize,
-}
-
-/// What the hand table says of a call: permissions that are not spelled like the operation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Mapped {
-    pub(crate) permission: &'static str,
-    pub(crate) certain: bool,
-    /// Its resource is the source of a copy
-    pub(crate) source: bool,
-}
-
-/// What a call needs, where the request has `field`.
-#[derive(Debug)]
-pub(crate) struct Variant {
-    pub(crate) field: Option<&'static str>,
-    pub(crate) needs: Vec<Mapped>,
-}
-
-/// Where a request keeps a name, and what is to be done with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Field {
-    pub(crate) name: &'static str,
-    pub(crate) form: &'static str,
-}
-
-#[derive(Default)]
-struct Tables {
-    permissions: Vec<Permission>,
-    services: HashMap<&'static str, std::ops::Range<usize>>,
-    types: HashMap<&'static str, Vec<ResourceType>>,
-    sources: HashMap<&'static str, &'static str>,
-    gateway: HashMap<&'static str, (&'static str, &'static str)>,
-    calls: HashMap<&'static str, HashMap<&'static str, Vec<Variant>>>,
-    fields: HashMap<&'static str, HashMap<&'static str, Vec<Field>>>,
-    sets: HashMap<&'static str, Set>,
-}
-
-/// Patterns that name one service, by it, and those that name any.
-#[derive(Default)]
-struct Set {
-    by_service: HashMap<String, Vec<ActionPattern>>,
-    any: Vec<ActionPattern>,
+    /// The ARN in pieces, with where a request keeps each
+    pub(crate) parts: Vec<Part>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::read);
@@ -167,126 +133,6 @@ fn sections(text: &'static str) -> impl Iterator<Item = (&'static str, &'static 
         }
         None => Some((service, line)),
     })
-}
-
-impl Tables {
-    fn read() -> Tables {
-        let mut tables = Tables::default();
-        tables.read_calls();
-        let answered: HashSet<&str> = tables
-            .calls
-            .values()
-            .flat_map(HashMap::values)
-            .flatten()
-            .flat_map(|variant| &variant.needs)
-            .map(|one| one.permission)
-            .collect();
-        tables.read_permissions(&answered);
-        tables.read_types();
-        for line in rows(include_str!("../reference/aws_event_sources.tsv")) {
-            if let Some((source, prefix)) = line.split_once('\t') {
-                tables.sources.insert(source, prefix);
-            }
-        }
-        for line in rows(include_str!("../reference/aws_apigateway.tsv")) {
-            let mut cells = line.split('\t');
-            if let (Some(operation), Some(verb), Some(path)) = (cells.next(), cells.next(), cells.next()) {
-                tables.gateway.insert(operation, (verb, path));
-            }
-        }
-        for line in rows(include_str!("../reference/aws_fields.tsv")) {
-            let mut cells = line.split('\t');
-            if let (Some(service), Some(variable), Some(fields)) = (cells.next(), cells.next(), cells.next())
-            {
-                let fields = fields.split(',').map(|field| {
-                    let (name, form) = field.split_once(':').unwrap_or((field, ""));
-                    Field { name, form }
-                });
-                tables.fields.entry(service).or_default().insert(variable, fields.collect());
-            }
-        }
-        for line in rows(include_str!("../reference/aws_sets.tsv")) {
-            let mut cells = line.split('\t');
-            if let (Some(set), Some(pattern)) = (cells.next(), cells.next()) {
-                let set = tables.sets.entry(set).or_default();
-                let pattern = ActionPattern::new(pattern);
-                match pattern.service() {
-                    Some(service) => set.by_service.entry(service.to_owned()).or_default().push(pattern),
-                    None => set.any.push(pattern),
-                }
-            }
-        }
-        tables
-    }
-
-    fn read_calls(&mut self) {
-        for line in rows(include_str!("../reference/aws_calls.tsv")) {
-            let mut cells = line.split('\t');
-            let (Some(service), Some(operation), Some(list)) = (cells.next(), cells.next(), cells.next())
-            else {
-                continue;
-            };
-            let (operation, field) = match operation.split_once('[') {
-                Some((operation, field)) => (operation, Some(field.trim_end_matches(']'))),
-                None => (operation, None),
-            };
-            let mut mapped = Vec::new();
-            for one in list.split(',').filter(|one| *one != "-") {
-                let (one, source) = one.strip_suffix("@source").map_or((one, false), |one| (one, true));
-                let (permission, certain) = one.strip_suffix('?').map_or((one, true), |one| (one, false));
-                mapped.push(Mapped { permission, certain, source });
-            }
-            let variants = self.calls.entry(service).or_default().entry(operation).or_default();
-            // Rows that ask for a field come before the plain one.
-            let at = if field.is_some() { 0 } else { variants.len() };
-            variants.insert(at, Variant { field, needs: mapped });
-        }
-    }
-
-    fn read_permissions(&mut self, answered: &HashSet<&str>) {
-        for (service, line) in sections(include_str!("../reference/aws_permissions.tsv")) {
-            let mut cells = line.split('\t');
-            let (Some(action), Some(level), Some(flags)) =
-                (cells.next(), cells.next().and_then(AccessLevel::of), cells.next())
-            else {
-                continue;
-            };
-            let types = cells.next().unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-            let types = types.map(|name| match name.strip_suffix('*') {
-                Some(name) => TypeRef { name, required: true },
-                None => TypeRef { name, required: false },
-            });
-            let name = format!("{service}:{action}");
-            let operation = flags.contains('o') || answered.contains(name.as_str());
-            let permission = Permission {
-                name,
-                service,
-                level,
-                types: types.collect(),
-                operation,
-                passes_role: flags.contains('p'),
-            };
-            let at = self.permissions.len();
-            self.services.entry(service).or_insert(at..at).end = at + 1;
-            self.permissions.push(permission);
-        }
-    }
-
-    fn read_types(&mut self) {
-        for (service, line) in sections(include_str!("../reference/aws_resources.tsv")) {
-            let Some((name, arn)) = line.split_once('\t') else { continue };
-            let mut pattern = String::new();
-            let mut rest = arn;
-            while let Some((before, after)) = rest.split_once("${") {
-                pattern.push_str(before);
-                pattern.push('*');
-                rest = after.split_once('}').map_or("", |(_, tail)| tail);
-            }
-            pattern.push_str(rest);
-            let literal = pattern.bytes().filter(|b| *b != b'*').count();
-            self.types.entry(service).or_default().push(ResourceType { name, arn, pattern, literal });
-        }
-    }
 }
 
 /// Looks a permission up, whatever its case.
@@ -340,9 +186,7 @@ pub fn resource_type(service: &str, name: &str) -> Option<&'static ResourceType>
 #[must_use]
 pub fn prefix_of(event_source: &str) -> &str {
     let name = event_source.split_once(".amazonaws.").map_or(event_source, |(name, _)| name);
-    if TABLES.services.contains_key(name) {
-        return name;
-    }
+    // Some services are called like the prefix of another: the table of renames speaks first.
     TABLES.sources.get(name).copied().unwrap_or(name)
 }
 
@@ -350,24 +194,19 @@ pub(crate) fn knows_service(service: &str) -> bool {
     TABLES.services.contains_key(service)
 }
 
-/// What the hand table says of an operation; rows that ask for a field first.
-pub(crate) fn mapped(service: &str, operation: &str) -> &'static [Variant] {
-    TABLES.calls.get(service).and_then(|calls| calls.get(operation)).map_or(&[], Vec::as_slice)
+/// What an operation asks for, where that is not only the permission of its own name.
+pub(crate) fn operation(service: &str, operation: &str) -> Option<&'static Operation> {
+    TABLES.operations.of(service, operation)
 }
 
 /// Whether the service has operations whose permission is called otherwise, so that an unknown name proves nothing.
 pub(crate) fn renames(service: &str) -> bool {
-    TABLES.calls.contains_key(service)
+    TABLES.operations.renames(service)
 }
 
 /// HTTP verb and path of an API Gateway operation.
 pub(crate) fn gateway(operation: &str) -> Option<(&'static str, &'static str)> {
     TABLES.gateway.get(operation).copied()
-}
-
-/// Where requests of a service keep what an ARN calls `variable`.
-pub(crate) fn fields(service: &str, variable: &str) -> &'static [Field] {
-    TABLES.fields.get(service).and_then(|fields| fields.get(variable)).map_or(&[], Vec::as_slice)
 }
 
 /// The first pattern of a set that matches.
@@ -430,12 +269,8 @@ mod tests {
 
     #[test]
     fn every_exact_name_in_the_hand_tables_is_known() {
-        let mut unknown = Vec::new();
-        for variant in TABLES.calls.values().flat_map(HashMap::values).flatten() {
-            unknown.extend(
-                variant.needs.iter().map(|one| one.permission).filter(|name| permission(name).is_none()),
-            );
-        }
+        let mut unknown: Vec<&str> =
+            TABLES.operations.named().filter(|name| permission(name).is_none()).collect();
         for set in TABLES.sets.values() {
             for pattern in set.by_service.values().flatten() {
                 if matching(pattern).next().is_none() {

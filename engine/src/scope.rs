@@ -1,131 +1,43 @@
 //! What an agent was declared able to do, and the verdict on one permission
 
+mod approval;
+mod bounds;
 mod concern;
+mod elsewhere;
 mod entry;
+mod hours;
 mod idle;
+mod network;
 mod reach;
 mod statement;
+mod verdict;
+mod via;
 
 use std::collections::{BTreeSet, HashMap};
-use std::fmt;
 use std::sync::{Arc, OnceLock, RwLock};
 
 use crate::reference;
+use policy::context::Context;
+use policy::wildcard::Target;
+use verdict::{Doubt, Said};
+
+pub(crate) use approval::{Approval, Window};
+pub use bounds::{Bound, BoundFacts, Bounds, Broken};
 pub(crate) use concern::concerns;
+pub use elsewhere::{Cloud, Plane};
+pub(crate) use elsewhere::{Elsewhere, Operations, Thing};
 pub(crate) use entry::Meaning;
 pub use entry::{Entry, Says};
+pub use hours::Hours;
 pub(crate) use idle::idle;
-use policy::context::Context;
-use policy::wildcard::{Match, Target};
+pub use network::Network;
 pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
+pub use verdict::{Reason, ScopeVerdict, Verdict};
 
-/// The verdict on one permission of one call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Verdict {
-    /// Declared
-    In,
-    /// Not declared, or denied
-    Out,
-    /// The log does not show enough to tell, or a key is not judged yet
-    Unknown,
-}
-
-impl Verdict {
-    /// `in`, `out`, `unknown`
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Verdict::In => "in",
-            Verdict::Out => "out",
-            Verdict::Unknown => "unknown",
-        }
-    }
-}
-
-impl fmt::Display for Verdict {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// Why a verdict is what it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Reason {
-    /// A statement allows the permission on every resource of the call
-    Declared,
-    /// Needs no permission, or SDKs call it by themselves
-    Implicit,
-    /// No statement covers the permission
-    NotDeclared,
-    /// The permission is declared, but not on this resource
-    OtherResource,
-    /// A `deny` entry covers it
-    DeniedByManifest,
-    /// A statement names resources and the log does not name them all
-    ResourceNotLogged,
-    /// It hangs on a condition or key that is not judged yet
-    ConditionNotJudged,
-    /// A policy that the manifest refers to cannot be read
-    PolicyUnparsed,
-    /// Matching took more steps than we spend on one answer, or met a form that AWS does not document
-    TooComplex,
-}
-
-impl Reason {
-    /// The stable name, in snake_case.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Declared => "declared",
-            Reason::Implicit => "implicit",
-            Reason::NotDeclared => "not_declared",
-            Reason::OtherResource => "other_resource",
-            Reason::DeniedByManifest => "denied_by_manifest",
-            Reason::ResourceNotLogged => "resource_not_logged",
-            Reason::ConditionNotJudged => "condition_not_judged",
-            Reason::PolicyUnparsed => "policy_unparsed",
-            Reason::TooComplex => "too_complex",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// A verdict with what decided it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ScopeVerdict {
-    /// In, out or unknown
-    pub verdict: Verdict,
-    /// Why
-    pub reason: Reason,
-    /// The deciding entry: `agents/triage.yaml:22 read: customer_tickets`
-    pub statement: Option<String>,
-    /// What would have decided an unknown: `bounds.regions`, `via`, `aws:SourceIp`
-    pub missing: Vec<String>,
-}
-
-impl ScopeVerdict {
-    fn new(verdict: Verdict, reason: Reason) -> ScopeVerdict {
-        ScopeVerdict { verdict, reason, statement: None, missing: Vec::new() }
-    }
-
-    fn by(mut self, statement: &Statement) -> ScopeVerdict {
-        self.statement = Some(statement.origin.clone());
-        self
-    }
-
-    fn hanging_on(mut self, keys: impl IntoIterator<Item = String>) -> ScopeVerdict {
-        self.missing.extend(keys);
-        self.missing.sort_unstable();
-        self.missing.dedup();
-        self
-    }
-}
+/// Permissions by which one identity becomes another.
+pub(crate) const HOPS: [&str; 3] =
+    ["sts:AssumeRole", "sts:AssumeRoleWithWebIdentity", "sts:AssumeRoleWithSAML"];
 
 /// Permissions whose statements are remembered, for each agent: some 30 bytes and one for each statement.
 const REMEMBERED_MAX: usize = 4_096;
@@ -133,16 +45,29 @@ const REMEMBERED_MAX: usize = 4_096;
 /// The scope of one agent.
 #[derive(Debug, Default)]
 pub struct Scope {
-    statements: Vec<Statement>,
-    /// Bounds that are not judged yet: what would be in is unknown
-    bounds: Vec<String>,
-    /// Sources of permissions that are not read yet: what would be out is unknown
-    unread: Vec<String>,
-    /// Policies that cannot be read: everything is unknown
-    unparsed: Vec<String>,
+    parts: Parts,
     /// Which statements cover a permission on some resource
     covering: RwLock<HashMap<String, Arc<[u32]>>>,
     read_only: OnceLock<bool>,
+}
+
+/// What a scope is made of.
+#[derive(Debug, Default)]
+pub(crate) struct Parts {
+    /// About AWS
+    pub(crate) statements: Vec<Statement>,
+    /// About other clouds
+    pub(crate) elsewhere: Vec<Elsewhere>,
+    /// Denials that are no surprise
+    pub(crate) expected: Vec<Statement>,
+    /// Sources of permissions that are not at hand: what would be out there is unknown
+    pub(crate) unread: Vec<(Cloud, String)>,
+    /// Policies that cannot be read: everything there is unknown
+    pub(crate) unparsed: Vec<(Cloud, String)>,
+    /// `assume.to` is given: any other hop is undeclared
+    pub(crate) hops: bool,
+    /// The first moment that is too late, µs UTC
+    pub(crate) expires: Option<i64>,
 }
 
 /// What the allowing statements say to one resource.
@@ -152,28 +77,48 @@ enum Coverage<'a> {
     No,
 }
 
-struct Doubt {
-    reason: Reason,
-    keys: Vec<String>,
-}
-
 impl Scope {
-    pub(crate) fn new(
-        statements: Vec<Statement>,
-        bounds: Vec<String>,
-        unread: Vec<String>,
-        unparsed: Vec<String>,
-    ) -> Scope {
-        Scope { statements, bounds, unread, unparsed, ..Scope::default() }
+    pub(crate) fn new(parts: Parts) -> Scope {
+        Scope { parts, ..Scope::default() }
     }
 
-    /// The verdict on one permission. `deny` comes before `approvals`, and those before `allow`.
+    /// The verdict on one permission in AWS. `deny` comes before open `approvals`, and those before `allow`.
     ///
     /// `resources`: the ARNs that the call touched. `known` false: they only bound it (`bucket/*`), or,
     /// when empty, nothing is known. Empty and known: the permission knows no resource. `context`: what is known of
-    /// the call's condition keys.
+    /// the call's condition keys; [`Scope::keys`] names those that matter. Without `aws:CurrentTime` the scope is
+    /// judged as if it had not expired.
     #[must_use]
     pub fn verdict(
+        &self,
+        permission: &str,
+        resources: &[String],
+        known: bool,
+        context: &Context,
+    ) -> ScopeVerdict {
+        let verdict = self.undated(permission, resources, known, context);
+        self.unless_expired(verdict, context)
+    }
+
+    /// What is declared is declared until the manifest expires. What is out is out for its own reason.
+    fn unless_expired(&self, verdict: ScopeVerdict, context: &Context) -> ScopeVerdict {
+        let late = self.parts.expires.is_some()
+            && verdict.reason != Reason::Implicit
+            && verdict.verdict != Verdict::Out
+            && approval::time_of(context).is_some_and(|time| self.has_expired(time));
+        if !late {
+            return verdict;
+        }
+        ScopeVerdict { verdict: Verdict::Out, reason: Reason::Expired, missing: Vec::new(), ..verdict }
+    }
+
+    /// Whether the manifest had expired at a moment (µs UTC).
+    #[must_use]
+    pub fn has_expired(&self, when: i64) -> bool {
+        self.parts.expires.is_some_and(|expires| when >= expires)
+    }
+
+    fn undated(
         &self,
         permission: &str,
         resources: &[String],
@@ -183,29 +128,27 @@ impl Scope {
         if reference::is_implicit(permission) {
             return ScopeVerdict::new(Verdict::In, Reason::Implicit);
         }
-        if !self.unparsed.is_empty() {
-            return ScopeVerdict::new(Verdict::Unknown, Reason::PolicyUnparsed)
-                .hanging_on(self.unparsed.iter().cloned());
+        let unparsed = self.named(&self.parts.unparsed, Cloud::Aws);
+        if !unparsed.is_empty() {
+            return ScopeVerdict::new(Verdict::Unknown, Reason::PolicyUnparsed).hanging_on(unparsed);
         }
         let covering = self.covering(permission);
         let statements: Vec<&Statement> =
-            covering.iter().filter_map(|at| self.statements.get(*at as usize)).collect();
+            covering.iter().filter_map(|at| self.parts.statements.get(*at as usize)).collect();
         let nothing = [if known { Target::Exact("*") } else { Target::Within("*") }];
-        let named: Vec<Target<'_>> = resources
-            .iter()
-            .map(|arn| if known { Target::Exact(arn) } else { Target::Within(arn) })
-            .collect();
+        let named = targets_of(resources, known);
         let targets = if named.is_empty() { &nothing[..] } else { &named };
 
         let mut doubt: Option<(&Statement, Doubt)> = None;
         for statement in statements.iter().copied().filter(|statement| statement.kind == Kind::Deny) {
             for target in targets {
                 match statement.says(*target, context) {
-                    (Match::Yes, None) => {
-                        return ScopeVerdict::new(Verdict::Out, Reason::DeniedByManifest).by(statement);
+                    Said::Yes => {
+                        return ScopeVerdict::new(Verdict::Out, Reason::DeniedByManifest)
+                            .by(&statement.origin);
                     }
-                    (Match::No, _) => {}
-                    (_, doubtful) => doubt = doubt.or(doubtful.map(|doubtful| (statement, doubtful))),
+                    Said::No => {}
+                    Said::Doubt(found) => doubt = doubt.or(Some((statement, found))),
                 }
             }
         }
@@ -213,57 +156,106 @@ impl Scope {
         for target in targets {
             match coverage(&statements, *target, context) {
                 Coverage::Yes(statement) => allowed = allowed.or(Some(statement)),
-                Coverage::Doubt(statement, doubtful) => doubt = doubt.or(Some((statement, doubtful))),
-                Coverage::No => return self.outside(&statements),
+                Coverage::Doubt(statement, found) => doubt = doubt.or(Some((statement, found))),
+                Coverage::No => return self.outside(permission, &statements, *target, context),
             }
         }
-        if let Some((statement, doubt)) = doubt {
-            return ScopeVerdict::new(Verdict::Unknown, doubt.reason).by(statement).hanging_on(doubt.keys);
-        }
-        let verdict = if self.bounds.is_empty() {
-            ScopeVerdict::new(Verdict::In, Reason::Declared)
-        } else {
-            ScopeVerdict::new(Verdict::Unknown, Reason::ConditionNotJudged)
-                .hanging_on(self.bounds.iter().cloned())
-        };
-        match allowed {
-            Some(statement) => verdict.by(statement),
-            None => verdict,
+        match (allowed, doubt) {
+            (_, Some((statement, doubt))) => {
+                ScopeVerdict::new(Verdict::Unknown, doubt.reason).by(&statement.origin).hanging_on(doubt.keys)
+            }
+            (Some(statement), None) if statement.kind == Kind::Approval => {
+                ScopeVerdict::new(Verdict::In, Reason::Approved).by(statement.told(context))
+            }
+            (Some(statement), None) => ScopeVerdict::new(Verdict::In, Reason::Declared).by(&statement.origin),
+            // Every target is allowed, in doubt or outside, and there is one at least.
+            (None, None) => ScopeVerdict::new(Verdict::Out, Reason::NotDeclared),
         }
     }
 
-    /// Out, unless something that is not read yet might have declared it.
-    fn outside(&self, covering: &[&Statement]) -> ScopeVerdict {
-        if !self.unread.is_empty() {
-            return ScopeVerdict::new(Verdict::Unknown, Reason::ConditionNotJudged)
-                .hanging_on(self.unread.iter().cloned());
+    /// Out, unless something that is not at hand might have declared it.
+    fn outside(
+        &self,
+        permission: &str,
+        covering: &[&Statement],
+        target: Target<'_>,
+        context: &Context,
+    ) -> ScopeVerdict {
+        let unread = self.named(&self.parts.unread, Cloud::Aws);
+        if !unread.is_empty() {
+            return ScopeVerdict::new(Verdict::Unknown, Reason::PolicyUnparsed).hanging_on(unread);
         }
-        match covering.iter().find(|statement| statement.kind != Kind::Deny) {
-            Some(statement) => ScopeVerdict::new(Verdict::Out, Reason::OtherResource).by(statement),
+        let closed = covering.iter().find(|statement| {
+            statement.kind == Kind::Approval && !matches!(statement.means(target, context), Said::No)
+        });
+        if let Some(statement) = closed {
+            return ScopeVerdict::new(Verdict::Out, Reason::OutsideApproval).by(&statement.origin);
+        }
+        let granting = covering.iter().filter(|statement| statement.kind != Kind::Deny);
+        let granting = granting.min_by_key(|statement| statement.kind == Kind::Approval);
+        let hop = self.parts.hops && HOPS.iter().any(|hop| hop.eq_ignore_ascii_case(permission));
+        match granting {
+            _ if hop => ScopeVerdict::new(Verdict::Out, Reason::UndeclaredHop),
+            Some(statement) => ScopeVerdict::new(Verdict::Out, Reason::OtherResource).by(&statement.origin),
             None => ScopeVerdict::new(Verdict::Out, Reason::NotDeclared),
         }
+    }
+
+    fn named(&self, sources: &[(Cloud, String)], cloud: Cloud) -> Vec<String> {
+        sources.iter().filter(|(of, _)| *of == cloud).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether a call that was denied is one that the manifest expects to be: the agent asks for it knowingly.
+    #[must_use]
+    pub fn expects_denial(
+        &self,
+        permission: &str,
+        resources: &[String],
+        known: bool,
+        context: &Context,
+    ) -> bool {
+        let named = targets_of(resources, known);
+        let nothing = [Target::Exact("*")];
+        let targets = if named.is_empty() { &nothing[..] } else { &named };
+        let expected = |target: &Target<'_>| {
+            self.parts.expected.iter().any(|statement| {
+                statement.covers(permission) && matches!(statement.says(*target, context), Said::Yes)
+            })
+        };
+        !self.parts.expected.is_empty() && targets.iter().all(expected)
     }
 
     /// The verdict where it does not hang on the resource, so that it can be remembered.
     #[must_use]
     pub fn settled(&self, permission: &str) -> Option<ScopeVerdict> {
         let covering = self.covering(permission);
-        let mut statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
+        let mut statements = covering.iter().filter_map(|at| self.parts.statements.get(*at as usize));
         statements
-            .all(|statement| statement.resources.is_any() && statement.conditions.is_empty())
+            .all(|statement| statement.resources.is_any() && statement.is_unconditional())
             .then(|| self.verdict(permission, &[], false, &Context::partial()))
+    }
+
+    /// The condition keys that the entries about a permission ask for, in lower case. `aws:currenttime` is among them
+    /// where an approval is; that the manifest expires is asked of [`Scope::has_expired`].
+    #[must_use]
+    pub fn keys(&self, permission: &str) -> BTreeSet<String> {
+        let covering = self.covering(permission);
+        let statements = covering.iter().filter_map(|at| self.parts.statements.get(*at as usize));
+        statements.flat_map(Statement::keys).map(str::to_ascii_lowercase).collect()
     }
 
     /// Whether only List and Read permissions are declared, and at least one. An approval to write is no reading.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
+        let parts = &self.parts;
         *self.read_only.get_or_init(|| {
-            let mut granting =
-                self.statements.iter().filter(|statement| statement.kind != Kind::Deny).peekable();
-            granting.peek().is_some()
-                && self.unread.is_empty()
-                && self.unparsed.is_empty()
-                && granting.all(|statement| statement.grants_only_reading())
+            let mut granting = parts.statements.iter().filter(|statement| statement.kind != Kind::Deny);
+            let mut elsewhere = parts.elsewhere.iter().filter(|entry| entry.kind != Kind::Deny);
+            (granting.clone().next().is_some() || elsewhere.clone().next().is_some())
+                && parts.unread.is_empty()
+                && parts.unparsed.is_empty()
+                && granting.all(Statement::grants_only_reading)
+                && elsewhere.all(Elsewhere::grants_only_reading)
         })
     }
 
@@ -271,19 +263,13 @@ impl Scope {
     #[must_use]
     pub fn declares(&self, permission: &str) -> bool {
         let covering = self.covering(permission);
-        let statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
+        let statements = covering.iter().filter_map(|at| self.parts.statements.get(*at as usize));
         let mut declared = false;
         for statement in statements {
             match statement.kind {
                 Kind::Allow => declared = true,
-                Kind::Deny
-                    if statement.resources.is_any()
-                        && statement.conditions.is_empty()
-                        && statement.unjudged.is_empty() =>
-                {
-                    return false;
-                }
-                Kind::Deny | Kind::Approval => {}
+                Kind::Deny if statement.resources.is_any() && statement.is_unconditional() => return false,
+                Kind::Deny | Kind::Approval | Kind::ExpectedDenial => {}
             }
         }
         declared
@@ -293,31 +279,19 @@ impl Scope {
     #[must_use]
     pub fn permissions(&self) -> Vec<&'static str> {
         let mut declared: BTreeSet<&'static str> = BTreeSet::new();
-        for statement in self.statements.iter().filter(|statement| statement.kind == Kind::Allow) {
+        for statement in self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow) {
             declared.extend(statement.permissions().map(|known| known.name.as_str()));
         }
         declared.into_iter().filter(|permission| self.declares(permission)).collect()
     }
 
-    /// The condition keys that the entries about a permission ask for, in lower case.
-    #[must_use]
-    pub fn keys(&self, permission: &str) -> BTreeSet<String> {
-        let covering = self.covering(permission);
-        let statements = covering.iter().filter_map(|at| self.statements.get(*at as usize));
-        let mut keys = BTreeSet::new();
-        for statement in statements {
-            let variables = statement.resources.patterns.iter().flat_map(|pattern| pattern.variables());
-            keys.extend(
-                statement.conditions.keys().iter().chain(variables).map(|key| key.to_ascii_lowercase()),
-            );
-        }
-        keys
-    }
-
     /// The entries of the scope, as `explain` shows them: kind, then `file:line text`.
     #[must_use]
     pub fn entries(&self) -> Vec<(&'static str, &str)> {
-        self.statements.iter().map(|statement| (statement.kind.as_str(), statement.origin.as_str())).collect()
+        let aws = self.parts.statements.iter().chain(&self.parts.expected);
+        let aws = aws.map(|statement| (statement.kind.as_str(), statement.origin.as_str()));
+        let other = self.parts.elsewhere.iter().map(|entry| (entry.kind.as_str(), entry.origin.as_str()));
+        aws.chain(other).collect()
     }
 
     /// The statements that cover a permission on some resource, remembered.
@@ -329,7 +303,7 @@ impl Scope {
             return Arc::clone(found);
         }
         let found: Arc<[u32]> = (0u32..)
-            .zip(&self.statements)
+            .zip(&self.parts.statements)
             .filter(|(_, statement)| statement.covers(permission))
             .map(|(at, _)| at)
             .collect();
@@ -344,27 +318,24 @@ impl Scope {
     }
 }
 
-/// What approvals and allowing statements say to one resource. An approval outranks an allow: outside its window the
-/// call is not allowed, and windows are not judged yet.
+fn targets_of(resources: &[String], known: bool) -> Vec<Target<'_>> {
+    resources.iter().map(|arn| if known { Target::Exact(arn) } else { Target::Within(arn) }).collect()
+}
+
+/// What open approvals, and then allowing statements, say to one resource. Any certain yes is enough.
 fn coverage<'a>(statements: &[&'a Statement], target: Target<'_>, context: &Context) -> Coverage<'a> {
     let mut best = Coverage::No;
-    for statement in statements.iter().copied() {
-        if statement.kind == Kind::Deny {
-            continue;
-        }
-        match statement.says(target, context) {
-            (Match::No, _) => {}
-            (Match::Yes, None) => {
-                if matches!(best, Coverage::No | Coverage::Doubt(Statement { kind: Kind::Allow, .. }, _)) {
-                    best = Coverage::Yes(statement);
+    for kind in [Kind::Approval, Kind::Allow] {
+        for statement in statements.iter().copied().filter(|statement| statement.kind == kind) {
+            match statement.says(target, context) {
+                Said::No => {}
+                Said::Yes => return Coverage::Yes(statement),
+                Said::Doubt(doubt) => {
+                    if matches!(best, Coverage::No) {
+                        best = Coverage::Doubt(statement, doubt);
+                    }
                 }
             }
-            (_, Some(doubt)) => {
-                if statement.kind == Kind::Approval || matches!(best, Coverage::No) {
-                    best = Coverage::Doubt(statement, doubt);
-                }
-            }
-            (_, None) => {}
         }
     }
     best

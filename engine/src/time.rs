@@ -40,3 +40,9 @@ pub fn date(day: i64) -> String {
         None => day.to_string(),
     }
 }
+
+/// The time that a text gives, as `2026-11-03T14:02:11Z` or with another offset; `None` where it gives none.
+#[must_use]
+pub fn parse_rfc3339(text: &str) -> Option<i64> {
+    DateTime::parse_from_rfc3339(text).ok().map(|at| at.timestamp_micros())
+}

@@ -1,4 +1,8 @@
-//! How a call ended, and which policy layer said no.
+//! How a call ended, and what AWS's text of a denial says: which permission, on what, and which policy layer said no.
+//!
+//! Denied is not failed. A *denial* is a caller whom AWS knows and does not allow; wrong, expired or missing credentials
+//! are failures of authentication, and quotas, throttling, bad parameters, protection against deletion and services that
+//! the account never signed up for are failures too.
 
 /// `success`, `denied` or `failed`.
 pub(crate) fn outcome(code: Option<&str>, message: Option<&str>) -> &'static str {
@@ -6,75 +10,249 @@ pub(crate) fn outcome(code: Option<&str>, message: Option<&str>) -> &'static str
         (None, None) => "success",
         // The caller asked only whether it might, and it might.
         (Some("Client.DryRunOperation" | "DryRunOperation"), _) => "success",
-        (Some(code), _) if is_denial(code) => "denied",
-        (_, Some(message)) if message.contains("is not authorized to perform") => "denied",
+        (Some(code), message) if is_denial(code, message) => "denied",
+        (_, Some(message)) if message.contains(MARK) => "denied",
         _ => "failed",
     }
 }
 
-/// Error codes by which AWS's services say that the caller has no permission. Wrong credentials, quotas, throttling
-/// and bad parameters are failures.
-fn is_denial(code: &str) -> bool {
-    let code = code.strip_prefix("Client.").unwrap_or(code);
+/// Error codes by which AWS's services say that the caller has no permission.
+///
+/// Left out on purpose, although they sound like it: `AuthFailure` (EC2's word for credentials that it cannot validate),
+/// `OperationNotPermitted` (EC2's for a protected instance), `UnauthorizedClient` (a client that IAM Identity Center does
+/// not know), `Insufficient...PolicyException` (CloudTrail's for a bucket that does not let the service in),
+/// `InvalidClientTokenId`, `ExpiredToken`, `SignatureDoesNotMatch` and `OptInRequired`.
+/// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
+fn is_denial(code: &str, message: Option<&str>) -> bool {
+    let code = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code);
     if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
         return true;
     }
-    matches!(
-        code.strip_suffix("Exception").unwrap_or(code),
+    match code.strip_suffix("Exception").unwrap_or(code) {
         "AuthorizationError"
-            | "Authorization"
-            | "NotAuthorized"
-            | "Unauthorized"
-            | "UnauthorizedAccess"
-            | "UnauthorizedRequest"
-            | "Forbidden"
-            | "OperationNotPermitted"
-            | "AllAccessDisabled"
-    )
+        | "Authorization"
+        | "Unauthorized"
+        | "UnauthorizedAccess"
+        | "UnauthorizedRequest"
+        | "Forbidden"
+        | "AllAccessDisabled"
+        | "InsufficientPermissions"
+        | "InsufficientPrivileges" => true,
+        // Cognito says the same to a person with a wrong password.
+        "NotAuthorized" => message.is_none_or(|message| {
+            let message = message.to_ascii_lowercase();
+            message.contains("not authorized")
+                || message.contains("permission")
+                || message.contains("access denied")
+        }),
+        _ => false,
+    }
+}
+
+const MARK: &str = "is not authorized to perform";
+
+/// Names that one denial can list.
+const PERMISSIONS_MAX: usize = 20;
+/// Longest permission and longest ARN that we take from a text.
+const PERMISSION_BYTES_MAX: usize = 128;
+const ARN_BYTES_MAX: usize = 2_048;
+
+/// What the text of a denial names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Denial<'a> {
+    /// `ec2:RunInstances`: every one of them was missing, or the first that AWS looked at.
+    pub permissions: Vec<&'a str>,
+    /// The ARN, maybe with `*`, of what it was asked on.
+    pub resource: Option<&'a str>,
+    /// Which policy layer said no.
+    pub reason: Option<Reason<'a>>,
+}
+
+/// Why a call was denied.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason<'a> {
+    /// `None`: the text says only that something denied it explicitly.
+    pub layer: Option<Layer>,
+    /// A statement denied it, not the lack of one that allows it.
+    pub explicit: bool,
+    /// The policy, where AWS names it.
+    pub policy: Option<&'a str>,
+}
+
+/// A layer of policies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Layer {
+    /// Service control policies.
+    Scp,
+    /// Resource control policies.
+    Rcp,
+    /// The permissions boundary.
+    Boundary,
+    /// The session's policies.
+    Session,
+    /// The VPC endpoint's policy.
+    Endpoint,
+    /// The identity's policies.
+    Identity,
+    /// The resource's policy.
+    Resource,
 }
 
 /// The layers, as AWS words them.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
-const LAYERS: &[(&str, &str, &str)] = &[
-    ("service control policy", "scp", "explicit:scp"),
-    ("resource control policy", "rcp", "explicit:rcp"),
-    ("permissions boundary", "boundary", "explicit:boundary"),
-    ("session policy", "session", "explicit:session"),
-    ("vpc endpoint policy", "endpoint", "explicit:endpoint"),
-    ("identity-based policy", "identity", "explicit:identity"),
-    ("resource-based policy", "resource", "explicit:resource"),
+const LAYERS: &[(&str, Layer)] = &[
+    ("service control polic", Layer::Scp),
+    ("resource control polic", Layer::Rcp),
+    ("permissions boundar", Layer::Boundary),
+    ("session polic", Layer::Session),
+    ("vpc endpoint polic", Layer::Endpoint),
+    ("identity-based polic", Layer::Identity),
+    ("resource-based polic", Layer::Resource),
 ];
 
-/// The layer that denied, parsed from AWS's text; `explicit:` goes before it for an explicit deny, `explicit` alone is
-/// an explicit deny of an untold layer.
+/// Reads AWS's text of a denial; `None` where it names no permission.
 ///
-/// The text names things that the caller chose (resources, sessions), and its reason comes last: the last mention
-/// counts, so that no name can pose as the reason.
-pub(crate) fn denied_by(code: Option<&str>, message: Option<&str>) -> Option<&'static str> {
-    let Some(message) = message else {
-        return code.filter(|code| *code == "VpceAccessDenied").map(|_| "endpoint");
+/// `User: ... is not authorized to perform: ec2:RunInstances on resource: arn:... because no identity-based policy allows the
+/// ec2:RunInstances action`, `... with an explicit deny in a service control policy: arn:...`, a list in brackets, an ARN in
+/// quotes, no resource, and CloudFormation's `API: iam:CreateRole User: ...`. The first mark counts: before it stands an ARN,
+/// which has no space; after it a resource whose name may be the caller's to choose.
+///
+/// The forms: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
+#[must_use]
+pub fn parse(message: &str) -> Option<Denial<'_>> {
+    let (before, rest) = message.split_once(MARK)?;
+    let rest = rest.trim_start_matches([':', ' ']);
+    let (permissions, rest) = permissions(rest);
+    let permissions = if permissions.is_empty() { named_before(before)? } else { permissions };
+    Some(Denial { permissions, resource: resource(rest), reason: reason(message) })
+}
+
+/// The permissions at the start of a text, and what comes after them.
+fn permissions(text: &str) -> (Vec<&str>, &str) {
+    let (list, rest) = match text.strip_prefix('[').and_then(|inner| inner.split_once(']')) {
+        Some((list, rest)) => (list, rest),
+        None => {
+            let mut end = 0;
+            // `a:B, c:D on resource`: words that end with a comma go on.
+            while let Some(word) = text.get(end..).and_then(|rest| rest.split(' ').next()) {
+                end += word.len();
+                if !word.ends_with(',') || text.get(end..end + 1) != Some(" ") {
+                    break;
+                }
+                end += 1;
+            }
+            (text.get(..end).unwrap_or_default(), text.get(end..).unwrap_or_default())
+        }
     };
-    let message = message.to_ascii_lowercase();
-    let after =
-        |mark: &str| message.rfind(mark).map(|at| (at, message.get(at + mark.len()..).unwrap_or_default()));
-    let explicit = after("with an explicit deny");
-    let implicit = after("because no ");
+    let names = list
+        .split([',', ' '])
+        .map(|name| name.trim_matches(['"', '\'', '`', '.', ';']))
+        .filter(|name| is_permission(name));
+    (names.take(PERMISSIONS_MAX).collect(), rest)
+}
+
+/// CloudFormation's form: `API: ec2:RunInstances User: arn:... is not authorized to perform this`.
+fn named_before(text: &str) -> Option<Vec<&str>> {
+    let (_, rest) = text.split_once("API: ")?;
+    let name = rest.split(' ').next()?;
+    is_permission(name).then(|| vec![name])
+}
+
+fn is_permission(name: &str) -> bool {
+    let plain = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+    name.len() <= PERMISSION_BYTES_MAX
+        && name.split_once(':').is_some_and(|(service, action)| plain(service) && plain(action))
+}
+
+/// The ARN after `on resource:`.
+fn resource(rest: &str) -> Option<&str> {
+    let (start, rest) = rest.split_once("on resource")?;
+    if !start.trim().is_empty() {
+        return None;
+    }
+    let rest = rest.strip_prefix('s').unwrap_or(rest).trim_start_matches([':', ' ']);
+    // In quotes it ends with the quote: S3 quotes, since a key may hold anything else.
+    let quoted = rest.strip_prefix('"').and_then(|inner| inner.split_once('"')).map(|(inner, _)| inner);
+    let arn = quoted.unwrap_or_else(|| {
+        let ends = [" because ", " with an explicit deny", " Encoded authorization", " (Service: "];
+        let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        rest.get(..end).unwrap_or(rest).trim().trim_matches(['"', '\'']).trim_end_matches('.')
+    });
+    (arn.starts_with("arn:") && arn.len() <= ARN_BYTES_MAX).then_some(arn)
+}
+
+/// The reason comes last in the text, and things that the caller named come before it: the last mention counts, so that no
+/// name can pose as the reason.
+fn reason(message: &str) -> Option<Reason<'_>> {
+    // Lower-casing ASCII keeps every byte's place.
+    let lower = message.to_ascii_lowercase();
+    let explicit = last(&lower, "with an explicit deny");
+    let implicit = last(&lower, "because no ");
+    let layer_of =
+        |rest: &str| LAYERS.iter().find(|(words, _)| rest.starts_with(words)).map(|(_, layer)| *layer);
     match (explicit, implicit) {
-        (Some((at, rest)), other) if other.is_none_or(|(other, _)| at > other) => {
-            let rest = rest.strip_prefix(" in ").unwrap_or_default();
-            let rest = rest.strip_prefix("a ").or_else(|| rest.strip_prefix("an ")).unwrap_or(rest);
-            Some(
-                LAYERS
-                    .iter()
-                    .find(|(words, ..)| rest.starts_with(words))
-                    .map_or("explicit", |(.., layer)| *layer),
-            )
+        (Some(at), other) if other.is_none_or(|other| at > other) => {
+            let rest = lower.get(at..).unwrap_or_default();
+            let inner = rest.strip_prefix(" in ").unwrap_or_default();
+            let inner = inner.strip_prefix("a ").or_else(|| inner.strip_prefix("an ")).unwrap_or(inner);
+            let layer = layer_of(inner);
+            let policy = layer
+                .and_then(|_| message.get(at..))
+                .and_then(|rest| rest.split_once(": "))
+                .and_then(|(words, rest)| {
+                    let arn = rest.split([' ', ',']).next().unwrap_or_default().trim_end_matches(['.', '"']);
+                    // Right after the layer's words, or it belongs to something else.
+                    (words.len() < 40 && arn.starts_with("arn:") && arn.len() <= ARN_BYTES_MAX).then_some(arn)
+                });
+            Some(Reason { layer, explicit: true, policy })
         }
-        (_, Some((_, rest))) => {
-            LAYERS.iter().find(|(words, ..)| rest.starts_with(words)).map(|(_, layer, _)| *layer)
+        (_, Some(at)) => layer_of(lower.get(at..).unwrap_or_default()).map(|layer| Reason {
+            layer: Some(layer),
+            explicit: false,
+            policy: None,
+        }),
+        _ => lower.contains("denied due to a vpc endpoint policy").then_some(Reason {
+            layer: Some(Layer::Endpoint),
+            explicit: false,
+            policy: None,
+        }),
+    }
+}
+
+/// Where the last mention of `mark` ends.
+fn last(text: &str, mark: &str) -> Option<usize> {
+    text.rfind(mark).map(|at| at + mark.len())
+}
+
+/// The layer that denied; `explicit:` goes before it for an explicit deny, `explicit` alone is an explicit deny of an
+/// untold layer.
+pub(crate) fn denied_by(code: Option<&str>, message: Option<&str>) -> Option<&'static str> {
+    let told = message.and_then(reason);
+    match told {
+        Some(Reason { layer: Some(layer), explicit, .. }) => Some(layer.as_str(explicit)),
+        Some(_) => Some("explicit"),
+        None => (code == Some("VpceAccessDenied")).then_some("endpoint"),
+    }
+}
+
+impl Layer {
+    fn as_str(self, explicit: bool) -> &'static str {
+        match (self, explicit) {
+            (Layer::Scp, false) => "scp",
+            (Layer::Scp, true) => "explicit:scp",
+            (Layer::Rcp, false) => "rcp",
+            (Layer::Rcp, true) => "explicit:rcp",
+            (Layer::Boundary, false) => "boundary",
+            (Layer::Boundary, true) => "explicit:boundary",
+            (Layer::Session, false) => "session",
+            (Layer::Session, true) => "explicit:session",
+            (Layer::Endpoint, false) => "endpoint",
+            (Layer::Endpoint, true) => "explicit:endpoint",
+            (Layer::Identity, false) => "identity",
+            (Layer::Identity, true) => "explicit:identity",
+            (Layer::Resource, false) => "resource",
+            (Layer::Resource, true) => "explicit:resource",
         }
-        _ => (code == Some("VpceAccessDenied") || message.contains("denied due to a vpc endpoint policy"))
-            .then_some("endpoint"),
     }
 }
 
@@ -154,5 +332,122 @@ mod tests {
         let text = "not authorized to perform: s3:GetObject on resource: with an explicit deny in a service control \
                     policy because no identity-based policy allows the s3:GetObject action";
         assert_eq!(denied_by(Some("AccessDenied"), Some(text)), Some("identity"));
+    }
+
+    #[test]
+    fn what_only_sounds_like_a_denial_is_a_failure() {
+        for (code, message) in [
+            ("Client.AuthFailure", "AWS was not able to validate the provided access credentials"),
+            (
+                "Client.OperationNotPermitted",
+                "The instance may not be terminated. Modify its disableApiTermination attribute",
+            ),
+            ("NotAuthorizedException", "Incorrect username or password."),
+            ("UnauthorizedClientException", "The client is not registered"),
+            ("InvalidClientTokenId", "The security token included in the request is invalid"),
+            ("SignatureDoesNotMatch", "..."),
+            ("OptInRequired", "You are not subscribed to this service"),
+            ("InsufficientS3BucketPolicyException", "Incorrect S3 bucket policy is detected for bucket: b"),
+        ] {
+            assert_eq!(outcome(Some(code), Some(message)), "failed", "{code}");
+        }
+        for (code, message) in [
+            ("NotAuthorizedException", "User is not authorized to do this"),
+            ("Server.UnauthorizedOperation", "..."),
+            ("KMSAccessDeniedException", "Lambda was unable to decrypt"),
+            ("ForbiddenException", "..."),
+        ] {
+            assert_eq!(outcome(Some(code), Some(message)), "denied", "{code}");
+        }
+    }
+
+    const USER: &str = "User: arn:aws:sts::1:assumed-role/r/s is not authorized to perform";
+
+    #[test]
+    fn the_permission_and_the_resource_are_named() {
+        let text = format!(
+            "You are not authorized to perform this operation. {USER}: ec2:RunInstances on resource: arn:aws:ec2:eu-west-1:1:instance/* \
+             because no identity-based policy allows the ec2:RunInstances action. Encoded authorization failure message: abc"
+        );
+        let denial = parse(&text).unwrap();
+        assert_eq!(denial.permissions, ["ec2:RunInstances"]);
+        assert_eq!(denial.resource, Some("arn:aws:ec2:eu-west-1:1:instance/*"));
+        assert_eq!(
+            denial.reason,
+            Some(Reason { layer: Some(Layer::Identity), explicit: false, policy: None })
+        );
+    }
+
+    #[test]
+    fn a_denial_may_name_several_permissions_or_none() {
+        let named = |tail: &str| parse(&format!("{USER}{tail}")).map(|denial| denial.permissions.join(" "));
+        assert_eq!(
+            named(": s3:ListAllMyBuckets with an explicit deny").as_deref(),
+            Some("s3:ListAllMyBuckets")
+        );
+        assert_eq!(
+            named(": [glue:GetTable, glue:GetDatabase] on resource: x").as_deref(),
+            Some("glue:GetTable glue:GetDatabase")
+        );
+        assert_eq!(
+            named(": glue:GetTable, glue:GetDatabase on resource: x").as_deref(),
+            Some("glue:GetTable glue:GetDatabase")
+        );
+        assert_eq!(named(" iam:PassRole on resource: x").as_deref(), Some("iam:PassRole"));
+        assert_eq!(
+            named(": ecr:GetAuthorizationToken on resource: * because no").as_deref(),
+            Some("ecr:GetAuthorizationToken")
+        );
+        assert_eq!(
+            parse("API: iam:CreateRole User: arn:aws:iam::1:user/u is not authorized to perform this")
+                .unwrap()
+                .permissions,
+            ["iam:CreateRole"]
+        );
+        for text in [": nothing special", " this operation", ""] {
+            assert_eq!(named(text), None, "{text}");
+        }
+        assert_eq!(parse("Access Denied"), None);
+        assert_eq!(parse("The ciphertext refers to a customer master key that does not exist"), None);
+    }
+
+    #[test]
+    fn a_key_cannot_speak_for_aws() {
+        let text = format!(
+            "{USER}: s3:PutObject on resource: \"arn:aws:s3:::b/k is not authorized to perform: iam:CreateUser\" because no \
+             identity-based policy allows the s3:PutObject action"
+        );
+        let denial = parse(&text).unwrap();
+        assert_eq!(denial.permissions, ["s3:PutObject"]);
+        assert_eq!(denial.resource, Some("arn:aws:s3:::b/k is not authorized to perform: iam:CreateUser"));
+    }
+
+    #[test]
+    fn the_policy_that_denied_may_be_named() {
+        let policy = |tail: &str| {
+            let text = format!("{USER}: s3:GetObject on resource: \"arn:aws:s3:::b/k\" {tail}");
+            parse(&text).and_then(|denial| denial.reason).and_then(|reason| reason.policy.map(str::to_owned))
+        };
+        assert_eq!(
+            policy(
+                "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1"
+            ),
+            Some("arn:aws:organizations::1:policy/o-1/service_control_policy/p-1".to_owned())
+        );
+        assert_eq!(policy("with an explicit deny in a service control policy"), None);
+        assert_eq!(
+            policy("with an explicit deny in an identity-based policy (Service: S3): arn:aws:x:::y"),
+            None
+        );
+    }
+
+    #[test]
+    fn a_ciphertext_names_its_permission_and_no_key() {
+        let text = format!(
+            "{USER}: kms:Decrypt on the resource associated with this ciphertext because the resource does not exist in this \
+             Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
+        );
+        let denial = parse(&text).unwrap();
+        assert_eq!((denial.permissions, denial.resource, denial.reason), (vec!["kms:Decrypt"], None, None));
     }
 }

@@ -4,7 +4,7 @@
 //! [`EventBatch`] and the records that could not be read.
 
 pub mod agent;
-mod denial;
+pub mod denial;
 pub mod duration;
 pub mod envelope;
 pub mod event;

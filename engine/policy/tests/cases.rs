@@ -12,7 +12,8 @@
 
 use std::path::Path;
 
-use serde_json::Value;
+use policy::aws::{Kind, Policy, PolicyError, validate};
+use serde_json::{Value, json};
 
 /// Asks every line of the files of one family.
 fn family(prefix: &str, cases_min: usize, ask: fn(&Value) -> Value) {
@@ -58,6 +59,39 @@ fn operators_hold_as_the_documentation_says() {
 #[test]
 fn resources_match_as_the_documentation_says() {
     family("match", 80, policy::tool::match_resource);
+}
+
+#[test]
+fn requests_are_decided_as_the_documentation_says() {
+    family("decide", 300, policy::tool::decide_aws);
+}
+
+/// Whether AWS would have stored a document, whether it would take it today, and the place of what is wrong.
+fn document(case: &Value) -> Value {
+    let kind = match case["kind"].as_str().unwrap_or("identity") {
+        "identity" => Kind::Identity,
+        "session" => Kind::Session,
+        "service_control" => Kind::ServiceControl,
+        "resource_control" => Kind::ResourceControl,
+        "resource" => Kind::Resource,
+        "trust" => Kind::Trust,
+        "endpoint" => Kind::Endpoint,
+        other => panic!("no kind `{other}`"),
+    };
+    let text = case["document"].as_str().map_or_else(|| case["document"].to_string(), str::to_owned);
+    let stored = Policy::parse_as(kind, "p", &text);
+    let written = validate(kind, "p", &text);
+    let place = |error: &PolicyError| error.place.clone();
+    json!({
+        "stored": stored.is_ok(),
+        "written": written.is_ok(),
+        "place": stored.as_ref().err().or(written.as_ref().err()).map(place),
+    })
+}
+
+#[test]
+fn documents_are_told_apart_as_the_documentation_says() {
+    family("document", 100, document);
 }
 
 #[test]

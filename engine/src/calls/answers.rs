@@ -5,7 +5,7 @@ use crate::manifest::{Agent, Caller, Manifests, Versions};
 use crate::permission::Needed;
 use crate::scope::ScopeVerdict;
 use policy::context::{Context, Fact};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
 use std::sync::Arc;
 
@@ -34,6 +34,25 @@ pub struct Asker {
     pub holder: Option<Arc<Holder>>,
     /// What narrows the session, and the key that its calls carry.
     pub session: Option<(String, Arc<Session>)>,
+}
+
+impl Asker {
+    /// Adds what is known of the principal's tags: those of its session go before its own.
+    fn tell_tags(&self, keys: &[&str], context: &mut Context) {
+        for key in keys {
+            let Some(tag) = key.strip_prefix("aws:principaltag/") else { continue };
+            let find = |tags: &BTreeMap<String, String>| {
+                tags.iter().find(|(known, _)| known.eq_ignore_ascii_case(tag)).map(|(_, value)| value.clone())
+            };
+            let session = self.session.as_ref().map(|(_, session)| &session.tags);
+            let own = self.holder.as_ref().and_then(|holder| holder.tags.as_ref());
+            if let Some(value) = session.and_then(find).or_else(|| own.and_then(find)) {
+                context.set(key, Fact::one(value));
+            } else if session.is_some() && own.is_some() {
+                context.set(key, Fact::Absent);
+            }
+        }
+    }
 }
 
 /// Remembers decisions under fixed manifests, and grants as long as they do not change. Give each worker its own.
@@ -112,7 +131,7 @@ impl Answers {
         &mut self,
         asker: &Asker,
         needed: &Needed,
-        context: impl Fn(&[String]) -> Context,
+        context: impl Fn(&[&str]) -> Context,
     ) -> Arc<Answer> {
         let agent = asker.agent.as_deref();
         let session = asker.session.as_ref();
@@ -133,11 +152,17 @@ impl Answers {
                 keys
             }
         };
-        self.add_to_key(if needed.resources_known { "known" } else { "bounded" });
+        self.add_to_key(match (needed.resources_known, needed.one_of) {
+            (true, _) => "known",
+            (false, false) => "bounded",
+            (false, true) => "one of",
+        });
         for resource in &needed.resources {
             self.add_to_key(resource);
         }
-        let context = if keys.is_empty() { Context::partial() } else { context(&keys) };
+        let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut context = if asked.is_empty() { Context::partial() } else { context(&asked) };
+        asker.tell_tags(&asked, &mut context);
         for key in keys.iter() {
             match context.fact(key) {
                 Fact::Unknown => self.add_to_key("?"),
@@ -154,15 +179,7 @@ impl Answers {
             return answer.clone();
         }
         bound(&mut self.answers);
-        let (permission, resources, known) = (&needed.permission, &needed.resources, needed.resources_known);
-        let session = session.map(|(_, session)| &**session);
-        let answer = Arc::new(Answer {
-            scope: agent.map(|agent| agent.scope.verdict(permission, resources, known, &context)),
-            grant: match &asker.holder {
-                Some(holder) => holder.verdict(permission, resources, known, &context, session),
-                None => GrantVerdict::no_policies_known(),
-            },
-        });
+        let answer = Arc::new(judge(asker, needed, &context));
         self.answers.insert(self.key.clone(), answer.clone());
         answer
     }
@@ -178,6 +195,40 @@ impl Answers {
     fn add_to_key(&mut self, part: &str) {
         // Writing to a text cannot fail.
         let _ = write!(self.key, "{}:{part}", part.len());
+    }
+}
+
+fn judge(asker: &Asker, needed: &Needed, context: &Context) -> Answer {
+    let (permission, known) = (&needed.permission, needed.resources_known);
+    let session = asker.session.as_ref().map(|(_, session)| &**session);
+    let mut answer: Option<Answer> = None;
+    for resources in needed.alternatives() {
+        let next = Answer {
+            scope: asker
+                .agent
+                .as_ref()
+                .map(|agent| agent.scope.verdict(permission, resources, known, context)),
+            grant: match &asker.holder {
+                Some(holder) => holder.verdict(permission, resources, known, context, session),
+                None => GrantVerdict::no_policies_known(),
+            },
+        };
+        answer = Some(match answer {
+            None => next,
+            Some(before) => before.or(next),
+        });
+    }
+    answer.unwrap_or(Answer { scope: None, grant: GrantVerdict::no_policies_known() })
+}
+
+impl Answer {
+    /// The call touched one of two resources: where the answers differ, it cannot be told.
+    fn or(self, other: Answer) -> Answer {
+        let scope = match (self.scope, other.scope) {
+            (Some(one), Some(other)) => Some(one.or(other)),
+            (one, other) => one.or(other),
+        };
+        Answer { scope, grant: self.grant.or(other.grant) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use policy::arn::Arn;
 use policy::aws::Policy;
 
 use super::Touch;
@@ -136,6 +137,24 @@ impl History {
             all.insert(self.arn_of(name));
         }
         all.into_iter().collect()
+    }
+
+    /// The ARN of a role, user, group or managed policy by its name, as far as exports and the log tell it.
+    pub(super) fn arn(&self, account: &str, kind: &str, name: &str) -> Option<String> {
+        let kind = match kind {
+            "role" => PrincipalKind::Role,
+            "user" => PrincipalKind::User,
+            "group" => PrincipalKind::Group,
+            "policy" => {
+                let mut known = self.managed.keys().filter(|arn| {
+                    Arn::parse(arn).is_some_and(|arn| arn.account == account && arn.name() == name)
+                });
+                return known.next().cloned();
+            }
+            _ => return None,
+        };
+        let name = PrincipalName { account: account.to_owned(), kind, name: name.to_owned() };
+        self.principals.get(&name)?.arn.clone()
     }
 
     fn arn_of(&self, name: &PrincipalName) -> String {

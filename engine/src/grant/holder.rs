@@ -1,10 +1,10 @@
 //! What one identity holds from one moment on, and what that says to a permission
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use policy::aws::{Answer, Decision, Effect, Layers, Policy, Request, Statement, decide};
+use policy::aws::{Answer, Compiled, Decision, Effect, Layers, Policy, Request, Statement, decide};
 use policy::context::Context;
 use policy::wildcard::{Match, Target};
 
@@ -17,6 +17,8 @@ use crate::scope::concerns;
 #[derive(Debug, Default)]
 pub struct Holder {
     pub(super) serial: Serial,
+    /// The layers of sessions that nothing narrows, made ready when first asked
+    pub(super) compiled: OnceLock<Compiled>,
     pub(super) policies: Vec<Arc<Policy>>,
     /// ARNs of what is attached, readable or not
     pub(super) attached: BTreeSet<String>,
@@ -85,9 +87,17 @@ impl Holder {
         context: &Context,
         session: Option<&Session>,
     ) -> Decision {
-        let narrowed = session.filter(|session| !session.policies.is_empty() || !session.unread.is_empty());
+        let request = Request::new(permission, resource, context);
+        match session.filter(|session| !session.policies.is_empty() || !session.unread.is_empty()) {
+            None => self.compiled.get_or_init(|| Compiled::new(&self.layers(None))).decide(&request),
+            // A session lives for hours and asks little: not worth an index of its own.
+            narrowed => decide(&self.layers(narrowed), &request),
+        }
+    }
+
+    fn layers<'a>(&'a self, narrowed: Option<&'a Session>) -> Layers<'a> {
         let is_unread = !self.unread.is_empty() || narrowed.is_some_and(|session| !session.unread.is_empty());
-        let layers = Layers {
+        Layers {
             identity: &self.policies,
             boundary: self.boundary.as_deref(),
             session: narrowed.map(|session| session.policies.as_slice()),
@@ -95,8 +105,7 @@ impl Holder {
             unjudged: if is_unread { &["policy"] } else { &[] },
             // What the resource's side says is not known here: this is the identity's own answer.
             ..Layers::default()
-        };
-        decide(&layers, &Request::new(permission, resource, context))
+        }
     }
 
     fn verdict_on(

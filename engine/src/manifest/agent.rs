@@ -4,17 +4,17 @@ use std::path::Path;
 
 use chrono::{NaiveDate, TimeDelta};
 
-use super::catalog::{Catalog, doubt_about};
+use super::approval::{Granted, approvals};
+use super::catalog::Catalog;
+use super::entry::grant;
 use super::identity::identity;
+use super::limits::{assume, bounds, expected_denials};
 use super::reader::Reader;
 use super::yaml::{Entry, Node, Shape};
-use super::{Agent, Owner, UnparsedPolicy};
-use crate::scope::{Grants, Kind, Scope, Statement};
-use policy::aws::{Actions, Conditions, Effect, Policy, Resources};
-use policy::wildcard::{ActionPattern, ArnPattern};
-
-/// Longest policy file that we read.
-const POLICY_BYTES_MAX: u64 = 256 * 1024;
+use super::{Agent, Assume, Owner, UnparsedPolicy};
+use crate::scope::{Bounds, Cloud, Kind, Parts, Scope};
+use crate::time::parse_rfc3339;
+use std::collections::BTreeMap;
 
 /// What reading one agent needs to know beside the document.
 pub(super) struct Setting<'a> {
@@ -22,14 +22,18 @@ pub(super) struct Setting<'a> {
     /// The folder of the manifest: policies are named relative to it
     pub(super) folder: &'a Path,
     pub(super) today: NaiveDate,
+    /// The windows of every `kind: Approval`
+    pub(super) approvals: &'a [Granted],
+    /// ARN patterns of every declared agent
+    pub(super) identities: &'a BTreeMap<String, Vec<String>>,
 }
 
+/// An agent's scope while it is read.
 #[derive(Default)]
-struct Draft {
-    statements: Vec<Statement>,
-    bounds: Vec<String>,
-    unread: Vec<String>,
-    unparsed: Vec<(String, String)>,
+pub(super) struct Draft {
+    pub(super) parts: Parts,
+    /// File and reason
+    pub(super) unparsed: Vec<(String, String)>,
 }
 
 const SPEC: &[&str] = &[
@@ -42,6 +46,7 @@ const SPEC: &[&str] = &[
     "allow",
     "approvals",
     "deny",
+    "expected_denials",
     "bounds",
     "assume",
     "tools",
@@ -63,33 +68,31 @@ pub(super) fn read(
         purpose: None,
         expires: None,
         identities: Vec::new(),
+        bounds: Bounds::default(),
+        assume: Assume::default(),
+        effective: None,
         scope: Scope::default(),
         file: reader.file.to_owned(),
         line: document.line,
     };
     let mut draft = Draft::default();
     let mut named = false;
-    for entry in reader.map(document, "Agent", &["apiVersion", "kind", "metadata", "spec"]) {
-        match entry.key.as_str() {
-            "metadata" => {
-                for field in reader.map(&entry.value, "metadata", &["name", "description", "links"]) {
-                    match field.key.as_str() {
-                        "name" => named = name(reader, field, &mut agent),
-                        "description" => {
-                            agent.description = reader.text(&field.value, "metadata.description")
-                        }
-                        _ => {
-                            reader.entries(&field.value, "metadata.links");
-                        }
-                    }
+    let parts = reader.map(document, "Agent", &["apiVersion", "kind", "metadata", "spec"]);
+    for entry in parts.iter().filter(|entry| entry.key == "metadata") {
+        for field in reader.map(&entry.value, "metadata", &["name", "description", "links"]) {
+            match field.key.as_str() {
+                "name" => named = name(reader, field, &mut agent),
+                "description" => agent.description = reader.text(&field.value, "metadata.description"),
+                _ => {
+                    reader.entries(&field.value, "metadata.links");
                 }
             }
-            "spec" => {
-                for field in reader.map(&entry.value, "spec", SPEC) {
-                    spec(reader, field, setting, &mut agent, &mut draft);
-                }
-            }
-            _ => {}
+        }
+    }
+    // Its name first: approvals are given to it.
+    for entry in parts.iter().filter(|entry| entry.key == "spec") {
+        for field in reader.map(&entry.value, "spec", SPEC) {
+            spec(reader, field, setting, &mut agent, &mut draft);
         }
     }
     if !named {
@@ -112,9 +115,24 @@ pub(super) fn read(
             reason: reason.clone(),
         })
         .collect();
-    let missing = draft.unparsed.into_iter().map(|(file, _)| file).collect();
-    agent.scope = Scope::new(draft.statements, draft.bounds, draft.unread, missing);
+    draft.parts.unparsed.extend(draft.unparsed.into_iter().map(|(file, _)| (Cloud::Aws, file)));
+    agent.scope = Scope::new(draft.parts);
     Some((agent, unparsed))
+}
+
+/// The name of the agent that a document declares, and the ARN patterns of its identities. Faults are told when it is read.
+pub(super) fn identities_of(document: &Node) -> Option<(String, Vec<String>)> {
+    let mut reader = Reader::new("");
+    let field = |node: &Node, key: &str| match &node.shape {
+        Shape::Map(entries) => entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.clone()),
+        _ => None,
+    };
+    let name = field(&field(document, "metadata")?, "name")?;
+    let name = reader.text(&name, "metadata.name")?;
+    let identities = field(&field(document, "spec")?, "identities")?;
+    let items = reader.list(&identities, "spec.identities").to_vec();
+    let found = items.iter().filter_map(|item| identity(&mut reader, item)).map(|one| one.arn).collect();
+    Some((name, found))
 }
 
 /// Names reach labels, links and file names: letters, digits, `-`, `_` and `.`.
@@ -149,6 +167,9 @@ fn spec(reader: &mut Reader<'_>, field: &Entry, setting: &Setting<'_>, agent: &m
                     format!("the manifest expired on {date}. Review it and set a new date"),
                 );
             }
+            // A day belongs to it whole.
+            let after = date.checked_add_signed(TimeDelta::days(1)).map(|after| format!("{after}T00:00:00Z"));
+            draft.parts.expires = after.and_then(|after| parse_rfc3339(&after));
             agent.expires = Some(date.to_string());
         }
         "identities" => {
@@ -162,9 +183,10 @@ fn spec(reader: &mut Reader<'_>, field: &Entry, setting: &Setting<'_>, agent: &m
                 grant(reader, item, &place, kind, setting, draft);
             }
         }
-        "approvals" => approvals(reader, field, setting, draft),
-        "bounds" => bounds(reader, node, draft),
-        "assume" => assume(reader, field, draft),
+        "approvals" => approvals(reader, field, setting, &agent.name, draft),
+        "expected_denials" => expected_denials(reader, node, setting, draft),
+        "bounds" => agent.bounds = bounds(reader, node),
+        "assume" => assume(reader, field, setting, agent, draft),
         "tools" => {
             reader.texts(node, &place);
             reader.warn(field.line, place, "is not used yet: it changes no verdict");
@@ -238,249 +260,4 @@ fn review(reader: &mut Reader<'_>, field: &Entry, today: NaiveDate) {
             format!("the review was due on {due}. Review the manifest and set `last`"),
         );
     }
-}
-
-/// One entry of `allow`, `deny` or an approval's `grant`.
-fn grant(
-    reader: &mut Reader<'_>,
-    item: &Node,
-    place: &str,
-    kind: Kind,
-    setting: &Setting<'_>,
-    draft: &mut Draft,
-) {
-    let verbs = setting.catalog.verbs();
-    for entry in reader.entries(item, place) {
-        match entry.key.as_str() {
-            "aws" => draft.statements.extend(raw(reader, entry, kind)),
-            "from" if kind == Kind::Allow => from(reader, entry, setting, draft),
-            verb => match setting.catalog.actions(verb) {
-                Some(actions) => {
-                    for (line, object) in reader.texts(&entry.value, &format!("{place}.{verb}")) {
-                        let meaning = match setting.catalog.meaning(&object, kind == Kind::Deny) {
-                            Ok(meaning) => meaning,
-                            Err(message) => {
-                                reader.error(line, message);
-                                continue;
-                            }
-                        };
-                        if meaning.elsewhere {
-                            continue;
-                        }
-                        draft.statements.push(Statement {
-                            kind,
-                            grants: Grants::Verb(actions.clone()),
-                            resources: meaning.resources,
-                            conditions: Conditions::default(),
-                            unjudged: meaning.unjudged,
-                            origin: format!("{}:{} {verb}: {object}", reader.file, line),
-                        });
-                    }
-                }
-                None => {
-                    let mut known = verbs.clone();
-                    known.push("aws");
-                    if kind == Kind::Allow {
-                        known.push("from");
-                    }
-                    reader.unknown_key(entry, place, &known);
-                }
-            },
-        }
-    }
-}
-
-/// `aws: {actions: [...], resources: [...]}`: raw permissions.
-fn raw(reader: &mut Reader<'_>, entry: &Entry, kind: Kind) -> Option<Statement> {
-    let mut kind = kind;
-    let (mut actions, mut resources, mut unjudged) = (None, None, Vec::new());
-    let faults = reader.errors.len();
-    let keys = &["effect", "actions", "notActions", "resources", "notResources", "via", "conditions"];
-    for field in reader.map(&entry.value, "aws", keys) {
-        let place = format!("aws.{}", field.key);
-        match field.key.as_str() {
-            "effect" => match reader.text(&field.value, &place).as_deref() {
-                Some("deny" | "Deny") => kind = Kind::Deny,
-                Some("allow" | "Allow") if kind != Kind::Deny => {}
-                Some(other) => reader.error(field.value.line, format!("`{other}` in `{place}`: an entry here can be `allow` or `deny`, and none below `deny` can allow")),
-                None => {}
-            },
-            "actions" | "notActions" => {
-                let mut patterns = Vec::new();
-                for (line, text) in reader.texts(&field.value, &place) {
-                    if !text.contains(':') && text != "*" {
-                        reader.error(line, format!("`{text}` in `{place}` has no service. Write it like `s3:GetObject`"));
-                        continue;
-                    }
-                    let pattern = ActionPattern::new(&text);
-                    if let Some(doubt) = doubt_about(&pattern) {
-                        reader.warn(line, place.clone(), doubt);
-                    }
-                    patterns.push(pattern);
-                }
-                if actions.replace(Actions { not: field.key == "notActions", patterns }).is_some() {
-                    reader.error(field.line, "`actions` and `notActions` exclude each other");
-                }
-            }
-            "resources" | "notResources" => {
-                let mut patterns = Vec::new();
-                for (line, text) in reader.texts(&field.value, &place) {
-                    if text == "*" || text.starts_with("arn:") {
-                        patterns.push(ArnPattern::with_variables(&text));
-                    } else {
-                        // `alias/tickets`: the log names the key behind it, by an id that only the account knows.
-                        reader.warn(line, place.clone(), format!("`{text}` is no ARN and not judged yet: what hangs on it is unknown"));
-                        unjudged.push(format!("{place}: {text}"));
-                        patterns.push(ArnPattern::new("*"));
-                    }
-                }
-                if resources.replace(Resources { not: field.key == "notResources", patterns }).is_some() {
-                    reader.error(field.line, "`resources` and `notResources` exclude each other");
-                }
-            }
-            _ => {
-                reader.warn(field.line, place, "is not judged yet: what hangs on it is unknown");
-                unjudged.push(field.key.clone());
-            }
-        }
-    }
-    let Some(actions) = actions.filter(|actions| !actions.patterns.is_empty()) else {
-        if reader.errors.len() == faults {
-            reader.error(entry.line, "`aws` needs `actions` or `notActions`");
-        }
-        return None;
-    };
-    let shown: Vec<&str> = actions.patterns.iter().map(ActionPattern::as_str).take(5).collect();
-    let not = if actions.not { "not " } else { "" };
-    let origin = format!("{}:{} aws: {not}{}", reader.file, entry.line, shown.join(", "));
-    let resources = resources.unwrap_or_else(Resources::any);
-    Some(Statement {
-        kind,
-        grants: Grants::Named(actions),
-        resources,
-        conditions: Conditions::default(),
-        unjudged,
-        origin,
-    })
-}
-
-/// `from: {aws_policy: file}`: read as it stands.
-fn from(reader: &mut Reader<'_>, entry: &Entry, setting: &Setting<'_>, draft: &mut Draft) {
-    let fields = reader.map(
-        &entry.value,
-        "from",
-        &["aws_policy", "terraform", "address", "azure_role", "scope", "gcp_role"],
-    );
-    for field in fields {
-        let Some(text) = reader.text(&field.value, &format!("from.{}", field.key)) else { continue };
-        match field.key.as_str() {
-            "aws_policy" => match policy(&setting.folder.join(&text), &text) {
-                Ok(policy) => draft.statements.extend(policy.statements.iter().map(|statement| Statement {
-                    kind: if statement.effect == Effect::Deny { Kind::Deny } else { Kind::Allow },
-                    grants: Grants::Named(statement.actions.clone()),
-                    resources: statement.resources.clone(),
-                    conditions: statement.conditions.clone(),
-                    unjudged: Vec::new(),
-                    origin: format!("{}:{} from {text}#{}", reader.file, field.line, statement.label()),
-                })),
-                Err(reason) => {
-                    reader.warn(
-                        field.line,
-                        "from.aws_policy",
-                        format!(
-                            "`{text}` cannot be used, so every verdict of this agent is unknown: {reason}"
-                        ),
-                    );
-                    draft.unparsed.push((text, format!("{}:{}: {reason}", reader.file, field.line)));
-                }
-            },
-            "terraform" => {
-                reader.warn(
-                    field.line,
-                    "from.terraform",
-                    "is not read yet: what would be out of scope is unknown",
-                );
-                draft.unread.push("from.terraform".into());
-            }
-            "azure_role" | "gcp_role" => reader.warn(
-                field.line,
-                format!("from.{}", field.key),
-                "is not read yet: it says nothing about calls in AWS",
-            ),
-            _ => {}
-        }
-    }
-}
-
-fn policy(path: &Path, name: &str) -> Result<Policy, String> {
-    let size = std::fs::metadata(path).map_err(|error| format!("cannot read it: {error}"))?.len();
-    if size > POLICY_BYTES_MAX {
-        return Err(format!("longer than {POLICY_BYTES_MAX} bytes, which no policy is"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|error| format!("cannot read it: {error}"))?;
-    Policy::parse(name, &text).map_err(|error| format!("{}: {}", error.place, error.reason))
-}
-
-/// Windows are not judged yet, so what they might allow is unknown.
-fn approvals(reader: &mut Reader<'_>, field: &Entry, setting: &Setting<'_>, draft: &mut Draft) {
-    for item in reader.list(&field.value, "spec.approvals") {
-        for entry in reader.map(item, "spec.approvals", &["grant", "by", "ticket", "max"]) {
-            if entry.key != "grant" {
-                reader.texts(&entry.value, &format!("spec.approvals.{}", entry.key));
-                continue;
-            }
-            let from = draft.statements.len();
-            grant(reader, &entry.value, "spec.approvals.grant", Kind::Approval, setting, draft);
-            for statement in draft.statements.iter_mut().skip(from) {
-                statement.unjudged.push("approvals".into());
-            }
-        }
-    }
-    reader.warn(field.line, "spec.approvals", "windows are not judged yet: what they might allow is unknown");
-}
-
-fn bounds(reader: &mut Reader<'_>, node: &Node, draft: &mut Draft) {
-    for entry in reader.map(node, "spec.bounds", &["regions", "hours", "networks", "session_max", "rate"]) {
-        let place = format!("bounds.{}", entry.key);
-        if entry.key == "rate" {
-            reader.map(&entry.value, "spec.bounds.rate", &["calls_per_minute"]);
-        } else {
-            reader.texts(&entry.value, &format!("spec.{place}"));
-        }
-        reader.warn(
-            entry.line,
-            format!("spec.{place}"),
-            "is not judged yet: what would be in scope is unknown",
-        );
-        draft.bounds.push(place);
-    }
-}
-
-/// Hops are judged by themselves, later; a hop that is declared must not be out of scope meanwhile.
-fn assume(reader: &mut Reader<'_>, field: &Entry, draft: &mut Draft) {
-    for entry in reader.map(&field.value, "spec.assume", &["from", "to"]) {
-        let place = format!("spec.assume.{}", entry.key);
-        for (line, text) in if matches!(entry.value.shape, Shape::List(ref list) if list.is_empty()) {
-            Vec::new()
-        } else {
-            reader.texts(&entry.value, &place)
-        } {
-            if entry.key != "to" {
-                continue;
-            }
-            let pattern = if text.starts_with("arn:") { text.as_str() } else { "*" };
-            draft.statements.push(Statement {
-                kind: Kind::Allow,
-                grants: Grants::Named(Actions {
-                    not: false,
-                    patterns: vec![ActionPattern::new("sts:AssumeRole")],
-                }),
-                resources: Resources { not: false, patterns: vec![ArnPattern::new(pattern)] },
-                conditions: Conditions::default(),
-                unjudged: vec!["assume.to".into()],
-                origin: format!("{}:{line} assume to: {text}", reader.file),
-            });
-        }
-    }
-    reader.warn(field.line, "spec.assume", "hops are not judged yet: an AssumeRole that it names is unknown");
 }

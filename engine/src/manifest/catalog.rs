@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::reader::{Reader, closest};
-use super::yaml::{Entry, Node, Shape};
+use super::yaml::{Entry, Node};
 use crate::reference::{self, AccessLevel};
 use crate::scope::VerbActions;
 use policy::aws::Resources;
@@ -296,11 +296,6 @@ fn level(text: &str) -> Option<AccessLevel> {
         ("permissions", AccessLevel::Permissions),
     ];
     levels.into_iter().find(|(name, _)| name.eq_ignore_ascii_case(text)).map(|(_, level)| level)
-}
-
-/// Whether a document is a catalog.
-pub(super) fn is_catalog(document: &Node) -> bool {
-    matches!(&document.shape, Shape::Map(entries) if entries.iter().any(|entry| entry.key == "kind" && matches!(&entry.value.shape, Shape::Text(kind) if kind == "ResourceCatalog")))
 }
 
 /// A word about a permission that is not in our table, or `None` where it is.

@@ -49,7 +49,8 @@ pub fn catalog_places(dir: &Path) -> BTreeMap<String, String> {
     for path in files(dir, &["yaml", "yml"]).unwrap_or_default() {
         let Ok(text) = std::fs::read_to_string(&path) else { continue };
         for document in yaml::documents(&text).unwrap_or_default() {
-            if !super::catalog::is_catalog(&document) {
+            let kind = at(&document, "kind").map(|node| &node.shape);
+            if !matches!(kind, Some(Shape::Text(kind)) if kind == "ResourceCatalog") {
                 continue;
             }
             for (section, prefix) in [("resources", ""), ("verbs", "verb ")] {

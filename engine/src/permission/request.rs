@@ -9,7 +9,7 @@ const VALUES_MAX: usize = 100;
 
 pub(super) fn is_empty(value: &Value) -> bool {
     match value {
-        Value::Null => true,
+        Value::Null | Value::Bool(false) => true,
         Value::String(text) => text.is_empty(),
         Value::Array(list) => list.is_empty(),
         Value::Object(map) => map.is_empty(),
@@ -28,6 +28,46 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 /// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).
 /// The top comes first, so that nothing a caller nests in his parameters can stand for the parameter itself.
 pub(super) fn find<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+    search(request, &|key| same(key, name), &is_wrapper)
+}
+
+/// The same for a name that is folded already (`clustername`), or its plural.
+pub(super) fn find_folded<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+    search(request, &|key| is_folded(key, name), &is_wrapper)
+}
+
+/// The same in a response, whose structures AWS names: only maps with keys of the caller's own are left out.
+pub(super) fn find_told<'v>(response: &'v Value, name: &str) -> Vec<&'v str> {
+    let is_callers = |key: &str| {
+        let key = key.to_ascii_lowercase();
+        ["tag", "param", "variable", "metadata", "label", "environment", "context"]
+            .iter()
+            .any(|word| key.contains(word))
+    };
+    search(response, &|key| is_folded(key, name), &|key| !is_callers(key))
+}
+
+/// Whether a key is a folded name or a list of them: `tableNames`, `connectionNameList`.
+fn is_folded(key: &str, name: &str) -> bool {
+    let mut letters = key.bytes().filter(|b| *b != b'-' && *b != b'_').map(|b| b.to_ascii_lowercase());
+    if !name.bytes().all(|b| letters.next() == Some(b)) {
+        return false;
+    }
+    matches!(letters.take(5).collect::<Vec<u8>>().as_slice(), b"" | b"s" | b"list")
+}
+
+/// The keys of a map under a folded name: DynamoDB's `requestItems`.
+pub(super) fn keys_of<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+    let Some(request) = request.as_object() else { return Vec::new() };
+    let found = request.iter().find(|(key, _)| is_folded(key, name)).and_then(|(_, value)| value.as_object());
+    found.into_iter().flat_map(|map| map.keys().map(String::as_str)).take(VALUES_MAX + 1).collect()
+}
+
+fn search<'v>(
+    request: &'v Value,
+    is_name: &dyn Fn(&str) -> bool,
+    is_way: &dyn Fn(&str) -> bool,
+) -> Vec<&'v str> {
     let mut level = vec![request];
     let mut nodes = 0;
     for _depth in 0..4 {
@@ -41,15 +81,15 @@ pub(super) fn find<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
                     return found;
                 }
                 match value {
-                    Value::String(text) if same(key, name) => found.push(text.as_str()),
-                    Value::Array(list) if same(key, name) => {
+                    Value::String(text) if is_name(key) => found.push(text.as_str()),
+                    Value::Array(list) if is_name(key) && list.first().is_none_or(Value::is_string) => {
                         found.extend(list.iter().filter_map(Value::as_str))
                     }
-                    Value::Object(inner) if same(key, name) => {
+                    Value::Object(inner) if is_name(key) && inner.contains_key("content") => {
                         found.extend(inner.get("content").and_then(Value::as_str))
                     }
-                    Value::Object(_) if is_wrapper(key) => below.push(value),
-                    Value::Array(list) if is_wrapper(key) => below.extend(list),
+                    Value::Object(_) if is_way(key) => below.push(value),
+                    Value::Array(list) if is_way(key) => below.extend(list),
                     _ => {}
                 }
             }
@@ -69,6 +109,38 @@ fn is_wrapper(key: &str) -> bool {
         || key.ends_with("Request")
         || key.ends_with("Items")
         || key == "parameters"
+}
+
+/// Every text under a key that `wanted` accepts, at any depth, with that key.
+pub(super) fn strings_below<'v>(value: &'v Value, wanted: &dyn Fn(&str) -> bool) -> Vec<(&'v str, &'v str)> {
+    let mut found = Vec::new();
+    let mut waiting: Vec<(&str, &Value)> = vec![("", value)];
+    let mut nodes = 0;
+    while let Some((key, value)) = waiting.pop() {
+        nodes += 1;
+        if nodes > NODES_MAX || found.len() >= VALUES_MAX {
+            break;
+        }
+        match value {
+            Value::String(text) if !key.is_empty() => found.push((key, text.as_str())),
+            Value::Array(list) => waiting.extend(list.iter().rev().map(|one| (key, one))),
+            Value::Object(map) => {
+                // What stands inside a structure that is called so is called by its own name, or by that one.
+                let inner = |name: &'v str| {
+                    if wanted(name) {
+                        name
+                    } else if matches!(name, "arn" | "name") {
+                        key
+                    } else {
+                        ""
+                    }
+                };
+                waiting.extend(map.iter().map(|(name, value)| (inner(name), value)));
+            }
+            _ => {}
+        }
+    }
+    found
 }
 
 /// Every text in a value, without recursion.

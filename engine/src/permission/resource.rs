@@ -1,86 +1,74 @@
 //! Which resources a call touched: `resources[]`, then the request's own fields, then the response
 
-use std::cell::OnceCell;
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::request::{find, is_empty, same, strings};
-use super::{Call, json, percent_decoded};
+use super::arn::{Filled, is_closer};
+use super::facts::{Facts, Handed};
+use super::request::{find, strings};
+use super::{Needed, percent_decoded};
 use crate::reference::{self, Permission, ResourceType};
-use policy::arn::{Arn, partition_of};
+use policy::arn::Arn;
 use policy::wildcard::{ArnPattern, Match, Target};
 
 /// Resources of one permission that we name at most; a call with more is known in part only.
-const RESOURCES_MAX: usize = 100;
+pub(super) const RESOURCES_MAX: usize = 100;
 /// Longest name or ARN that we take from a request.
-const NAME_MAX: usize = 2_048;
+pub(super) const NAME_MAX: usize = 2_048;
 
-/// A call's text, parsed when first asked for.
-pub(super) struct Facts<'a> {
-    call: &'a Call<'a>,
-    request: OnceCell<Value>,
-    response: OnceCell<Value>,
+/// Which of a call's resources a permission is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// What the operation is about
+    Whole,
+    /// The source of a copy
+    Source,
+    /// What is made, and tagged at once
+    Created,
 }
 
-/// A name out of a request, and whether it is the whole of it.
-struct Named {
-    texts: Vec<String>,
-    exact: bool,
+/// The resources of one permission.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Named {
+    pub(super) resources: Vec<String>,
+    /// They are all, and exact.
+    pub(super) known: bool,
+    /// One of them is the truth.
+    pub(super) one_of: bool,
 }
 
-impl<'a> Facts<'a> {
-    pub(super) fn new(call: &'a Call<'a>) -> Facts<'a> {
-        Facts { call, request: OnceCell::new(), response: OnceCell::new() }
+impl Named {
+    fn nothing() -> Named {
+        Named::default()
     }
 
-    fn request(&self) -> &Value {
-        self.request.get_or_init(|| json(self.call.request))
+    pub(super) fn new(resources: Vec<String>, known: bool) -> Named {
+        Named { resources, known, one_of: false }
     }
 
-    fn response(&self) -> &Value {
-        self.response.get_or_init(|| json(self.call.response))
+    /// What a denial names.
+    pub(super) fn told(resource: &str) -> Named {
+        Named::new(vec![resource.to_owned()], !resource.contains('*'))
     }
 
-    /// Whether the request has a field of this name, with something in it.
-    pub(super) fn has_field(&self, name: &str) -> bool {
-        let Some(request) = self.request().as_object() else { return false };
-        request.iter().any(|(key, value)| same(key, name) && !is_empty(value))
+    pub(super) fn of(self, permission: String, certain: bool) -> Needed {
+        let one_of = self.one_of && !self.known && self.resources.len() > 1;
+        Needed { permission, certain, resources: self.resources, resources_known: self.known, one_of }
     }
+}
 
-    /// Whether the request hands a role to the service.
-    pub(super) fn names_a_role(&self) -> bool {
-        self.call.request.is_some_and(|text| text.contains(":role/")) && !self.roles().is_empty()
-    }
-
-    fn roles(&self) -> Vec<String> {
-        let role = |text: &str| {
-            Arn::parse(text).is_some_and(|arn| arn.service == "iam" && arn.resource.starts_with("role/"))
-        };
-        strings(self.request())
-            .filter(|text| role(text))
-            .map(str::to_owned)
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect()
-    }
-
+impl Facts<'_> {
     /// The resources of one permission, and whether they are all.
-    pub(super) fn resources(&self, permission: &str, source: bool) -> (Vec<String>, bool) {
+    pub(super) fn resources(&self, permission: &str, part: Part) -> Named {
         if permission == "iam:PassRole" {
-            let roles = self.roles();
-            let known = !roles.is_empty();
-            return (roles, known);
+            return self.passed();
         }
-        if source {
+        if part == Part::Source {
             return self.copy_source();
         }
-        if permission.starts_with("apigateway:") {
+        if permission.starts_with("apigateway:") && reference::gateway(self.call.operation).is_some() {
             return self.gateway_path();
-        }
-        // Tags given on creation are put on what is created: it has no name yet.
-        if permission == "ec2:CreateTags" && self.call.operation != "CreateTags" {
-            return (Vec::new(), false);
         }
         if permission == "s3:DeleteObject" || permission == "s3:DeleteObjectVersion" {
             return self.deleted_objects();
@@ -89,19 +77,76 @@ impl<'a> Facts<'a> {
             return self.model();
         }
         let Some(known) = reference::permission(permission) else {
-            return (Vec::new(), false);
+            return Named::nothing();
         };
+        // Tags given on creation are put on what is created: what else the request names is not tagged.
+        if part == Part::Created && permission != format!("{}:{}", known.service, self.call.operation) {
+            return self.created(known);
+        }
         if known.types.is_empty() {
-            return (Vec::new(), true);
+            return Named::new(Vec::new(), true);
         }
         self.of_types(known)
     }
 
+    /// The roles that the request hands over.
+    fn passed(&self) -> Named {
+        let handed = self.handed();
+        let mut named = Named::new(Vec::new(), !handed.is_empty());
+        let account = self.call.account.unwrap_or("*");
+        let alone = handed.len() == 1;
+        for one in handed {
+            match one {
+                Handed::Role(arn) => named.resources.push(arn),
+                Handed::RoleName(name) => match self.looked_up("role", &name) {
+                    Some(arn) => named.resources.push(arn),
+                    None => {
+                        named.known = false;
+                        named.one_of = alone;
+                        let head = format!("arn:{}:iam::{account}:role/", self.partition());
+                        named.resources.extend([format!("{head}{name}"), format!("{head}*/{name}")]);
+                    }
+                },
+                Handed::Profile => named.known = false,
+            }
+        }
+        named
+    }
+
+    pub(super) fn looked_up(&self, kind: &str, name: &str) -> Option<String> {
+        self.call.directory?.arn(self.call.account?, kind, name)
+    }
+
+    fn created(&self, permission: &Permission) -> Named {
+        let mut whole = Vec::new();
+        for kind in permission.types.iter().filter(|kind| self.is_about(kind.name)) {
+            if let Some(known) = reference::resource_type(permission.service, kind.name) {
+                let found = self.of_type(permission, known);
+                if found.known {
+                    whole.extend(found.resources);
+                }
+            }
+        }
+        let known = !whole.is_empty() && whole.len() <= RESOURCES_MAX;
+        whole.truncate(RESOURCES_MAX);
+        Named::new(whole, known)
+    }
+
+    /// Whether the operation is called after a resource type: `DeleteTable` is about a `table`.
+    pub(super) fn is_about(&self, kind: &str) -> bool {
+        let operation = reference::letters(super::without_date(self.call.operation));
+        let kind = reference::letters(kind);
+        let plural = operation.strip_suffix('s').unwrap_or(&operation);
+        !kind.is_empty() && (operation.ends_with(&kind) || plural.ends_with(&kind))
+    }
+
     /// By the permission's own resource types: every required one, else any one of them.
-    fn of_types(&self, permission: &Permission) -> (Vec<String>, bool) {
+    fn of_types(&self, permission: &Permission) -> Named {
         let mut whole: Vec<String> = Vec::new();
         let mut bounds: Vec<String> = Vec::new();
         let mut missing = false;
+        let mut one_of = 0;
+        let mut complete = 0;
         let add = |list: &mut Vec<String>, found: Vec<String>| {
             for arn in found {
                 if !list.contains(&arn) {
@@ -114,13 +159,16 @@ impl<'a> Facts<'a> {
                 missing |= kind.required;
                 continue;
             };
-            match self.of_type(permission, known) {
-                (found, true) if !found.is_empty() => add(&mut whole, found),
-                (found, _) if kind.required => {
-                    missing = true;
-                    add(&mut whole, found);
-                }
-                (found, _) => add(&mut bounds, found),
+            let found = self.of_type(permission, known);
+            one_of += usize::from(found.one_of);
+            if found.known && !found.resources.is_empty() {
+                complete += 1;
+                add(&mut whole, found.resources);
+            } else if kind.required {
+                missing = true;
+                add(&mut whole, found.resources);
+            } else {
+                add(&mut bounds, found.resources);
             }
         }
         // A type that the call may touch bounds it only where nothing better is known: `GetObject` has either a
@@ -128,10 +176,10 @@ impl<'a> Facts<'a> {
         let known = !missing && !whole.is_empty() && whole.len() <= RESOURCES_MAX;
         let mut all = if whole.is_empty() { bounds } else { whole };
         all.truncate(RESOURCES_MAX);
-        (all, known)
+        Named { resources: all, known, one_of: one_of == 1 && complete == 0 }
     }
 
-    fn of_type(&self, permission: &Permission, kind: &ResourceType) -> (Vec<String>, bool) {
+    fn of_type(&self, permission: &Permission, kind: &ResourceType) -> Named {
         let pattern = ArnPattern::new(&kind.pattern);
         let is_kind = |arn: &str| {
             arn.len() <= NAME_MAX
@@ -141,34 +189,34 @@ impl<'a> Facts<'a> {
         let listed: Vec<String> =
             self.call.resources.iter().filter(|arn| is_kind(arn)).map(|arn| (*arn).to_owned()).collect();
         if !listed.is_empty() {
-            return (listed, true);
+            return Named::new(listed, true);
         }
-        let (found, exact) = self.requested(permission.service, kind, &is_kind);
-        if exact && !found.is_empty() {
-            return (found, true);
+        let found = self.requested(permission, kind, &is_kind);
+        if found.known && !found.resources.is_empty() {
+            return found;
         }
         // The response is AWS's own: it names what was made, and a role's path. What it says beside the request is not
         // this call's resource.
-        let bounds: Vec<ArnPattern> = found.iter().map(|bound| ArnPattern::new(bound)).collect();
+        let bounds: Vec<ArnPattern> = found.resources.iter().map(|bound| ArnPattern::new(bound)).collect();
         let within = |arn: &str| {
             bounds.is_empty() || bounds.iter().any(|bound| bound.matches(Target::Exact(arn)) == Match::Yes)
         };
         let told: BTreeSet<&str> =
             strings(self.response()).filter(|text| is_kind(text) && within(text)).collect();
         if told.is_empty() {
-            return (found, false);
+            return found;
         }
-        (told.into_iter().map(str::to_owned).collect(), true)
+        Named::new(told.into_iter().map(str::to_owned).collect(), true)
     }
 
     /// An ARN that the request gives whole, else the type's ARN with its variables filled in.
     fn requested(
         &self,
-        service: &str,
+        permission: &Permission,
         kind: &ResourceType,
         is_kind: &dyn Fn(&str) -> bool,
-    ) -> (Vec<String>, bool) {
-        let Some(request) = self.request().as_object() else { return (Vec::new(), false) };
+    ) -> Named {
+        let Some(request) = self.request().as_object() else { return Named::nothing() };
         let mut arns: Vec<String> = Vec::new();
         for value in request.values() {
             let texts: Vec<&str> = match value {
@@ -181,128 +229,46 @@ impl<'a> Facts<'a> {
             );
         }
         if !arns.is_empty() {
-            return (arns, true);
+            return whole_secrets(permission.service, arns);
         }
-        self.fill(service, kind)
-    }
-
-    /// Fills a type's ARN. A variable that the request does not tell becomes `*`, and the ARN a bound.
-    fn fill(&self, service: &str, kind: &ResourceType) -> (Vec<String>, bool) {
-        let mut arns = vec![String::new()];
-        let (mut exact, mut named) = (true, false);
-        let mut rest = kind.arn;
-        while let Some((before, after)) = rest.split_once("${") {
-            let Some((variable, tail)) = after.split_once('}') else { break };
-            rest = tail;
-            let value = match variable {
-                "Partition" => Named { texts: vec![self.partition().to_owned()], exact: true },
-                "Region" => one_or_any(self.call.region),
-                "Account" => one_or_any(self.account(service)),
-                name => {
-                    let value = self.name(service, name);
-                    named |= value.exact || value.texts.iter().any(|text| text != "*");
-                    value
-                }
-            };
-            exact &= value.exact;
-            let mut longer = Vec::new();
-            for arn in &arns {
-                for text in value.texts.iter().take(RESOURCES_MAX) {
-                    longer.push(format!("{arn}{before}{text}"));
-                }
-            }
-            longer.truncate(RESOURCES_MAX + 1);
-            arns = longer;
-        }
-        // Without a name it would bound nothing worth the mention, save where the type has none to give.
-        if !named
-            && kind.arn.matches("${").count()
-                > kind.arn.matches("${Partition}").count()
-                    + kind.arn.matches("${Region}").count()
-                    + kind.arn.matches("${Account}").count()
-        {
-            return (Vec::new(), false);
-        }
-        for arn in &mut arns {
-            arn.push_str(rest);
-            // Every permission but those on tags sees a log group with this ending.
-            // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
-            if service == "logs" && kind.name == "log-group" && !arn.ends_with(":*") {
-                arn.push_str(":*");
-            }
-        }
-        (arns, exact)
-    }
-
-    /// What the request calls one variable of an ARN.
-    fn name(&self, service: &str, variable: &str) -> Named {
-        let own = [(variable.strip_suffix("WithPath").unwrap_or(variable), "")];
-        let fields = reference::fields(service, variable).iter().map(|field| (field.name, field.form));
-        for (field, form) in fields.chain(own) {
-            let mut values = find(self.request(), field);
-            values.retain(|value| !value.is_empty() && value.len() <= NAME_MAX);
-            if values.is_empty() {
-                continue;
-            }
-            return spelled(&values, form);
-        }
-        Named { texts: vec!["*".into()], exact: false }
-    }
-
-    fn partition(&self) -> &'a str {
-        let listed = self.call.resources.iter().find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition);
-        listed.unwrap_or_else(|| self.call.region.map_or("aws", partition_of))
-    }
-
-    fn account(&self, service: &str) -> Option<&'a str> {
-        // A queue's URL carries its own account: https://sqs.eu-west-1.amazonaws.com/111122223333/orders
-        if service == "sqs"
-            && let Some(text) = self.call.request
-            && let Some((_, path)) = text.split_once(".amazonaws.com/")
-            && let Some(account) = path.get(..12)
-            && account.bytes().all(|b| b.is_ascii_digit())
-        {
-            return Some(account);
-        }
-        self.call.account
+        let Filled { resources, exact, one_of } = self.fill(permission, kind);
+        Named { resources, known: exact, one_of }
     }
 
     /// `x-amz-copy-source`: `bucket/key`, with or without a leading slash, percent-encoded, maybe with a version.
-    fn copy_source(&self) -> (Vec<String>, bool) {
-        let value = find(self.request(), "x-amz-copy-source")
-            .into_iter()
-            .chain(find(self.request(), "copySource"))
-            .next();
-        let Some(value) = value else { return (Vec::new(), false) };
+    fn copy_source(&self) -> Named {
+        let Some(value) = self.copy_source_text() else { return Named::nothing() };
         let value = value.split_once('?').map_or(value, |(path, _)| path);
         let path = percent_decoded(value.trim_start_matches('/'));
         if path.starts_with("arn:") {
-            return (vec![path], true);
+            return Named::new(vec![path], true);
         }
         if !path.contains('/') {
-            return (Vec::new(), false);
+            return Named::nothing();
         }
-        (vec![format!("arn:{}:s3:::{path}", self.partition())], true)
+        Named::new(vec![format!("arn:{}:s3:::{path}", self.partition())], true)
     }
 
     /// DeleteObjects names its keys in the body, which CloudTrail leaves out of the request.
-    fn deleted_objects(&self) -> (Vec<String>, bool) {
-        let Some(permission) = reference::permission("s3:DeleteObject") else { return (Vec::new(), false) };
-        let (found, known) = self.of_types(permission);
+    fn deleted_objects(&self) -> Named {
+        let Some(permission) = reference::permission("s3:DeleteObject") else { return Named::nothing() };
+        let named = self.of_types(permission);
         if self.call.operation != "DeleteObjects" || self.has_field("key") {
-            return (found, known);
+            return named;
         }
-        if !found.is_empty() && self.call.resources.iter().any(|arn| found.iter().any(|one| one == arn)) {
-            return (found, known);
+        if !named.resources.is_empty()
+            && self.call.resources.iter().any(|arn| named.resources.iter().any(|one| one == arn))
+        {
+            return named;
         }
         match find(self.request(), "bucketName").first() {
-            Some(bucket) => (vec![format!("arn:{}:s3:::{bucket}/*", self.partition())], false),
-            None => (Vec::new(), false),
+            Some(bucket) => Named::new(vec![format!("arn:{}:s3:::{bucket}/*", self.partition())], false),
+            None => Named::nothing(),
         }
     }
 
     /// A model by id, or an inference profile that sends the call to a model in some region.
-    fn model(&self) -> (Vec<String>, bool) {
+    fn model(&self) -> Named {
         let listed: Vec<String> = self
             .call
             .resources
@@ -311,35 +277,34 @@ impl<'a> Facts<'a> {
             .map(|arn| (*arn).to_owned())
             .collect();
         if !listed.is_empty() {
-            return (listed, true);
+            return Named::new(listed, true);
         }
         let values = find(self.request(), "modelId");
         let Some(model) = values.first().filter(|model| model.len() <= NAME_MAX && !model.is_empty()) else {
-            return (Vec::new(), false);
+            return Named::nothing();
         };
         if model.starts_with("arn:") {
-            return (vec![(*model).to_owned()], true);
+            return Named::new(vec![(*model).to_owned()], true);
         }
         let (partition, region) = (self.partition(), self.call.region.unwrap_or("*"));
-        let geography = model.split_once('.').filter(|(head, _)| {
-            matches!(*head, "us" | "eu" | "apac" | "ap" | "jp" | "au" | "ca" | "global" | "us-gov")
-        });
+        let geography = model.split_once('.').filter(|(head, _)| super::context::is_geography(head));
         match geography {
             Some((_, id)) => {
                 let account = self.call.account.unwrap_or("*");
                 let profile = format!("arn:{partition}:bedrock:{region}:{account}:inference-profile/{model}");
-                (vec![profile, format!("arn:{partition}:bedrock:*::foundation-model/{id}")], false)
+                Named::new(vec![profile, format!("arn:{partition}:bedrock:*::foundation-model/{id}")], false)
             }
-            None => {
-                (vec![format!("arn:{partition}:bedrock:{region}::foundation-model/{model}")], region != "*")
-            }
+            None => Named::new(
+                vec![format!("arn:{partition}:bedrock:{region}::foundation-model/{model}")],
+                region != "*",
+            ),
         }
     }
 
     /// API Gateway's resources are the paths of its own API.
-    fn gateway_path(&self) -> (Vec<String>, bool) {
+    fn gateway_path(&self) -> Named {
         let operation = self.call.operation;
-        let Some((_, template)) = reference::gateway(operation) else { return (Vec::new(), false) };
+        let Some((_, template)) = reference::gateway(operation) else { return Named::nothing() };
         let mut path = String::new();
         let mut known = true;
         let mut rest = template;
@@ -357,59 +322,23 @@ impl<'a> Facts<'a> {
         }
         path.push_str(rest.split_once('?').map_or(rest, |(path, _)| path));
         let region = self.call.region.unwrap_or("*");
-        (vec![format!("arn:{}:apigateway:{region}::{path}", self.partition())], known && region != "*")
+        Named::new(
+            vec![format!("arn:{}:apigateway:{region}::{path}", self.partition())],
+            known && region != "*",
+        )
     }
 }
 
-fn one_or_any(text: Option<&str>) -> Named {
-    match text.filter(|text| !text.is_empty()) {
-        Some(text) => Named { texts: vec![text.to_owned()], exact: true },
-        None => Named { texts: vec!["*".into()], exact: false },
+/// A secret's ARN may be given without the six characters that AWS adds.
+/// <https://docs.aws.amazon.com/secretsmanager/latest/userguide/troubleshoot.html#ARN_secretnamehyphen>
+fn whole_secrets(service: &str, arns: Vec<String>) -> Named {
+    let is_whole = |arn: &String| {
+        let end = arn.rsplit_once('-').map_or("", |(_, end)| end);
+        end.len() == 6 && end.bytes().all(|b| b.is_ascii_alphanumeric())
+    };
+    if service != "secretsmanager" || arns.iter().all(is_whole) {
+        return Named::new(arns, true);
     }
-}
-
-/// Applies a field's form to what the request gives.
-fn spelled(values: &[&str], form: &str) -> Named {
-    let mut texts = Vec::new();
-    let mut exact = true;
-    for value in values {
-        // An ARN of another type, or a pattern, names nothing here.
-        if value.starts_with("arn:") || value.contains('*') {
-            exact = false;
-            texts.push("*".to_owned());
-            continue;
-        }
-        match form {
-            "url" => texts.push(value.rsplit('/').next().unwrap_or(value).to_owned()),
-            // A name, `name:alias`, or `account:function:name`.
-            "function" => {
-                let name = value.split_once("function:").map_or(*value, |(_, name)| name);
-                texts.push(name.split_once(':').map_or(name, |(name, _)| name).to_owned());
-            }
-            "noslash" => texts.push(value.trim_start_matches('/').to_owned()),
-            "random" => {
-                exact = false;
-                texts.push(format!("{value}-??????"));
-            }
-            "path" => {
-                exact = false;
-                texts.push((*value).to_owned());
-                texts.push(format!("*/{value}"));
-            }
-            _ => texts.push((*value).to_owned()),
-        }
-    }
-    Named { texts, exact }
-}
-
-/// Whether another type of the service describes the ARN more closely: `bucket/key` is an object, not a bucket.
-fn is_closer(service: &str, arn: &str, kind: &ResourceType) -> bool {
-    let others = reference::types_of(service).iter().filter(|other| other.literal > kind.literal);
-    others
-        .filter(|other| is_narrower(&other.pattern, &kind.pattern))
-        .any(|other| ArnPattern::new(&other.pattern).matches(Target::Exact(arn)) == Match::Yes)
-}
-
-fn is_narrower(inner: &str, outer: &str) -> bool {
-    ArnPattern::new(outer).matches(Target::Within(inner)) == Match::Yes
+    let bound = |arn: String| if is_whole(&arn) { arn } else { format!("{arn}-??????") };
+    Named::new(arns.into_iter().map(bound).collect(), false)
 }

@@ -74,10 +74,10 @@ fn s3_renames_its_permissions() {
 
 #[test]
 fn each_permission_sees_only_its_own_kind_of_resource() {
-    let mut get = call("s3.amazonaws.com", "GetObject", "{}");
+    let mut get = call("s3.amazonaws.com", "GetObject", r#"{"host":"h"}"#);
     get.resources = vec!["arn:aws:s3:::b/k", "arn:aws:s3:::b"];
     assert_eq!(told(&get), ["s3:GetObject arn:aws:s3:::b/k"]);
-    let mut list = call("s3.amazonaws.com", "ListObjects", "{}");
+    let mut list = call("s3.amazonaws.com", "ListObjects", r#"{"host":"h"}"#);
     list.resources = vec!["arn:aws:s3:::b/k", "arn:aws:s3:::b"];
     assert_eq!(told(&list), ["s3:ListBucket arn:aws:s3:::b"]);
 }
@@ -90,7 +90,7 @@ fn a_copy_reads_one_object_and_writes_another() {
         r#"{"bucketName":"to","key":"k","x-amz-copy-source":"/from/a%20b?versionId=3"}"#,
     );
     let told = told(&copy);
-    assert_eq!(&told[..2], ["s3:GetObject arn:aws:s3:::from/a b", "s3:PutObject arn:aws:s3:::to/k"]);
+    assert_eq!(&told[..2], ["s3:GetObjectVersion arn:aws:s3:::from/a b", "s3:PutObject arn:aws:s3:::to/k"]);
     assert!(told[2..].iter().all(|one| one.contains('?')));
 }
 
@@ -127,13 +127,13 @@ fn a_run_may_pass_a_role_and_tag() {
 }
 
 #[test]
-fn a_role_in_the_request_may_have_been_passed() {
+fn a_role_in_the_request_was_passed() {
     let create = call(
         "lambda.amazonaws.com",
         "CreateFunction20150331",
         r#"{"functionName":"f","role":"arn:aws:iam::111122223333:role/agents/x"}"#,
     );
-    assert_eq!(told(&create)[1], "iam:PassRole? arn:aws:iam::111122223333:role/agents/x");
+    assert_eq!(told(&create)[1], "iam:PassRole arn:aws:iam::111122223333:role/agents/x");
     // near-miss: the same call without a role
     assert_eq!(
         told(&call("lambda.amazonaws.com", "CreateFunction20150331", r#"{"functionName":"f"}"#)).len(),
@@ -316,7 +316,7 @@ fn folder(variable: &str) -> Option<std::path::PathBuf> {
 fn the_permission_in_a_real_denial_is_among_ours() {
     let Some(folder) = folder("REMIT_CONFORMANCE") else { return };
     let text = std::fs::read_to_string(folder.join("attacks/stratus_events.jsonl")).unwrap();
-    let mut missed = Vec::new();
+    let (mut asked, mut missed) = (0, Vec::new());
     for line in text.lines() {
         let case: Value = serde_json::from_str(line).unwrap();
         let event = &case["event"];
@@ -328,43 +328,45 @@ fn the_permission_in_a_real_denial_is_among_ours() {
         };
         let ours = needed(&blind);
         assert!(ours.iter().all(|one| level(&one.permission).is_some()), "{ours:?}");
-        if let Some(denial) = message.and_then(denial::parse)
-            && !ours.iter().any(|one| one.permission == denial.permission)
-        {
-            missed.push(denial.permission.to_owned());
+        let Some(denial) = message.and_then(denial::parse) else { continue };
+        asked += 1;
+        for permission in denial.permissions {
+            if !ours.iter().any(|one| one.permission == permission) {
+                missed.push(permission.to_owned());
+            }
         }
     }
+    eprintln!("{asked} denials name a permission, {} of them are not among ours", missed.len());
     assert_eq!(missed, Vec::<String>::new());
 }
 
+/// For every operation that AWS publishes: what we are certain of is in its list, and its list is in what we say.
 #[test]
 fn what_aws_publishes_of_its_operations_is_what_we_say() {
     let Some(folder) = folder("REMIT_REFERENCE") else { return };
     let text = std::fs::read_to_string(folder.join("aws_operation_actions.tsv")).unwrap();
-    let (mut right, mut wrong) = (0, Vec::new());
+    let (mut all, mut wrong, mut uncovered) = (0, Vec::new(), Vec::new());
     for line in text.lines().filter(|line| !line.starts_with('#')) {
         let (operation, actions) = line.split_once('\t').unwrap();
         let (service, operation) = operation.split_once(':').unwrap();
         let ours = needed(&call(&format!("{service}.amazonaws.com"), operation, "{}"));
-        let certain: Vec<&Needed> = ours.iter().filter(|one| one.certain).collect();
-        if certain
-            .iter()
-            .all(|one| actions.split(',').any(|action| action.eq_ignore_ascii_case(&one.permission)))
-        {
-            right += 1;
-        } else {
-            wrong.push(format!(
-                "{line} / {:?}",
-                certain.iter().map(|one| &one.permission).collect::<Vec<_>>()
-            ));
+        all += 1;
+        let is_listed =
+            |one: &&Needed| actions.split(',').any(|action| action.eq_ignore_ascii_case(&one.permission));
+        if let Some(one) = ours.iter().find(|one| one.certain && !is_listed(one)) {
+            wrong.push(format!("{line} / {}", one.permission));
+        }
+        let is_said = |action: &&str| ours.iter().any(|one| one.permission.eq_ignore_ascii_case(action));
+        if !actions.split(',').all(|action| is_said(&action)) {
+            uncovered.push(format!("{line} / {ours:?}"));
         }
     }
-    eprintln!("{right} right, {} wrong", wrong.len());
+    eprintln!("{all} operations: {} wrongly certain, {} not covered", wrong.len(), uncovered.len());
+    assert_eq!(wrong, Vec::<String>::new());
     assert!(
-        wrong.len() * 50 < right,
-        "{} of {} wrong, such as {:#?}",
-        wrong.len(),
-        right + wrong.len(),
-        wrong.iter().step_by(wrong.len().div_ceil(60)).collect::<Vec<_>>()
+        uncovered.len() * 200 < all,
+        "{} not covered, such as {:#?}",
+        uncovered.len(),
+        uncovered.iter().take(60).collect::<Vec<_>>()
     );
 }

@@ -63,17 +63,16 @@ fn means_something(statement: &Statement) -> bool {
 
 /// Whether `first` decides wherever both are about the permission.
 fn is_before(first: &Statement, first_at: usize, then: &Statement, then_at: usize) -> bool {
-    let always = first.conditions.is_empty() && first.unjudged.is_empty();
+    let always = first.is_unconditional();
     let outranks = match (first.kind, then.kind) {
         (Kind::Deny, Kind::Deny) | (Kind::Allow, Kind::Allow) => {
             always && (first_at < then_at || !within(&first.resources, &then.resources))
         }
         (Kind::Deny, Kind::Allow | Kind::Approval) => always,
-        // An approval outranks an allow: outside its window the call is not allowed.
-        (Kind::Approval, Kind::Allow) => first.conditions.is_empty(),
         _ => false,
     };
-    outranks && within(&then.resources, &first.resources)
+    // Which key an alias stands for only the account knows.
+    outranks && then.aliases.is_empty() && within(&then.resources, &first.resources)
 }
 
 /// Whether all of `inner` lies in `outer`.

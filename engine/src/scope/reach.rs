@@ -3,6 +3,7 @@
 use super::entry::Entry;
 use super::{Kind, Scope, Statement, concerns};
 use policy::aws::Resources;
+use policy::context::Context;
 use policy::wildcard::{ArnPattern, Match, Target};
 
 /// How much of a resource pattern a permission reaches.
@@ -34,7 +35,8 @@ impl Scope {
     pub fn spans(&self, max: usize) -> (Vec<Span>, bool) {
         let mut spans = Vec::new();
         let mut is_all = true;
-        'statements: for statement in self.statements.iter().filter(|statement| statement.kind == Kind::Allow)
+        'statements: for statement in
+            self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow)
         {
             let place = Entry::of(statement).place();
             let patterns = patterns(statement);
@@ -68,13 +70,13 @@ impl Scope {
         let mut reach = Reach::None;
         let mut most = Reach::All;
         let covering = self.covering(permission);
-        for statement in covering.iter().filter_map(|at| self.statements.get(*at as usize)) {
+        for statement in covering.iter().filter_map(|at| self.parts.statements.get(*at as usize)) {
             let one = reaches(statement, resource);
             match (statement.kind, one) {
                 (Kind::Deny, Reach::All) => return Reach::None,
                 (Kind::Deny, Reach::Some) => most = Reach::Some,
                 (Kind::Allow, one) => reach = reach.max(one),
-                (Kind::Deny | Kind::Approval, _) => {}
+                (Kind::Deny | Kind::Approval | Kind::ExpectedDenial, _) => {}
             }
         }
         reach.min(most)
@@ -91,10 +93,9 @@ fn patterns(statement: &Statement) -> Vec<ArnPattern> {
 
 /// What an entry about the permission says to a resource pattern.
 fn reaches(statement: &Statement, resource: &str) -> Reach {
-    let always = statement.conditions.is_empty() && statement.unjudged.is_empty();
-    match statement.resources.matches(Target::Within(resource)) {
+    match statement.finds(Target::Within(resource), &Context::partial()).0 {
         Match::No => Reach::None,
-        Match::Yes if always => Reach::All,
+        Match::Yes if statement.is_unconditional() && statement.aliases.is_empty() => Reach::All,
         _ => Reach::Some,
     }
 }

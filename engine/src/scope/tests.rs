@@ -1,6 +1,6 @@
 use super::*;
 use crate::reference::AccessLevel;
-use policy::aws::{Actions, Conditions, Resources};
+use policy::aws::{Actions, Resources};
 use policy::context::Context;
 use policy::wildcard::{ActionPattern, ArnPattern};
 
@@ -8,20 +8,11 @@ const BUCKET: &str = "arn:aws:s3:::acme/*";
 const KEY: &str = "arn:aws:s3:::acme/k";
 
 fn entry(kind: Kind, actions: &[&str], resources: &[&str]) -> Statement {
-    Statement {
-        kind,
-        grants: Grants::Named(Actions {
-            not: false,
-            patterns: actions.iter().map(|text| ActionPattern::new(text)).collect(),
-        }),
-        resources: Resources {
-            not: false,
-            patterns: resources.iter().map(|text| ArnPattern::new(text)).collect(),
-        },
-        conditions: Conditions::default(),
-        unjudged: Vec::new(),
-        origin: format!("a.yaml:1 {}", actions.join(" ")),
-    }
+    let named = |texts: &[&str]| texts.iter().map(|text| ActionPattern::new(text)).collect();
+    let grants = Grants::Named(Actions { not: false, patterns: named(actions) });
+    let patterns = resources.iter().map(|text| ArnPattern::new(text)).collect();
+    let origin = format!("a.yaml:1 {}", actions.join(" "));
+    Statement::new(kind, grants, Resources { not: false, patterns }, origin)
 }
 
 fn reading(resources: &[&str]) -> Statement {
@@ -30,7 +21,7 @@ fn reading(resources: &[&str]) -> Statement {
 }
 
 fn scope(statements: Vec<Statement>) -> Scope {
-    Scope::new(statements, Vec::new(), Vec::new(), Vec::new())
+    Scope::new(Parts { statements, ..Parts::default() })
 }
 
 fn verdict(scope: &Scope, permission: &str, resources: &[&str], known: bool) -> (Verdict, Reason) {
@@ -120,43 +111,93 @@ fn what_is_not_judged_makes_unknown_exactly_what_it_decides() {
 }
 
 #[test]
-fn bounds_make_unknown_what_would_be_in_and_unread_sources_what_would_be_out() {
-    let statements = || vec![entry(Kind::Allow, &["s3:GetObject"], &["*"])];
-    let bounded = Scope::new(statements(), vec!["bounds.regions".into()], Vec::new(), Vec::new());
-    assert_eq!(
-        verdict(&bounded, "s3:GetObject", &[KEY], true),
-        (Verdict::Unknown, Reason::ConditionNotJudged)
-    );
-    assert_eq!(verdict(&bounded, "s3:PutObject", &[KEY], true), (Verdict::Out, Reason::NotDeclared));
-    let unread = Scope::new(statements(), Vec::new(), vec!["from.terraform".into()], Vec::new());
+fn what_is_not_at_hand_may_have_declared_what_would_be_out() {
+    let statements = vec![entry(Kind::Allow, &["s3:GetObject"], &["*"])];
+    let unread = vec![(Cloud::Aws, "from.terraform".to_owned())];
+    let unread = Scope::new(Parts { statements, unread, ..Parts::default() });
     assert_eq!(verdict(&unread, "s3:GetObject", &[KEY], true).0, Verdict::In);
-    assert_eq!(
-        verdict(&unread, "s3:PutObject", &[KEY], true),
-        (Verdict::Unknown, Reason::ConditionNotJudged)
-    );
+    assert_eq!(verdict(&unread, "s3:PutObject", &[KEY], true), (Verdict::Unknown, Reason::PolicyUnparsed));
+}
+
+fn at(time: &str) -> Context {
+    let mut context = Context::partial();
+    context.set("aws:CurrentTime", policy::context::Fact::one(time));
+    context
+}
+
+fn window(actions: &[&str]) -> Statement {
+    let time = |text| crate::time::parse_rfc3339(text).unwrap();
+    let (start, end) = (time("2026-11-20T10:00:00Z"), time("2026-11-20T12:00:00Z"));
+    let approved = Window { start, end, ticket: None, origin: "a.yaml:9, ann".to_owned() };
+    let approval = Some(Arc::new(Approval { ticket: false, windows: vec![approved] }));
+    Statement { approval, ..entry(Kind::Approval, actions, &["*"]) }
 }
 
 #[test]
-fn an_approval_outranks_an_allow_and_a_deny_both() {
-    let window = || Statement {
-        conditions: Conditions::default(),
-        unjudged: vec!["approvals".into()],
-        ..entry(Kind::Approval, &["ec2:TerminateInstances"], &["*"])
+fn an_approval_allows_inside_its_window_and_a_deny_beats_it() {
+    let asked = |scope: &Scope, context: &Context| {
+        let verdict = scope.verdict("ec2:TerminateInstances", &[], true, context);
+        (verdict.verdict, verdict.reason)
     };
-    let both = scope(vec![entry(Kind::Allow, &["ec2:*"], &["*"]), window()]);
+    let approved = scope(vec![window(&["ec2:TerminateInstances"])]);
+    assert_eq!(asked(&approved, &at("2026-11-20T11:00:00Z")), (Verdict::In, Reason::Approved));
+    assert_eq!(asked(&approved, &at("2026-11-20T12:00:00Z")), (Verdict::Out, Reason::OutsideApproval));
+    assert_eq!(asked(&approved, &Context::partial()), (Verdict::Unknown, Reason::ConditionNotJudged));
+    // what is allowed anyway needs no window
+    let both = scope(vec![window(&["ec2:TerminateInstances"]), entry(Kind::Allow, &["ec2:*"], &["*"])]);
+    assert_eq!(asked(&both, &at("2026-11-20T12:00:00Z")), (Verdict::In, Reason::Declared));
+    let denied =
+        scope(vec![window(&["ec2:TerminateInstances"]), entry(Kind::Deny, &["ec2:Terminate*"], &["*"])]);
+    assert_eq!(asked(&denied, &at("2026-11-20T11:00:00Z")).1, Reason::DeniedByManifest);
+}
+
+#[test]
+fn what_was_declared_is_out_once_the_manifest_expired() {
+    let statements = vec![entry(Kind::Allow, &["s3:GetObject"], &["*"])];
+    let expires = crate::time::parse_rfc3339("2026-11-20T00:00:00Z");
+    let scope = Scope::new(Parts { statements, expires, ..Parts::default() });
+    let asked = |permission: &str, time: &str| {
+        let verdict = scope.verdict(permission, &[KEY.to_owned()], true, &at(time));
+        (verdict.verdict, verdict.reason)
+    };
+    assert_eq!(asked("s3:GetObject", "2026-11-19T23:59:59Z"), (Verdict::In, Reason::Declared));
+    assert_eq!(asked("s3:GetObject", "2026-11-20T00:00:00Z"), (Verdict::Out, Reason::Expired));
+    assert_eq!(asked("s3:PutObject", "2026-11-20T00:00:00Z"), (Verdict::Out, Reason::NotDeclared));
+}
+
+#[test]
+fn a_hop_that_is_not_listed_is_out_for_that_reason() {
+    let parts = || Parts {
+        statements: vec![entry(Kind::Allow, &["sts:AssumeRole"], &["arn:aws:iam::1:role/a"])],
+        hops: true,
+        ..Parts::default()
+    };
+    let scope = Scope::new(parts());
+    let hop = |arn: &str| verdict(&scope, "sts:AssumeRole", &[arn], true);
+    assert_eq!(hop("arn:aws:iam::1:role/a"), (Verdict::In, Reason::Declared));
+    assert_eq!(hop("arn:aws:iam::1:role/b"), (Verdict::Out, Reason::UndeclaredHop));
+    let unsaid = Scope::new(Parts { hops: false, ..parts() });
+    assert_eq!(verdict(&unsaid, "sts:AssumeRole", &["arn:aws:iam::1:role/b"], true).1, Reason::OtherResource);
+}
+
+#[test]
+fn a_denial_may_be_expected() {
+    let expected = vec![entry(Kind::ExpectedDenial, &["s3:ListAllMyBuckets"], &["*"])];
+    let scope = Scope::new(Parts { expected, ..Parts::default() });
+    assert!(scope.expects_denial("s3:ListAllMyBuckets", &[], true, &Context::partial()));
+    assert!(!scope.expects_denial("s3:GetObject", &[KEY.to_owned()], true, &Context::partial()));
     assert_eq!(
-        verdict(&both, "ec2:TerminateInstances", &[], false),
-        (Verdict::Unknown, Reason::ConditionNotJudged)
+        verdict(&scope, "s3:ListAllMyBuckets", &[], true).0,
+        Verdict::Out,
+        "it is not declared for that"
     );
-    assert_eq!(verdict(&both, "ec2:StopInstances", &[], false).0, Verdict::In);
-    let denied = scope(vec![window(), entry(Kind::Deny, &["ec2:Terminate*"], &["*"])]);
-    assert_eq!(verdict(&denied, "ec2:TerminateInstances", &[], false).1, Reason::DeniedByManifest);
 }
 
 #[test]
 fn a_policy_that_cannot_be_read_allows_nothing() {
-    let scope =
-        Scope::new(vec![entry(Kind::Allow, &["*"], &["*"])], Vec::new(), Vec::new(), vec!["p.json".into()]);
+    let statements = vec![entry(Kind::Allow, &["*"], &["*"])];
+    let unparsed = vec![(Cloud::Aws, "p.json".to_owned())];
+    let scope = Scope::new(Parts { statements, unparsed, ..Parts::default() });
     assert_eq!(verdict(&scope, "s3:GetObject", &[KEY], true), (Verdict::Unknown, Reason::PolicyUnparsed));
     assert!(!scope.is_read_only());
 }

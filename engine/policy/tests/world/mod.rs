@@ -214,7 +214,7 @@ fn principals(random: &mut Random) -> Value {
 }
 
 pub fn statement(family: Family, whom: Whom, random: &mut Random) -> Value {
-    let mut statement = json!({"Effect": if random.one_in(5) { "Deny" } else { "Allow" }});
+    let mut statement = json!({"Effect": if random.one_in(9) { "Deny" } else { "Allow" }});
     let foreign = random.one_in(8);
     let about = if foreign { random.below(4) } else { family as usize };
     let action = if random.one_in(10) { "NotAction" } else { "Action" };
@@ -230,7 +230,7 @@ pub fn statement(family: Family, whom: Whom, random: &mut Random) -> Value {
         let element = if random.one_in(8) { "NotPrincipal" } else { "Principal" };
         statement[element] = principals(random);
     }
-    if random.one_in(3) {
+    if random.one_in(2) {
         statement["Condition"] = condition(random);
     }
     statement
@@ -295,7 +295,7 @@ impl World {
                     let value = if key == KEYS[0] { some(random, &VALUES) } else { value(random) };
                     context.insert(key.to_owned(), value);
                 }
-                2 => unknown.push(if random.one_in(4) { "aws:PrincipalTag/*" } else { key }),
+                2 | 3 => unknown.push(if random.one_in(4) { "aws:PrincipalTag/*" } else { key }),
                 _ => {}
             }
         }

@@ -65,7 +65,9 @@ pub(super) fn resource(text: &str, kind: Kind) -> Result<(), String> {
     if kind == Kind::Resource && text.starts_with("execute-api:/") {
         return Ok(());
     }
-    let mut parts = text.splitn(6, ':');
+    // A variable's own colon parts nothing: for its form it is any text.
+    let plain = without_variables(text);
+    let mut parts = plain.splitn(6, ':');
     if parts.next() != Some("arn") {
         return Err(format!("`{text}` is neither an ARN nor `*`"));
     }
@@ -85,7 +87,7 @@ pub(super) fn resource(text: &str, kind: Kind) -> Result<(), String> {
     let (region, account, rest) = (parts.next(), parts.next(), parts.next());
     let (Some(region), Some(_), Some(rest)) = (region, account, rest) else {
         // `arn:aws:s3` and `arn:aws:s3:*` may go on; what leaves a part empty and then ends is broken.
-        return if text.contains("::") {
+        return if plain.contains("::") {
             Err(format!("`{text}` has fewer than the six parts of an ARN"))
         } else {
             Ok(())
@@ -103,13 +105,27 @@ pub(super) fn resource(text: &str, kind: Kind) -> Result<(), String> {
     }
 }
 
+/// The text with each `${…}` as a `*`.
+fn without_variables(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((head, tail)) = rest.split_once("${") {
+        let Some((_, after)) = tail.split_once('}') else { break };
+        plain.push_str(head);
+        plain.push('*');
+        rest = after;
+    }
+    plain.push_str(rest);
+    plain
+}
+
 fn may_be_empty(part: &str) -> bool {
     part.bytes().all(|byte| byte == b'*')
 }
 
 /// Whether a pattern can match something that begins with one of `forms`.
 fn may_begin(pattern: &str, forms: &[&str]) -> bool {
-    let plain = pattern.split(['*', '?', '$']).next().unwrap_or(pattern);
+    let plain = pattern.split(['*', '?']).next().unwrap_or(pattern);
     forms.iter().any(|form| {
         // `access-grants/default` is an instance, and so is what lies below it.
         pattern.starts_with(form) || (plain.len() < pattern.len() && form.starts_with(plain))
@@ -141,6 +157,7 @@ mod tests {
             "arn:aws:iam::1:role/x",
             "arn:aws:iam::*:*",
             "arn:aws:iam::1:${aws:username}",
+            "arn:aws:iam::${aws:PrincipalAccount}:role/x",
             "arn:aws:iam::1:ro*",
             "arn:aws:s3:eu-west-1:1:accesspoint/a",
             "arn:aws:s3:*:*:access-grants/default",

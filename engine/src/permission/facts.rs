@@ -1,0 +1,221 @@
+//! What a call's own text tells, parsed when first asked for
+
+use std::cell::OnceCell;
+
+use serde_json::Value;
+
+use super::request::{find, is_empty, same, strings_below};
+use super::tags::{self, Tags};
+use super::{Call, json};
+use policy::arn::Arn;
+
+/// A call with its text parsed once, however much is asked of it.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    pub(super) call: &'a Call<'a>,
+    request: OnceCell<Value>,
+    response: OnceCell<Value>,
+    additional: OnceCell<Value>,
+    event_context: OnceCell<Value>,
+    tags: OnceCell<Tags>,
+}
+
+/// What a request hands to a service to act by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Handed {
+    /// A role's ARN
+    Role(String),
+    /// A role's name, its path untold
+    RoleName(String),
+    /// An instance profile, whose role is untold
+    Profile,
+}
+
+impl<'a> Facts<'a> {
+    /// Nothing is parsed yet.
+    #[must_use]
+    pub fn new(call: &'a Call<'a>) -> Facts<'a> {
+        Facts {
+            call,
+            request: OnceCell::new(),
+            response: OnceCell::new(),
+            additional: OnceCell::new(),
+            event_context: OnceCell::new(),
+            tags: OnceCell::new(),
+        }
+    }
+
+    pub(super) fn request(&self) -> &Value {
+        self.request.get_or_init(|| json(self.call.request))
+    }
+
+    pub(super) fn response(&self) -> &Value {
+        self.response.get_or_init(|| json(self.call.response))
+    }
+
+    pub(super) fn additional(&self) -> &Value {
+        self.additional.get_or_init(|| json(self.call.additional))
+    }
+
+    pub(super) fn event_context(&self) -> &Value {
+        self.event_context.get_or_init(|| json(self.call.event_context))
+    }
+
+    /// Whether the log shows the request, so that a field that is not there was not given. CloudTrail leaves the request
+    /// of some calls out, and of some too large ones only says so.
+    /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
+    pub(super) fn is_visible(&self) -> bool {
+        let Some(request) = self.request().as_object() else { return false };
+        !request.is_empty() && request.get("omitted") != Some(&Value::Bool(true))
+    }
+
+    /// Whether the request has a field of this name, with something in it.
+    pub(super) fn has_field(&self, name: &str) -> bool {
+        let Some(request) = self.request().as_object() else { return false };
+        request.iter().any(|(key, value)| same(key, name) && !is_empty(value))
+    }
+
+    /// Whether a row's condition holds; `None` where the log does not tell.
+    pub(super) fn holds(&self, name: &str) -> Option<bool> {
+        if name == "@bearer" {
+            // https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-permissions.html
+            let told = self.additional().get("callWithBearerToken").and_then(Value::as_bool);
+            return told.or(self.is_visible().then_some(false));
+        }
+        if !self.is_visible() {
+            return None;
+        }
+        let Some(special) = name.strip_prefix('@') else { return Some(self.has_field(name)) };
+        if let Some(verb) = special.strip_prefix("partiql:") {
+            return self.statements(verb);
+        }
+        if let Some(kind) = special.strip_prefix("item:") {
+            return self.transacts(kind);
+        }
+        Some(match special {
+            "tags" => !self.tags().is_empty(),
+            "role" => !self.handed().is_empty(),
+            // The alias of an Object Lambda access point ends so.
+            // https://docs.aws.amazon.com/AmazonS3/latest/userguide/olap-use.html
+            "object-lambda" => find(self.request(), "bucketName")
+                .iter()
+                .any(|bucket| bucket.ends_with("--ol-s3") || bucket.contains(":s3-object-lambda:")),
+            "source-version" => self.copy_source_text().is_some_and(|source| source.contains("?versionId=")),
+            "acl" => {
+                self.has_header("x-amz-acl")
+                    || self.has_header("x-amz-grant-")
+                    || self.has_field("accessControlList")
+            }
+            "retention" => {
+                self.has_header("x-amz-object-lock-mode")
+                    || self.has_header("x-amz-object-lock-retain-until-date")
+            }
+            _ => false,
+        })
+    }
+
+    fn has_header(&self, start: &str) -> bool {
+        let Some(request) = self.request().as_object() else { return false };
+        request.keys().any(|key| key.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+    }
+
+    pub(super) fn copy_source_text(&self) -> Option<&str> {
+        let request = self.request();
+        find(request, "x-amz-copy-source").into_iter().chain(find(request, "copySource")).next()
+    }
+
+    /// Whether a PartiQL statement begins with a verb. CloudTrail leaves statements out or hides them.
+    fn statements(&self, verb: &str) -> Option<bool> {
+        let mut texts = find(self.request(), "statement");
+        for list in ["statements", "transactStatements"] {
+            if let Some(Value::Array(list)) = self.request().get(list) {
+                texts.extend(list.iter().filter_map(|one| one.get("statement").and_then(Value::as_str)));
+            }
+        }
+        let first = |text: &str| text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+        let verbs: Vec<String> = texts.into_iter().map(first).collect();
+        let known =
+            |one: &String| matches!(one.as_str(), "select" | "insert" | "update" | "delete" | "exists");
+        if verbs.is_empty() || !verbs.iter().all(known) {
+            return None;
+        }
+        Some(verbs.iter().any(|one| one == verb))
+    }
+
+    /// Whether a transaction has an item of a kind: `put`, `update`, `delete`, `conditioncheck`.
+    fn transacts(&self, kind: &str) -> Option<bool> {
+        let request = self.request().as_object()?;
+        let items = request.iter().find(|(key, _)| same(key, "transactItems")).map(|(_, items)| items)?;
+        let mut found = false;
+        for item in items.as_array()? {
+            let item = item.as_object()?;
+            let told = item.iter().any(|(key, value)| {
+                same(key, kind)
+                    || same(key, "operation")
+                        && value
+                            .as_str()
+                            .is_some_and(|value| same(value, kind) || same(value, &format!("{kind}item")))
+            });
+            found |= told;
+            let known = item.iter().any(|(key, _)| {
+                ["put", "update", "delete", "conditioncheck", "operation"].iter().any(|one| same(key, one))
+            });
+            if !known {
+                return None;
+            }
+        }
+        Some(found)
+    }
+
+    /// The tags that the request gives or takes away.
+    pub(super) fn tags(&self) -> &Tags {
+        self.tags.get_or_init(|| tags::read(self.request()))
+    }
+
+    /// Roles and instance profiles in fields that are called so.
+    pub(super) fn handed(&self) -> Vec<Handed> {
+        // Asked of every call that might hand one over: most do not even have the word.
+        let is_worth = |text: &str| {
+            text.as_bytes()
+                .windows(4)
+                .any(|four| four.eq_ignore_ascii_case(b"role") || four.eq_ignore_ascii_case(b"prof"))
+        };
+        if !self.call.request.is_some_and(is_worth) {
+            return Vec::new();
+        }
+        let mut found = Vec::new();
+        let names_one = |key: &str| {
+            let key = crate::reference::letters(key);
+            key.contains("role") || key.contains("instanceprofile")
+        };
+        for (key, text) in strings_below(self.request(), &names_one) {
+            let key = crate::reference::letters(key);
+            let one = match Arn::parse(text) {
+                Some(arn) if arn.service == "iam" && arn.resource.starts_with("role/") => {
+                    Handed::Role(text.to_owned())
+                }
+                Some(arn) if arn.service == "iam" && arn.resource.starts_with("instance-profile/") => {
+                    Handed::Profile
+                }
+                Some(_) => continue,
+                None if !is_name(text) => continue,
+                None if key.contains("instanceprofile") || key == "jobflowrole" => Handed::Profile,
+                None if key.ends_with("role") || key.ends_with("rolename") => {
+                    Handed::RoleName(text.to_owned())
+                }
+                None => continue,
+            };
+            if !found.contains(&one) {
+                found.push(one);
+            }
+        }
+        found
+    }
+}
+
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+fn is_name(text: &str) -> bool {
+    !text.is_empty()
+        && text.len() <= 128
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b))
+}

@@ -1,0 +1,231 @@
+//! The tags in a request, whatever shape its service gives them
+
+use serde_json::Value;
+
+use super::percent_decoded;
+use crate::reference::letters;
+
+/// Tags of one request that are read; AWS takes 50 a resource.
+const TAGS_MAX: usize = 500;
+/// Values that are looked at.
+const NODES_MAX: usize = 2_000;
+
+/// What a request says of tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Tags {
+    /// Key, and value where one goes with it: taking tags away names keys alone.
+    pub(super) given: Vec<(String, Option<String>)>,
+    /// The log hides some.
+    pub(super) hidden: bool,
+}
+
+impl Tags {
+    pub(super) fn is_empty(&self) -> bool {
+        self.given.is_empty() && !self.hidden
+    }
+
+    fn add(&mut self, key: &str, value: Option<&str>) {
+        if self.given.len() >= TAGS_MAX {
+            self.hidden = true;
+        } else if !key.is_empty() && !self.given.iter().any(|(known, _)| known == key) {
+            self.given.push((key.to_owned(), value.map(str::to_owned)));
+        }
+    }
+}
+
+/// `Tags`, `tagList`, `TagSpecificationSet`, `userPoolTags`: what gives tags; the keys alone where they are taken away.
+fn speaks_of_tags(key: &str) -> bool {
+    let key = letters(key);
+    let starts = ["remove", "exclude", "filter", "propagate", "copy", "enable"];
+    !starts.iter().any(|start| key.starts_with(start))
+        && [
+            "tags",
+            "taglist",
+            "tagslist",
+            "tagset",
+            "tagspecification",
+            "tagspecifications",
+            "tagspecificationset",
+            "tagging",
+            "tagkeys",
+            "tagkeylist",
+        ]
+        .iter()
+        .any(|end| key.ends_with(end))
+}
+
+/// Reads the tags at the top of a request, or a structure or two below.
+pub(super) fn read(request: &Value) -> Tags {
+    let mut tags = Tags::default();
+    let mut level = vec![request];
+    let mut nodes = 0;
+    for _depth in 0..3 {
+        let mut below = Vec::new();
+        for value in level {
+            let Value::Object(map) = value else { continue };
+            for (key, value) in map {
+                nodes += 1;
+                if nodes > NODES_MAX {
+                    tags.hidden = true;
+                    return tags;
+                }
+                if speaks_of_tags(key) {
+                    take(&mut tags, value);
+                } else if value.is_object() && !is_free(key) {
+                    below.push(value);
+                }
+            }
+        }
+        if !tags.is_empty() {
+            return tags;
+        }
+        level = below;
+    }
+    tags
+}
+
+/// Maps whose keys the caller chooses.
+fn is_free(key: &str) -> bool {
+    let key = letters(key);
+    [
+        "environment",
+        "variables",
+        "metadata",
+        "parameters",
+        "labels",
+        "item",
+        "context",
+        "payload",
+        "document",
+        "body",
+    ]
+    .iter()
+    .any(|word| key.contains(word))
+}
+
+/// One value under a name that speaks of tags.
+fn take(tags: &mut Tags, value: &Value) {
+    let mut waiting = vec![value];
+    let mut nodes = 0;
+    while let Some(value) = waiting.pop() {
+        nodes += 1;
+        if nodes > NODES_MAX {
+            tags.hidden = true;
+            return;
+        }
+        match value {
+            Value::Array(list) => {
+                for one in list.iter().rev() {
+                    match one {
+                        Value::String(key) => tags.add(key, None),
+                        other => waiting.push(other),
+                    }
+                }
+            }
+            Value::Object(map) => take_map(tags, map, &mut waiting),
+            Value::String(text) if is_hidden(text) => tags.hidden = true,
+            // `x-amz-tagging: team=red&cost=1`
+            Value::String(text) => {
+                for pair in text.split('&').take(TAGS_MAX) {
+                    let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    tags.add(&percent_decoded(key), Some(&percent_decoded(value)));
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waiting: &mut Vec<&'v Value>) {
+    let text = |names: &[&str]| {
+        map.iter()
+            .find(|(key, _)| names.contains(&letters(key).as_str()))
+            .and_then(|(_, value)| value.as_str())
+    };
+    if let Some(key) = text(&["key", "tagkey"]) {
+        // One tag: `{key, value}`. A second field besides would be no tag map's either.
+        let value = text(&["value", "tagvalue"]);
+        if is_hidden(key) || value.is_some_and(is_hidden) {
+            tags.hidden = true;
+        } else {
+            tags.add(key, value);
+        }
+        return;
+    }
+    let mut wrapped = false;
+    for (key, value) in map {
+        let inner = letters(key);
+        let wraps = ["items", "tags", "tag", "tagset", "member", "taglist"].contains(&inner.as_str());
+        if wraps && !value.is_string() {
+            waiting.push(value);
+            wrapped = true;
+        }
+    }
+    if wrapped {
+        return;
+    }
+    for (key, value) in map {
+        match value {
+            Value::String(value) if is_hidden(value) => tags.hidden = true,
+            Value::String(value) => tags.add(key, Some(value)),
+            _ => {}
+        }
+    }
+}
+
+fn is_hidden(text: &str) -> bool {
+    text == "HIDDEN_DUE_TO_SECURITY_REASONS" || text == "[redacted]" || text == "***"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(request: &str) -> Vec<String> {
+        let tags = read(&serde_json::from_str(request).unwrap());
+        let mut lines: Vec<String> = tags
+            .given
+            .iter()
+            .map(|(key, value)| format!("{key}={}", value.as_deref().unwrap_or("?")))
+            .collect();
+        lines.sort();
+        lines
+    }
+
+    #[test]
+    fn every_service_has_a_shape_of_its_own() {
+        let expected = ["cost=1", "team=red"];
+        for request in [
+            r#"{"tags":{"team":"red","cost":"1"}}"#,
+            r#"{"Tags":[{"Key":"team","Value":"red"},{"Key":"cost","Value":"1"}]}"#,
+            r#"{"tags":[{"tagKey":"team","tagValue":"red"},{"tagKey":"cost","tagValue":"1"}]}"#,
+            r#"{"tagSpecificationSet":{"items":[{"resourceType":"instance","tags":[{"key":"team","value":"red"},{"key":"cost","value":"1"}]}]}}"#,
+            r#"{"tagSet":{"items":[{"key":"team","value":"red"},{"key":"cost","value":"1"}]}}"#,
+            r#"{"x-amz-tagging":"team=red&cost=1"}"#,
+            r#"{"distributionConfigWithTags":{"tags":{"items":[{"key":"team","value":"red"},{"key":"cost","value":"1"}]}}}"#,
+            r#"{"userPoolTags":{"team":"red","cost":"1"}}"#,
+        ] {
+            assert_eq!(told(request), expected, "{request}");
+        }
+        assert_eq!(told(r#"{"tagKeys":["team"]}"#), ["team=?"]);
+    }
+
+    #[test]
+    fn what_only_sounds_like_tags_gives_none() {
+        for request in [
+            r#"{"copyTagsToSnapshot":true,"propagateTags":"SERVICE"}"#,
+            r#"{"removeTags":["a"]}"#,
+            r#"{"environment":{"tags":{"a":"b"}}}"#,
+            r#"{"imageTag":"latest"}"#,
+            r#"{"tags":{}}"#,
+        ] {
+            assert!(read(&serde_json::from_str(request).unwrap()).is_empty(), "{request}");
+        }
+    }
+
+    #[test]
+    fn hidden_tags_are_not_none() {
+        let tags = read(&serde_json::from_str(r#"{"tags":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#).unwrap());
+        assert!(tags.hidden && !tags.is_empty());
+    }
+}

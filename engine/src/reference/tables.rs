@@ -1,0 +1,105 @@
+//! The tables beside the code, read once
+
+use std::collections::{HashMap, HashSet};
+
+use policy::wildcard::ActionPattern;
+
+use super::operations::Operations;
+use super::{AccessLevel, Permission, ResourceType, TypeRef, fields, rows, sections};
+
+#[derive(Default)]
+pub(super) struct Tables {
+    pub(super) permissions: Vec<Permission>,
+    pub(super) services: HashMap<&'static str, std::ops::Range<usize>>,
+    pub(super) types: HashMap<&'static str, Vec<ResourceType>>,
+    pub(super) sources: HashMap<&'static str, &'static str>,
+    pub(super) gateway: HashMap<&'static str, (&'static str, &'static str)>,
+    pub(super) operations: Operations,
+    pub(super) sets: HashMap<&'static str, Set>,
+}
+
+/// Patterns that name one service, by it, and those that name any.
+#[derive(Default)]
+pub(super) struct Set {
+    pub(super) by_service: HashMap<String, Vec<ActionPattern>>,
+    pub(super) any: Vec<ActionPattern>,
+}
+
+impl Tables {
+    pub(super) fn read() -> Tables {
+        let mut tables = Tables { operations: Operations::read(), ..Tables::default() };
+        tables.read_permissions();
+        tables.read_types();
+        for line in rows(include_str!("../../reference/aws_event_sources.tsv")) {
+            if let Some((source, prefix)) = line.split_once('\t') {
+                tables.sources.insert(source, prefix);
+            }
+        }
+        for line in rows(include_str!("../../reference/aws_apigateway.tsv")) {
+            let mut cells = line.split('\t');
+            if let (Some(operation), Some(verb), Some(path)) = (cells.next(), cells.next(), cells.next()) {
+                tables.gateway.insert(operation, (verb, path));
+            }
+        }
+        for line in rows(include_str!("../../reference/aws_sets.tsv")) {
+            let mut cells = line.split('\t');
+            if let (Some(set), Some(pattern)) = (cells.next(), cells.next()) {
+                let set = tables.sets.entry(set).or_default();
+                let pattern = ActionPattern::new(pattern);
+                match pattern.service() {
+                    Some(service) => set.by_service.entry(service.to_owned()).or_default().push(pattern),
+                    None => set.any.push(pattern),
+                }
+            }
+        }
+        tables
+    }
+
+    fn read_permissions(&mut self) {
+        let answered: HashSet<&str> = self.operations.answered();
+        for (service, line) in sections(include_str!("../../reference/aws_permissions.tsv")) {
+            let mut cells = line.split('\t');
+            let (Some(action), Some(level), Some(flags)) =
+                (cells.next(), cells.next().and_then(AccessLevel::of), cells.next())
+            else {
+                continue;
+            };
+            let types = cells.next().unwrap_or_default().split(' ').filter(|name| !name.is_empty());
+            let types = types.map(|name| match name.strip_suffix('*') {
+                Some(name) => TypeRef { name, required: true },
+                None => TypeRef { name, required: false },
+            });
+            let name = format!("{service}:{action}");
+            let operation = flags.contains('o') || answered.contains(name.as_str());
+            let permission = Permission {
+                name,
+                service,
+                level,
+                types: types.collect(),
+                operation,
+                passes_role: flags.contains('p'),
+            };
+            let at = self.permissions.len();
+            self.services.entry(service).or_insert(at..at).end = at + 1;
+            self.permissions.push(permission);
+        }
+    }
+
+    fn read_types(&mut self) {
+        let by_hand = fields::read();
+        for (service, line) in sections(include_str!("../../reference/aws_resources.tsv")) {
+            let Some((name, arn)) = line.split_once('\t') else { continue };
+            let mut pattern = String::new();
+            let mut rest = arn;
+            while let Some((before, after)) = rest.split_once("${") {
+                pattern.push_str(before);
+                pattern.push('*');
+                rest = after.split_once('}').map_or("", |(_, tail)| tail);
+            }
+            pattern.push_str(rest);
+            let literal = pattern.bytes().filter(|b| *b != b'*').count();
+            let parts = fields::parts(&by_hand, service, name, arn);
+            self.types.entry(service).or_default().push(ResourceType { name, arn, pattern, literal, parts });
+        }
+    }
+}
