@@ -1,11 +1,12 @@
 //! The entries of a scope in words: what each means, and what it says to one permission
 
 use super::concern::concerns_within;
+use super::elsewhere::Asked;
 use super::verdict::Said;
-use super::{Grants, Kind, Scope, Statement};
+use super::{Cloud, Elsewhere, Grants, Kind, Operations, Plane, Scope, Statement, Thing};
 use crate::reference;
 use policy::context::Context;
-use policy::wildcard::{Match, Target};
+use policy::wildcard::{ActionPattern, Match, Target};
 use serde::Serialize;
 
 /// One entry of a manifest, as it was understood.
@@ -35,6 +36,11 @@ pub struct Entry {
     pub not_resources: bool,
     /// Condition keys and keys of the manifest that it hangs on
     pub hangs_on: Vec<String>,
+    /// What must be so of these, written so that the same means the same
+    #[serde(skip)]
+    pub circumstances: String,
+    /// `aws`, `azure` or `gcp`
+    pub cloud: &'static str,
 }
 
 /// What an entry says to one permission on one resource.
@@ -66,6 +72,22 @@ impl Says {
             Says::OtherResource => "other_resource",
             Says::ConditionFails => "condition_fails",
         }
+    }
+}
+
+/// An entry with the known permissions that it is about.
+pub(crate) struct Meaning<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) permissions: Vec<&'static reference::Permission>,
+}
+
+impl Meaning<'_> {
+    pub(crate) fn is_allow(&self) -> bool {
+        self.statement.kind == Kind::Allow
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::of(self.statement)
     }
 }
 
@@ -101,7 +123,10 @@ impl Entry {
             }
         }
         let mut hangs_on = statement.unjudged.clone();
-        hangs_on.extend(statement.conditions.undecided(&Context::partial()));
+        hangs_on.extend(statement.keys().into_iter().map(str::to_owned));
+        let mut resources: Vec<String> =
+            statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect();
+        resources.extend(statement.aliases.iter().map(|alias| alias.as_str().to_owned()));
         Entry {
             kind: statement.kind.as_str(),
             file,
@@ -112,9 +137,39 @@ impl Entry {
             actions,
             except,
             not_actions,
-            resources: statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect(),
+            resources,
             not_resources: statement.resources.not,
             hangs_on,
+            circumstances: format!("{:?} {:?} {:?}", statement.conditions, statement.via, statement.approval),
+            cloud: Cloud::Aws.as_str(),
+        }
+    }
+
+    pub(super) fn elsewhere(entry: &Elsewhere) -> Entry {
+        let (file, line, text) = parts_of(&entry.origin);
+        let texts = |pick: fn(&Operations) -> &Vec<ActionPattern>| -> Vec<String> {
+            entry.operations.iter().flat_map(pick).map(|pattern| pattern.as_str().to_owned()).collect()
+        };
+        let thing = |thing: &Thing| match thing {
+            Thing::Type { pattern, .. } => pattern.as_str().to_owned(),
+            Thing::Place(place) => place.clone(),
+        };
+        let resources: Vec<String> = entry.things.iter().map(thing).collect();
+        Entry {
+            kind: entry.kind.as_str(),
+            cloud: entry.cloud.as_str(),
+            file,
+            line,
+            verb: None,
+            name: None,
+            text,
+            actions: texts(|one| &one.any),
+            except: texts(|one| &one.except),
+            not_actions: false,
+            resources: if resources.is_empty() { vec!["*".to_owned()] } else { resources },
+            not_resources: false,
+            hangs_on: entry.unjudged.clone(),
+            circumstances: format!("{:?}", entry.approval),
         }
     }
 }
@@ -134,7 +189,8 @@ impl Scope {
     /// The entries as they were understood, in the manifest's order.
     #[must_use]
     pub fn described(&self) -> Vec<Entry> {
-        self.parts.statements.iter().map(Entry::of).collect()
+        let aws = self.parts.statements.iter().map(Entry::of);
+        aws.chain(self.parts.elsewhere.iter().map(Entry::elsewhere)).collect()
     }
 
     /// What each entry by itself says to a permission on a resource; `None`: the permission knows no resource.
@@ -150,24 +206,39 @@ impl Scope {
         self.parts.statements.iter().map(said).collect()
     }
 
+    /// The same for the entries about Azure or Google Cloud. `place`: the resource; `None` where it is not known.
+    #[must_use]
+    pub fn considered_elsewhere(
+        &self,
+        cloud: Cloud,
+        operation: &str,
+        plane: Option<Plane>,
+        place: Option<&str>,
+        context: &Context,
+    ) -> Vec<(Entry, Says)> {
+        let asked = Asked { cloud, operation, plane, place, context };
+        let says = |entry: &Elsewhere| match entry.says(&asked) {
+            _ if entry.covers(&asked) == Match::No => Says::OtherPermission,
+            Said::No if entry.approval.is_some() => Says::ConditionFails,
+            Said::No => Says::OtherResource,
+            Said::Doubt(doubt) => Says::Depends(doubt.keys),
+            Said::Yes => Says::Meant,
+        };
+        let ours = self.parts.elsewhere.iter().filter(|entry| entry.cloud == cloud);
+        ours.map(|entry| (Entry::elsewhere(entry), says(entry))).collect()
+    }
+
     /// Whether an approval is about the permission on some resource.
     #[must_use]
     pub fn approves(&self, permission: &str) -> bool {
         self.parts.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
     }
 
-    /// Entries that allow and whose known permissions satisfy `wanted`, each with these permissions.
-    pub(crate) fn allowing(
-        &self,
-        wanted: impl Fn(&reference::Permission) -> bool,
-    ) -> Vec<(&Statement, Entry, Vec<&'static reference::Permission>)> {
-        let allows = self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow);
-        allows
-            .map(|statement| {
-                let permissions = statement.permissions().filter(|known| wanted(known)).collect();
-                (statement, Entry::of(statement), permissions)
-            })
-            .collect()
+    /// Every entry with the known permissions that it is about. Costly: to be asked once.
+    pub(crate) fn meanings(&self) -> Vec<Meaning<'_>> {
+        let meaning =
+            |statement| Meaning { statement, permissions: Statement::permissions(statement).collect() };
+        self.parts.statements.iter().map(meaning).collect()
     }
 }
 
