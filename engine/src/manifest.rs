@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod catalog;
 pub mod difference;
+mod elsewhere;
 mod entry;
 mod from;
 pub mod history;
@@ -23,6 +24,7 @@ use chrono::{DateTime, Utc};
 
 use crate::scope::{Bounds, Scope};
 use catalog::Catalog;
+pub use identity::{Principal, PrincipalKind};
 pub use outline::{Outline, catalog_places, outlines};
 use policy::arn::Arn;
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
@@ -53,6 +55,8 @@ pub struct Manifests {
 struct Matchers {
     exact: HashMap<String, Vec<Matcher>>,
     patterns: Vec<(ArnPattern, Matcher)>,
+    /// Agents by the id of a principal outside AWS
+    principals: HashMap<String, usize>,
 }
 
 /// An agent and one of its identities.
@@ -129,6 +133,8 @@ pub struct Agent {
     pub expires: Option<String>,
     /// Patterns of the roles and users that are this agent
     pub identities: Vec<Identity>,
+    /// Who is this agent outside AWS
+    pub principals: Vec<Principal>,
     /// What it may do
     pub scope: Scope,
     /// Within what every call of it must stay
@@ -141,6 +147,15 @@ pub struct Agent {
     pub file: String,
     /// Where the document begins
     pub line: u64,
+}
+
+impl Agent {
+    /// Whether some identity can be found in a log.
+    #[must_use]
+    pub fn is_recognisable(&self) -> bool {
+        let named = self.principals.iter().any(|one| one.kind != PrincipalKind::Spiffe);
+        named || !self.identities.is_empty()
+    }
 }
 
 /// One way to recognise an agent.
@@ -173,7 +188,7 @@ impl Identity {
 /// Who called, as the log tells it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
-    /// Role or user ARN, never a session's
+    /// Role or user ARN, never a session's; in Azure an object's or app's id, in GCP an e-mail address
     pub actor: &'a str,
     /// `roleSessionName`
     pub session_name: Option<&'a str>,
@@ -285,6 +300,7 @@ impl Manifests {
         let mut errors = Vec::new();
         let mut names: HashMap<&str, &Agent> = HashMap::new();
         let mut claims: HashMap<(&str, Option<&str>), Vec<Claim<'_>>> = HashMap::new();
+        let mut ids: HashMap<&str, &Agent> = HashMap::new();
         for agent in &self.agents {
             if let Some(other) = names.insert(&agent.name, agent) {
                 let message = format!(
@@ -292,6 +308,16 @@ impl Manifests {
                     agent.name, other.file, other.line
                 );
                 errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+            }
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                let first = ids.entry(&principal.id).or_insert(agent);
+                if first.name != agent.name {
+                    let message = format!(
+                        "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: one of them must go without",
+                        agent.name, first.name, first.file, first.line, principal.id
+                    );
+                    errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+                }
             }
             for identity in &agent.identities {
                 let claimed = claims.entry((&identity.arn, identity.session.as_deref())).or_default();
@@ -312,9 +338,12 @@ impl Manifests {
     }
 
     /// The agent behind a call. Where several match, the more specific identity wins: one with a session pattern,
-    /// then the longer text, then the agent's name in order.
+    /// then the longer text, then the agent's name in order. Ids and e-mail addresses match whole, whatever their case.
     #[must_use]
     pub fn agent(&self, caller: &Caller<'_>) -> Option<&Arc<Agent>> {
+        if !self.matchers.principals.is_empty() && !caller.actor.starts_with("arn:") {
+            return self.agents.get(*self.matchers.principals.get(&identity::id_of(caller.actor))?);
+        }
         let exact = self.matchers.exact.get(caller.actor).map_or(&[][..], Vec::as_slice).iter();
         let patterns = self.matchers.patterns.iter();
         let patterns = patterns
@@ -336,6 +365,9 @@ impl Matchers {
     fn new(agents: &[Arc<Agent>]) -> Matchers {
         let mut matchers = Matchers::default();
         for (at, agent) in agents.iter().enumerate() {
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                matchers.principals.entry(principal.id.clone()).or_insert(at);
+            }
             for identity in &agent.identities {
                 let matcher = Matcher {
                     agent: at,

@@ -262,7 +262,8 @@ impl Scope {
         let parts = &self.parts;
         *self.read_only.get_or_init(|| {
             let mut granting = parts.statements.iter().filter(|statement| statement.kind != Kind::Deny);
-            let mut elsewhere = parts.elsewhere.iter().filter(|entry| entry.kind != Kind::Deny);
+            let grants = |kind: Kind| matches!(kind, Kind::Allow | Kind::Approval);
+            let mut elsewhere = parts.elsewhere.iter().filter(|entry| grants(entry.kind));
             (granting.clone().next().is_some() || elsewhere.clone().next().is_some())
                 && parts.unread.is_empty()
                 && parts.unparsed.is_empty()

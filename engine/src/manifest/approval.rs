@@ -75,7 +75,7 @@ pub(super) fn approvals(
     let items = reader.list(&field.value, "spec.approvals");
     let alone = items.len() == 1;
     for item in items {
-        let from = draft.parts.statements.len();
+        let (from, from_elsewhere) = (draft.parts.statements.len(), draft.parts.elsewhere.len());
         let (mut what, mut prefix, mut most) = (Vec::new(), None, None);
         for entry in reader.map(item, "spec.approvals", &["grant", "by", "ticket", "max"]) {
             let place = format!("spec.approvals.{}", entry.key);
@@ -101,6 +101,9 @@ pub(super) fn approvals(
         let approval = Arc::new(Approval { ticket: prefix.is_some(), windows });
         for statement in draft.parts.statements.iter_mut().skip(from) {
             statement.approval = Some(approval.clone());
+        }
+        for entry in draft.parts.elsewhere.iter_mut().skip(from_elsewhere) {
+            entry.approval = Some(approval.clone());
         }
     }
 }

@@ -139,6 +139,7 @@ pub(super) fn expected_denials(
         grant(reader, item, "spec.expected_denials", Kind::ExpectedDenial, setting, &mut expected);
     }
     draft.parts.expected.extend(expected.parts.statements);
+    draft.parts.elsewhere.extend(expected.parts.elsewhere);
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ pub fn schema() -> Value {
             "identity": identity(),
             "entry": entry(),
             "aws": aws(),
+            "azure": azure(),
+            "gcp": gcp(),
         },
     })
 }
@@ -78,6 +80,7 @@ fn spec() -> Value {
             "regions": texts("Where it may call"), "hours": text("06:00-22:00 Europe/Dublin Mon-Sat"), "networks": texts("CIDR or VPC endpoint"),
             "session_max": text("1h"), "rate": closed(json!({"calls_per_minute": text("300")})),
         })),
+        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "What it asks for and knows to be refused"},
         "assume": closed(json!({"from": texts("Who may become this agent"), "to": texts("Roles that it may become")})),
         "tools": texts("Tools that it may use"),
         "baseline": closed(json!({"learn": text("14d"), "sensitivity": text("normal"), "seasonality": text("weekly")})),
@@ -92,6 +95,8 @@ fn identity() -> Value {
         "session": text("Pattern of the role session's name"),
         "accounts": texts("Only in these accounts"),
         "azure.agent_identity": text("Object id"),
+        "azure.app": text("Application (client) id"),
+        "azure.principal": text("Object id of a service principal or managed identity"),
         "blueprint": text("Blueprint id"),
         "gcp.service_account": text("E-mail"),
         "spiffe": text("SPIFFE id"),
@@ -101,9 +106,11 @@ fn identity() -> Value {
 fn entry() -> Value {
     json!({
         "type": "object",
-        "description": "A verb and names of the catalog (read: tickets), raw permissions (aws:), or a policy to read (from:)",
+        "description": "A verb and names of the catalog (read: tickets), raw permissions (aws:, azure:, gcp:), or a policy to read (from:)",
         "properties": {
             "aws": {"$ref": "#/$defs/aws"},
+            "azure": {"$ref": "#/$defs/azure"},
+            "gcp": {"$ref": "#/$defs/gcp"},
             "from": closed(json!({
                 "aws_policy": text("IAM JSON, relative to this file"), "terraform": text("Folder"), "address": text("Resource address"),
                 "azure_role": text("Role file"), "scope": text("Azure scope"), "gcp_role": text("Role name"),
@@ -151,6 +158,25 @@ fn approval() -> Value {
     })
 }
 
+fn azure() -> Value {
+    closed(json!({
+        "effect": {"enum": ["allow", "deny", "Allow", "Deny"]},
+        "actions": texts("Microsoft.Compute/virtualMachines/read"),
+        "notActions": texts("Less these"),
+        "dataActions": texts("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"),
+        "notDataActions": texts("Less these"),
+        "scope": texts("/subscriptions/...; without it any"),
+    }))
+}
+
+fn gcp() -> Value {
+    closed(json!({
+        "effect": {"enum": ["allow", "deny", "Allow", "Deny"]},
+        "permissions": texts("compute.instances.get"),
+        "resource": texts("projects/...; without it any"),
+    }))
+}
+
 fn catalog() -> Value {
     json!({
         "type": "object",
@@ -162,7 +188,7 @@ fn catalog() -> Value {
             "metadata": {"type": "object"},
             "resources": {"type": "object", "additionalProperties": closed(json!({
                 "description": text("What it is"), "sensitivity": text("confidential"), "tags": {"type": "object"},
-                "aws": texts("ARN patterns"), "azure": texts("Resource types"), "gcp": texts("Resource types"),
+                "aws": texts("ARN patterns"), "azure": texts("Resource types and scopes"), "gcp": texts("Resource types and names"),
             }))},
             "verbs": {"type": "object", "additionalProperties": closed(json!({
                 "aws": texts("Access levels and permission patterns"), "azure": texts("Operation patterns"), "gcp": texts("Permission patterns"),

@@ -1,9 +1,8 @@
 //! The entries of a scope in words: what each means, and what it says to one permission
 
 use super::concern::concerns_within;
-use super::elsewhere::Asked;
 use super::verdict::Said;
-use super::{Cloud, Elsewhere, Grants, Kind, Operations, Plane, Scope, Statement, Thing};
+use super::{Cloud, Elsewhere, Grants, Kind, Operations, Scope, Statement};
 use crate::reference;
 use policy::context::Context;
 use policy::wildcard::{ActionPattern, Match, Target};
@@ -14,6 +13,8 @@ use serde::Serialize;
 pub struct Entry {
     /// `allow`, `deny` or `approval`
     pub kind: &'static str,
+    /// `aws`, `azure`, `gcp`
+    pub cloud: &'static str,
     /// The manifest's path
     pub file: String,
     /// From 1; 0 where no line is known
@@ -39,8 +40,6 @@ pub struct Entry {
     /// What must be so of these, written so that the same means the same
     #[serde(skip)]
     pub circumstances: String,
-    /// `aws`, `azure` or `gcp`
-    pub cloud: &'static str,
 }
 
 /// What an entry says to one permission on one resource.
@@ -147,29 +146,34 @@ impl Entry {
 
     pub(super) fn elsewhere(entry: &Elsewhere) -> Entry {
         let (file, line, text) = parts_of(&entry.origin);
-        let texts = |pick: fn(&Operations) -> &Vec<ActionPattern>| -> Vec<String> {
-            entry.operations.iter().flat_map(pick).map(|pattern| pattern.as_str().to_owned()).collect()
+        let own = |(verb, _): &(&str, &str)| !["azure", "gcp", "from"].contains(verb) && !verb.contains(' ');
+        let (verb, name) = text
+            .split_once(": ")
+            .filter(own)
+            .map_or((None, None), |(verb, name)| (Some(verb.to_owned()), Some(name.to_owned())));
+        let words = |pick: fn(&Operations) -> &[ActionPattern]| -> Vec<String> {
+            let patterns = entry.operations.iter().flat_map(pick);
+            patterns.map(|pattern| pattern.as_str().to_owned()).collect()
         };
-        let thing = |thing: &Thing| match thing {
-            Thing::Type { pattern, .. } => pattern.as_str().to_owned(),
-            Thing::Place(place) => place.clone(),
-        };
-        let resources: Vec<String> = entry.things.iter().map(thing).collect();
+        let mut resources: Vec<String> = entry.things.iter().map(|one| one.as_str().to_owned()).collect();
+        if resources.is_empty() {
+            resources.push("*".to_owned());
+        }
         Entry {
             kind: entry.kind.as_str(),
             cloud: entry.cloud.as_str(),
             file,
             line,
-            verb: None,
-            name: None,
-            text,
-            actions: texts(|one| &one.any),
-            except: texts(|one| &one.except),
+            verb,
+            name,
+            actions: words(|one| &one.any),
+            except: words(|one| &one.except),
             not_actions: false,
-            resources: if resources.is_empty() { vec!["*".to_owned()] } else { resources },
+            resources,
             not_resources: false,
             hangs_on: entry.unjudged.clone(),
             circumstances: format!("{:?}", entry.approval),
+            text,
         }
     }
 }
@@ -186,7 +190,7 @@ fn parts_of(origin: &str) -> (String, u64, String) {
 }
 
 impl Scope {
-    /// The entries as they were understood, in the manifest's order.
+    /// The entries as they were understood: about AWS in the manifest's order, then about other clouds.
     #[must_use]
     pub fn described(&self) -> Vec<Entry> {
         let aws = self.parts.statements.iter().map(Entry::of);
@@ -204,28 +208,6 @@ impl Scope {
         let target = Target::Exact(resource.unwrap_or("*"));
         let said = |statement| (Entry::of(statement), says(statement, permission, target, context));
         self.parts.statements.iter().map(said).collect()
-    }
-
-    /// The same for the entries about Azure or Google Cloud. `place`: the resource; `None` where it is not known.
-    #[must_use]
-    pub fn considered_elsewhere(
-        &self,
-        cloud: Cloud,
-        operation: &str,
-        plane: Option<Plane>,
-        place: Option<&str>,
-        context: &Context,
-    ) -> Vec<(Entry, Says)> {
-        let asked = Asked { cloud, operation, plane, place, context };
-        let says = |entry: &Elsewhere| match entry.says(&asked) {
-            _ if entry.covers(&asked) == Match::No => Says::OtherPermission,
-            Said::No if entry.approval.is_some() => Says::ConditionFails,
-            Said::No => Says::OtherResource,
-            Said::Doubt(doubt) => Says::Depends(doubt.keys),
-            Said::Yes => Says::Meant,
-        };
-        let ours = self.parts.elsewhere.iter().filter(|entry| entry.cloud == cloud);
-        ours.map(|entry| (Entry::elsewhere(entry), says(entry))).collect()
     }
 
     /// Whether an approval is about the permission on some resource.
