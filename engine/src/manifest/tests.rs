@@ -304,24 +304,6 @@ fn a_policy_that_cannot_be_read_makes_everything_unknown_and_is_listed() {
 }
 
 #[test]
-fn terraform_is_not_read_yet_so_nothing_is_out() {
-    let text = agent(
-        "a",
-        ROLE,
-        "  allow: [{from: {terraform: ../tf, address: aws_iam_role_policy.x}}, {read: tickets}]\n",
-    );
-    let manifests = load(&[("a.yaml", &text), ("c.yaml", CATALOG)]).unwrap();
-    assert_eq!(
-        verdict(&manifests, "a", "s3:PutObject", "arn:aws:s3:::x/1"),
-        (Verdict::Unknown, Reason::ConditionNotJudged)
-    );
-    assert_eq!(
-        verdict(&manifests, "a", "s3:GetObject", "arn:aws:s3:::acme-tickets/1"),
-        (Verdict::In, Reason::Declared)
-    );
-}
-
-#[test]
 fn a_deny_of_a_name_holds_below_it_and_an_allow_does_not() {
     let text = agent("a", ROLE, "  allow: [{\"*\": \"*\"}]\n  deny: [{write: tickets}]\n");
     let manifests = load(&[("a.yaml", &text), ("c.yaml", CATALOG)]).unwrap();
