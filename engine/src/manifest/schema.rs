@@ -38,6 +38,10 @@ fn closed(properties: Value) -> Value {
     json!({"type": "object", "additionalProperties": false, "properties": properties})
 }
 
+fn required(keys: &[&str], properties: Value) -> Value {
+    json!({"type": "object", "additionalProperties": false, "required": keys, "properties": properties})
+}
+
 fn agent() -> Value {
     json!({
         "type": "object",
@@ -111,10 +115,22 @@ fn entry() -> Value {
             "aws": {"$ref": "#/$defs/aws"},
             "azure": {"$ref": "#/$defs/azure"},
             "gcp": {"$ref": "#/$defs/gcp"},
-            "from": closed(json!({
-                "aws_policy": text("IAM JSON, relative to this file"), "terraform": text("Folder"), "address": text("Resource address"),
-                "azure_role": text("Role file"), "scope": text("Azure scope"), "gcp_role": text("Role name"),
-            })),
+            "from": {"oneOf": [
+                required(&["aws_policy"], json!({"aws_policy": text("IAM JSON, relative to this file")})),
+                required(&["terraform", "address"], json!({
+                    "terraform": text("Plan or state as JSON, or a folder with one, relative to this file"),
+                    "address": text("aws_iam_role_policy.janitor"),
+                    "scope": text("Where the role is given"), "resource": text("Where the role is given"),
+                })),
+                required(&["azure_role"], json!({
+                    "azure_role": text("Role definition as `az role definition list` prints it"),
+                    "scope": text("/subscriptions/..."), "resource": text("/subscriptions/..."),
+                })),
+                required(&["gcp_role"], json!({
+                    "gcp_role": text("Role as `gcloud iam roles describe --format json` prints it, or its name"),
+                    "scope": text("projects/acme"), "resource": text("projects/acme"),
+                })),
+            ]},
         },
         "additionalProperties": {"$ref": "#/$defs/texts"},
     })
