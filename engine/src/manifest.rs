@@ -96,6 +96,15 @@ pub struct UnparsedPolicy {
     pub reason: String,
 }
 
+/// A file that a manifest refers to.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference {
+    /// As the manifest names it; with the file's own name, where it names a folder
+    pub path: String,
+    /// SHA-256 of its bytes, 64 hexadecimal digits
+    pub sha256: String,
+}
+
 /// Who is told, as the manifest says it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Owner {
@@ -141,6 +150,8 @@ pub struct Agent {
     pub bounds: Bounds,
     /// Who may become it, and whom it may become
     pub assume: Assume,
+    /// The files that `from` refers to, as they were when they were read; sorted by path
+    pub references: Vec<Reference>,
     /// From when this version counts, µs UTC; `None`: from the beginning
     pub effective: Option<i64>,
     /// The manifest's path

@@ -26,9 +26,10 @@ pub use bounds::{Bound, BoundFacts, Bounds, Broken};
 pub(crate) use concern::concerns;
 pub use elsewhere::{Cloud, Plane};
 pub(crate) use elsewhere::{Elsewhere, Operations, Thing};
+pub(crate) use entry::Meaning;
 pub use entry::{Entry, Says};
 pub use hours::Hours;
-pub use idle::Idle;
+pub(crate) use idle::idle;
 pub use network::Network;
 pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
@@ -202,6 +203,18 @@ impl Scope {
 
     fn named(&self, sources: &[(Cloud, String)], cloud: Cloud) -> Vec<String> {
         sources.iter().filter(|(of, _)| *of == cloud).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Whether the manifest expects any denial at all.
+    #[must_use]
+    pub fn expects_denials(&self) -> bool {
+        !self.parts.expected.is_empty()
+    }
+
+    /// The condition keys that expected denials ask for.
+    #[must_use]
+    pub fn expected_keys(&self) -> Vec<&str> {
+        self.parts.expected.iter().flat_map(Statement::keys).collect()
     }
 
     /// Whether a call that was denied is one that the manifest expects to be: the agent asks for it knowingly.

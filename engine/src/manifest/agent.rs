@@ -11,7 +11,7 @@ use super::identity::identity;
 use super::limits::{assume, bounds, expected_denials};
 use super::reader::Reader;
 use super::yaml::{Entry, Node, Shape};
-use super::{Agent, Assume, Owner, UnparsedPolicy};
+use super::{Agent, Assume, Owner, Reference, UnparsedPolicy};
 use crate::scope::{Bounds, Cloud, Kind, Parts, Scope};
 use crate::time::parse_rfc3339;
 use std::collections::BTreeMap;
@@ -32,8 +32,10 @@ pub(super) struct Setting<'a> {
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) parts: Parts,
-    /// File and reason
-    pub(super) unparsed: Vec<(String, String)>,
+    /// Cloud, file and reason
+    pub(super) unparsed: Vec<(Cloud, String, String)>,
+    /// Files that were read for it
+    pub(super) references: Vec<Reference>,
 }
 
 const SPEC: &[&str] = &[
@@ -60,22 +62,7 @@ pub(super) fn read(
     document: &Node,
     setting: &Setting<'_>,
 ) -> Option<(Agent, Vec<UnparsedPolicy>)> {
-    let mut agent = Agent {
-        name: String::new(),
-        description: None,
-        environment: None,
-        owner: Owner::default(),
-        purpose: None,
-        expires: None,
-        identities: Vec::new(),
-        principals: Vec::new(),
-        bounds: Bounds::default(),
-        assume: Assume::default(),
-        effective: None,
-        scope: Scope::default(),
-        file: reader.file.to_owned(),
-        line: document.line,
-    };
+    let mut agent = empty(reader.file, document.line);
     let mut draft = Draft::default();
     let mut named = false;
     let parts = reader.map(document, "Agent", &["apiVersion", "kind", "metadata", "spec"]);
@@ -106,18 +93,47 @@ pub(super) fn read(
         let message = "no identity here matches a call, so no call is this agent's. Add `aws.role` or another that a log names";
         reader.warn(document.line, "spec.identities", message);
     }
+    Some(finish(agent, draft))
+}
+
+/// The agent with its scope, and the policies that cannot be read.
+pub(super) fn finish(mut agent: Agent, mut draft: Draft) -> (Agent, Vec<UnparsedPolicy>) {
     let unparsed = draft
         .unparsed
         .iter()
-        .map(|(file, reason)| UnparsedPolicy {
+        .map(|(_, file, reason)| UnparsedPolicy {
             subject: agent.name.clone(),
             file: file.clone(),
             reason: reason.clone(),
         })
         .collect();
-    draft.parts.unparsed.extend(draft.unparsed.into_iter().map(|(file, _)| (Cloud::Aws, file)));
+    draft.parts.unparsed.extend(draft.unparsed.into_iter().map(|(cloud, file, _)| (cloud, file)));
+    draft.references.sort();
+    draft.references.dedup();
+    agent.references = draft.references;
     agent.scope = Scope::new(draft.parts);
-    Some((agent, unparsed))
+    (agent, unparsed)
+}
+
+/// An agent of which only its place is known.
+pub(super) fn empty(file: &str, line: u64) -> Agent {
+    Agent {
+        name: String::new(),
+        description: None,
+        environment: None,
+        owner: Owner::default(),
+        purpose: None,
+        expires: None,
+        identities: Vec::new(),
+        principals: Vec::new(),
+        bounds: Bounds::default(),
+        assume: Assume::default(),
+        effective: None,
+        scope: Scope::default(),
+        references: Vec::new(),
+        file: file.to_owned(),
+        line,
+    }
 }
 
 /// The name of the agent that a document declares, and the ARN patterns of its identities. Faults are told when it is read.

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12) of an `Agent`, `ResourceCatalog` or `Approval` document.
+/// The JSON Schema (draft 2020-12) of an `Agent`, `Approval` or `ResourceCatalog` document.
 ///
 /// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
 #[must_use]
@@ -10,13 +10,13 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "remit manifest",
-        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}, {"$ref": "#/$defs/approval"}],
+        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/approval"}, {"$ref": "#/$defs/catalog"}],
         "$defs": {
             "text": {"type": ["string", "number", "integer", "boolean"]},
             "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
             "agent": agent(),
-            "catalog": catalog(),
             "approval": approval(),
+            "catalog": catalog(),
             "identity": identity(),
             "entry": entry(),
             "aws": aws(),
@@ -36,6 +36,10 @@ fn texts(description: &str) -> Value {
 
 fn closed(properties: Value) -> Value {
     json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+fn required(keys: &[&str], properties: Value) -> Value {
+    json!({"type": "object", "additionalProperties": false, "required": keys, "properties": properties})
 }
 
 fn agent() -> Value {
@@ -59,23 +63,6 @@ fn agent() -> Value {
     })
 }
 
-fn approval() -> Value {
-    json!({
-        "type": "object",
-        "additionalProperties": false,
-        "required": ["apiVersion", "kind", "spec"],
-        "properties": {
-            "apiVersion": {"const": "remit/v1"},
-            "kind": {"const": "Approval"},
-            "metadata": {"type": "object"},
-            "spec": closed(json!({
-                "agent": text("Whose entry it opens"), "grant": {"$ref": "#/$defs/entry"}, "start": text("2026-11-20T10:00:00Z"),
-                "end": text("2026-11-20T12:00:00Z"), "approver": text("Who approved it"), "ticket": text("CHG0012345"),
-            })),
-        },
-    })
-}
-
 fn spec() -> Value {
     closed(json!({
         "owner": {"anyOf": [
@@ -85,10 +72,11 @@ fn spec() -> Value {
         "environment": text("prod raises the severity of findings"),
         "purpose": text("Why it exists"),
         "review": closed(json!({"every": text("90d"), "last": text("2026-10-02"), "by": text("Who reviewed it")})),
-        "expires": text("The day after which a warning asks for a review: 2027-03-31"),
+        "expires": text("The last day on which anything is declared: 2027-03-31"),
         "identities": {"type": "array", "items": {"$ref": "#/$defs/identity"}, "description": "Any match is this agent"},
         "allow": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Everything not listed is out of scope"},
         "deny": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Beats allow and approvals"},
+        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Asked for knowingly: a denied call that these cover is no finding"},
         "approvals": {"type": "array", "items": closed(json!({
             "grant": {"$ref": "#/$defs/entry"}, "by": texts("Who may approve"), "ticket": text("Must carry a ticket"), "max": text("2h"),
         }))},
@@ -96,7 +84,6 @@ fn spec() -> Value {
             "regions": texts("Where it may call"), "hours": text("06:00-22:00 Europe/Dublin Mon-Sat"), "networks": texts("CIDR or VPC endpoint"),
             "session_max": text("1h"), "rate": closed(json!({"calls_per_minute": text("300")})),
         })),
-        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "What it asks for and knows to be refused"},
         "assume": closed(json!({"from": texts("Who may become this agent"), "to": texts("Roles that it may become")})),
         "tools": texts("Tools that it may use"),
         "baseline": closed(json!({"learn": text("14d"), "sensitivity": text("normal"), "seasonality": text("weekly")})),
@@ -127,10 +114,22 @@ fn entry() -> Value {
             "aws": {"$ref": "#/$defs/aws"},
             "azure": {"$ref": "#/$defs/azure"},
             "gcp": {"$ref": "#/$defs/gcp"},
-            "from": closed(json!({
-                "aws_policy": text("IAM JSON, relative to this file"), "terraform": text("Folder"), "address": text("Resource address"),
-                "azure_role": text("Role file"), "scope": text("Azure scope"), "gcp_role": text("Role name"),
-            })),
+            "from": {"oneOf": [
+                required(&["aws_policy"], json!({"aws_policy": text("IAM JSON, relative to this file")})),
+                required(&["terraform", "address"], json!({
+                    "terraform": text("Plan or state as JSON, or a folder with one, relative to this file"),
+                    "address": text("aws_iam_role_policy.janitor"),
+                    "scope": text("Where the role is given"), "resource": text("Where the role is given"),
+                })),
+                required(&["azure_role"], json!({
+                    "azure_role": text("Role definition as `az role definition list` prints it"),
+                    "scope": text("/subscriptions/..."), "resource": text("/subscriptions/..."),
+                })),
+                required(&["gcp_role"], json!({
+                    "gcp_role": text("Role as `gcloud iam roles describe --format json` prints it, or its name"),
+                    "scope": text("projects/acme"), "resource": text("projects/acme"),
+                })),
+            ]},
         },
         "additionalProperties": {"$ref": "#/$defs/texts"},
     })
@@ -146,6 +145,32 @@ fn aws() -> Value {
         "via": text("Only through this service"),
         "conditions": {"type": "object"},
     }))
+}
+
+fn approval() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind", "spec"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "Approval"},
+            "metadata": {"type": "object"},
+            "spec": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["agent", "start", "end", "approver"],
+                "properties": {
+                    "agent": text("Whose approval this is"),
+                    "grant": {"$ref": "#/$defs/entry"},
+                    "start": text("2026-11-20T10:00:00Z"),
+                    "end": text("2026-11-20T11:00:00Z"),
+                    "approver": text("Who approved it"),
+                    "ticket": text("The ticket that the session must carry: in its name, its source identity or its tag Ticket"),
+                },
+            },
+        },
+    })
 }
 
 fn azure() -> Value {

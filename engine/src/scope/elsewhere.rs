@@ -108,12 +108,12 @@ fn matches(pattern: &ActionPattern, operation: &str) -> Match {
 
 /// What was asked of a cloud other than AWS.
 #[derive(Debug, Clone, Copy)]
-struct Asked<'a> {
-    cloud: Cloud,
-    operation: &'a str,
-    plane: Option<Plane>,
-    place: Option<&'a str>,
-    context: &'a Context,
+pub(super) struct Asked<'a> {
+    pub(super) cloud: Cloud,
+    pub(super) operation: &'a str,
+    pub(super) plane: Option<Plane>,
+    pub(super) place: Option<&'a str>,
+    pub(super) context: &'a Context,
 }
 
 impl<'a> Asked<'a> {
@@ -129,7 +129,7 @@ impl<'a> Asked<'a> {
 }
 
 impl Elsewhere {
-    fn covers(&self, asked: &Asked<'_>) -> Match {
+    pub(super) fn covers(&self, asked: &Asked<'_>) -> Match {
         let about = |found: Match, one: &Operations| found.or(one.matches(asked.operation, asked.plane));
         self.operations.iter().fold(Match::No, about)
     }
@@ -156,7 +156,7 @@ impl Elsewhere {
         }
     }
 
-    fn says(&self, asked: &Asked<'_>) -> Said {
+    pub(super) fn says(&self, asked: &Asked<'_>) -> Said {
         let said = self.means(asked);
         let Some(approval) = self.approval.as_ref().filter(|_| !matches!(said, Said::No)) else {
             return said;

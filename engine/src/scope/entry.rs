@@ -37,6 +37,9 @@ pub struct Entry {
     pub not_resources: bool,
     /// Condition keys and keys of the manifest that it hangs on
     pub hangs_on: Vec<String>,
+    /// What must be so of these, written so that the same means the same
+    #[serde(skip)]
+    pub circumstances: String,
 }
 
 /// What an entry says to one permission on one resource.
@@ -68,6 +71,22 @@ impl Says {
             Says::OtherResource => "other_resource",
             Says::ConditionFails => "condition_fails",
         }
+    }
+}
+
+/// An entry with the known permissions that it is about.
+pub(crate) struct Meaning<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) permissions: Vec<&'static reference::Permission>,
+}
+
+impl Meaning<'_> {
+    pub(crate) fn is_allow(&self) -> bool {
+        self.statement.kind == Kind::Allow
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::of(self.statement)
     }
 }
 
@@ -103,10 +122,12 @@ impl Entry {
             }
         }
         let mut hangs_on = statement.unjudged.clone();
-        hangs_on.extend(statement.conditions.undecided(&Context::partial()));
+        hangs_on.extend(statement.keys().into_iter().map(str::to_owned));
+        let mut resources: Vec<String> =
+            statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect();
+        resources.extend(statement.aliases.iter().map(|alias| alias.as_str().to_owned()));
         Entry {
             kind: statement.kind.as_str(),
-            cloud: Cloud::Aws.as_str(),
             file,
             line,
             text,
@@ -115,9 +136,11 @@ impl Entry {
             actions,
             except,
             not_actions,
-            resources: statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect(),
+            resources,
             not_resources: statement.resources.not,
             hangs_on,
+            circumstances: format!("{:?} {:?} {:?}", statement.conditions, statement.via, statement.approval),
+            cloud: Cloud::Aws.as_str(),
         }
     }
 
@@ -149,6 +172,7 @@ impl Entry {
             resources,
             not_resources: false,
             hangs_on: entry.unjudged.clone(),
+            circumstances: format!("{:?}", entry.approval),
             text,
         }
     }
@@ -192,18 +216,11 @@ impl Scope {
         self.parts.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
     }
 
-    /// Entries that allow and whose known permissions satisfy `wanted`, each with these permissions.
-    pub(crate) fn allowing(
-        &self,
-        wanted: impl Fn(&reference::Permission) -> bool,
-    ) -> Vec<(&Statement, Entry, Vec<&'static reference::Permission>)> {
-        let allows = self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow);
-        allows
-            .map(|statement| {
-                let permissions = statement.permissions().filter(|known| wanted(known)).collect();
-                (statement, Entry::of(statement), permissions)
-            })
-            .collect()
+    /// Every entry with the known permissions that it is about. Costly: to be asked once.
+    pub(crate) fn meanings(&self) -> Vec<Meaning<'_>> {
+        let meaning =
+            |statement| Meaning { statement, permissions: Statement::permissions(statement).collect() };
+        self.parts.statements.iter().map(meaning).collect()
     }
 }
 

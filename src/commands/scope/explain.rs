@@ -13,7 +13,7 @@ use engine::manifest::history::{self, HistoryError, Snapshot};
 use engine::manifest::{Agent, Caller, Manifests, PrincipalKind, catalog_places};
 use engine::permission::{self, Logged};
 use engine::posture::identities_of;
-use engine::scope::{Cloud, Entry, Plane, Says, ScopeVerdict, Verdict};
+use engine::scope::{BoundFacts, Broken, Cloud, Entry, Plane, Says, ScopeVerdict, Verdict};
 use engine::store::Use;
 use engine::time::{self, rfc3339};
 use policy::aws::Decision;
@@ -37,6 +37,8 @@ struct Explanation {
     scope: ScopeVerdict,
     entries: Vec<(Entry, Says)>,
     identities: Vec<IdentityAnswer>,
+    /// Bounds of the manifest that such a call breaks for certain
+    broken: Vec<Broken>,
     /// Keys that were given and that nothing asks for
     unasked: Vec<String>,
 }
@@ -193,6 +195,13 @@ fn explain(
             arn,
         });
     }
+    let bounds = agent.bounds.entries().into_iter().filter_map(|(bound, _)| match bound {
+        "regions" => Some(&["aws:RequestedRegion"][..]),
+        "networks" => Some(&["aws:SourceIp", "aws:SourceVpce"][..]),
+        _ => None,
+    });
+    asked.extend(bounds.flatten().map(|key| (*key).to_owned()));
+    let broken = broken(&agent, args, &context);
     let asked: BTreeSet<String> = asked.iter().map(|key| key.to_ascii_lowercase()).collect();
     let unasked = args.context.iter().map(|(key, _)| key.clone());
     let unasked = unasked.filter(|key| !asked.contains(&key.to_ascii_lowercase())).collect();
@@ -205,8 +214,32 @@ fn explain(
         scope,
         entries,
         identities,
+        broken,
         unasked,
     }
+}
+
+/// The bounds that a call like this would break, as far as the question tells of it.
+fn broken(agent: &Agent, args: &ExplainArgs, context: &Context) -> Vec<Broken> {
+    let given = |key: &str| match context.fact(key) {
+        Fact::Values(values) => values.first().map(String::as_str),
+        _ => None,
+    };
+    let in_arn = args.resource.split(':').nth(3).filter(|region| !region.is_empty() && !region.contains('*'));
+    let (service, operation) = args.permission.split_once(':').unwrap_or_default();
+    let facts = BoundFacts {
+        time: args.at.unwrap_or_else(time::now),
+        service: &format!("{service}.amazonaws.com"),
+        operation,
+        region: given("aws:RequestedRegion").or(in_arn),
+        source_ip: given("aws:SourceIp"),
+        vpc_endpoint: given("aws:SourceVpce"),
+        ..BoundFacts::default()
+    };
+    let mut broken = agent.bounds.broken(&facts);
+    // Without a time nothing is asked of the hour.
+    broken.retain(|one| one.certain && (args.at.is_some() || one.bound != engine::scope::Bound::Hours));
+    broken
 }
 
 /// The same for Azure and Google Cloud: what the manifest declares there, and what the exports grant to the identities
@@ -269,6 +302,7 @@ fn explain_elsewhere(
         resource,
         version: None,
         places: BTreeMap::new(),
+        broken: Vec::new(),
         scope,
         entries,
         unasked,
@@ -347,8 +381,11 @@ impl Explanation {
     /// The entry that decided.
     fn decisive(&self) -> Option<&Entry> {
         let origin = self.scope.statement.as_deref()?;
-        let written = |entry: &Entry| format!("{}:{} {}", entry.file, entry.line, entry.text) == origin;
-        self.entries.iter().map(|(entry, _)| entry).find(|entry| written(entry))
+        let is_it = |entry: &&Entry| {
+            let rest = origin.strip_prefix(&format!("{}:{} {}", entry.file, entry.line, entry.text));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", approved by "))
+        };
+        self.entries.iter().map(|(entry, _)| entry).find(is_it)
     }
 
     fn to_json(&self) -> Value {
@@ -403,6 +440,8 @@ impl Explanation {
                 "statement": self.scope.statement,
                 "missing": self.scope.missing,
             },
+            "bounds": self.agent.bounds.entries().into_iter().collect::<BTreeMap<_, _>>(),
+            "broken": self.broken.iter().map(|one| json!({ "bound": one.bound.as_str(), "seen": one.seen })).collect::<Vec<_>>(),
             "entries": entries.collect::<Vec<_>>(),
             "identities": identities.collect::<Vec<_>>(),
             "context_not_asked": self.unasked,
