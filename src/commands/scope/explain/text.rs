@@ -98,6 +98,9 @@ fn why(of: &Explanation) -> &'static str {
 
 /// Which finding a call would be.
 fn consequence(of: &Explanation, is_granted: bool) -> String {
+    if !of.permission.contains(':') {
+        return "Logs of that cloud are not read yet, so no call is a finding.".to_owned();
+    }
     let first = match of.scope.reason {
         Reason::OtherResource => "SC04",
         _ => "SC01",
