@@ -16,7 +16,8 @@ pub(super) fn lints(manifests: &Manifests, grants: Option<&Grants>) -> Vec<Lint>
     if let Some(grants) = grants.filter(|grants| !grants.identities().is_empty()) {
         let known = Known::new(grants);
         for agent in &manifests.agents {
-            found.extend(agent.identities.iter().filter_map(|identity| known.doubt(agent, identity)));
+            let by_arn = agent.identities.iter().filter(|identity| identity.tag.is_none());
+            found.extend(by_arn.filter_map(|identity| known.doubt(agent, identity)));
         }
     }
     found
@@ -24,10 +25,12 @@ pub(super) fn lints(manifests: &Manifests, grants: Option<&Grants>) -> Vec<Lint>
 
 /// Equal claims are errors already; here are those that only share some callers.
 fn overlaps(manifests: &Manifests) -> Vec<Lint> {
+    // A tag says nothing of the ARN, and any other identity goes before it.
     let all: Vec<(&Agent, &Identity)> = manifests
         .agents
         .iter()
         .flat_map(|agent| agent.identities.iter().map(move |identity| (&**agent, identity)))
+        .filter(|(_, identity)| identity.tag.is_none())
         .collect();
     let (patterns, exact): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|(_, identity)| identity.arn.contains(['*', '?']));

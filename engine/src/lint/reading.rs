@@ -1,7 +1,7 @@
 //! What could not be read, and what reading found odd
 
 use super::{
-    Lint, MANIFEST_INVALID, NOT_JUDGED, OVERLAPPING_IDENTITY, POLICY_UNPARSED, UNKNOWN_ACTION,
+    LIFECYCLE, Lint, MANIFEST_INVALID, NOT_JUDGED, OVERLAPPING_IDENTITY, POLICY_UNPARSED, UNKNOWN_ACTION,
     UNKNOWN_RESOURCE,
 };
 use crate::grant::Grants;
@@ -24,6 +24,12 @@ pub(super) fn lints(manifests: &Manifests, errors: &[ManifestError], grants: Opt
         );
         lint.agent = Some(unparsed.subject.clone());
         found.push(lint);
+    }
+    for rule in &manifests.lifecycle {
+        let message =
+            format!("rule `{}`: {} an identity after {} days", rule.name, rule.action, rule.older_than_days);
+        let fix = "see that somebody does it: remit only lists the rule";
+        found.push(Lint::new(LIFECYCLE, &rule.file, rule.line, message, fix));
     }
     for unparsed in grants.iter().flat_map(|grants| &grants.unparsed) {
         let message = format!("a policy of `{}` cannot be read: {}", unparsed.subject, unparsed.reason);

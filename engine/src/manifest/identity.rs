@@ -73,7 +73,7 @@ pub(super) fn identity(reader: &mut Reader<'_>, item: &Node) -> Option<Identity>
     if user && session.is_some() {
         reader.error(item.line, "a user has no session name: `session` goes with `aws.role`");
     }
-    Some(Identity { arn, session, accounts })
+    Some(Identity { arn, session, accounts, tag: None })
 }
 
 /// Twelve digits; YAML takes the zeros from the front of a number.

@@ -325,7 +325,7 @@ fn a_catalog_may_say_what_a_verb_means() {
 }
 
 fn caller<'a>(actor: &'a str, session: Option<&'a str>) -> Caller<'a> {
-    Caller { actor, session_name: session, account: Some("111122223333") }
+    Caller { actor, session_name: session, account: Some("111122223333"), tags: None }
 }
 
 #[test]

@@ -191,7 +191,7 @@ fn explain(
             None => (grants.verdict(&arn, &permission, &resources, true, &context), None),
         };
         let statements = holder.iter().flat_map(|holder| holder.granted_statements());
-        let caller = Caller { actor: &arn, session_name: None, account: None };
+        let caller = Caller { actor: &arn, session_name: None, account: None, tags: None };
         identities.push(IdentityAnswer {
             matched: matched(&agent, &arn),
             taken_by: manifests
