@@ -44,13 +44,23 @@ impl Default for StoreConfig {
 }
 
 /// `[scope]`
-#[derive(Debug, Clone, Default, Deserialize, schemars::JsonSchema)]
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ScopeConfig {
     /// Folder of manifests.
     pub agents: Option<PathBuf>,
     /// Folder of policies, as the clouds export them.
     pub policies: Option<PathBuf>,
+    /// How late a policy change may arrive and still have what was judged before it judged again. Default 24h.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub lateness: Duration,
+}
+
+impl Default for ScopeConfig {
+    fn default() -> Self {
+        Self { agents: None, policies: None, lateness: Duration::from_secs(24 * 3600) }
+    }
 }
 
 /// `[baseline]`

@@ -152,6 +152,7 @@ impl Company {
             scope: ScopeConfig {
                 agents: Some(self.folder.join("agents")),
                 policies: Some(self.folder.join("policies")),
+                ..ScopeConfig::default()
             },
             alerts: AlertsConfig {
                 receivers: vec![ReceiverConfig::Ndjson {

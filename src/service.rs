@@ -28,9 +28,6 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long exact deduplication remembers an event, from when it was stored (µs).
 const EVENT_HORIZON: i64 = 7 * DAY;
 
-/// How late a policy change may arrive and still have what was judged before it judged again (µs).
-const LATENESS: i64 = DAY;
-
 /// How long what was told to whom is remembered (µs).
 const DELIVERY_MEMORY: i64 = 90 * DAY;
 
@@ -133,7 +130,8 @@ impl Service {
                 error!(%cause, "the page is gone");
             }
         });
-        tasks.spawn(upkeep(store, metrics, cancel.clone()));
+        let lateness = config.scope.lateness.as_micros() as i64;
+        tasks.spawn(upkeep(store, metrics, lateness, cancel.clone()));
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
@@ -203,7 +201,7 @@ fn link_host(config: &Config) -> Vec<String> {
     host.and_then(|rest| rest.split(['/', ':']).next()).map(str::to_owned).into_iter().collect()
 }
 
-async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) {
+async fn upkeep(store: Store, metrics: Arc<Metrics>, lateness: i64, cancel: CancellationToken) {
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     loop {
         tokio::select! {
@@ -214,7 +212,7 @@ async fn upkeep(store: Store, metrics: Arc<Metrics>, cancel: CancellationToken) 
         let kept = async {
             store.resolve_quiet(now).await?;
             store.forget_events(now - EVENT_HORIZON).await?;
-            store.forget_origins(now - LATENESS).await?;
+            store.forget_origins(now - lateness).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

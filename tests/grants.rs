@@ -5,6 +5,8 @@ use crate::support::folder::{Config, Folder};
 use crate::support::records::{Record, role};
 use crate::support::remit::{Service, remit};
 use chrono::{DateTime, TimeDelta, Utc};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -205,4 +207,57 @@ fn a_condition_is_judged_by_what_the_event_shows() {
     let grants = grants(&folder);
     let grant = |number: usize| grants[&format!("00000000-0000-4000-8000-{number:012}")].as_str();
     assert_eq!([1, 2, 3].map(grant), ["allowed", "denied", "unknown"]);
+}
+
+#[test]
+fn in_whatever_order_changes_and_calls_arrive_the_findings_are_those_of_the_right_order() {
+    let mut dice = ChaCha8Rng::seed_from_u64(11);
+    let record = |dice: &mut ChaCha8Rng, number: usize| {
+        let record = if number.is_multiple_of(3) {
+            let operation = ["iam:AttachRolePolicy", "iam:DetachRolePolicy"][dice.random_range(0..2)];
+            by_admin(operation, json!({"roleName": "bee", "policyArn": POLICY}))
+        } else {
+            Record::of_agent("bee", "iam:CreatePolicyVersion")
+                .request(
+                    json!({"policyArn": POLICY, "policyDocument": document("s3:*"), "setAsDefault": false}),
+                )
+                .set(
+                    "responseElements",
+                    json!({"policyVersion": {"versionId": format!("v{number}"), "isDefaultVersion": false}}),
+                )
+        };
+        record.number(number).minutes_ago(dice.random_range(1..300))
+    };
+    let records: Vec<Record> = (0..60).map(|number| record(&mut dice, number)).collect();
+    let folder = Folder::new();
+    folder.agent("bee", &[("iam:CreatePolicyVersion", POLICY)]);
+    folder.write("policies/bee.json", document("iam:*"));
+    folder.write("logs/.keep", "");
+    let port = folder.configure(&Config::default().directory("logs", true));
+    let service = Service::run(folder.path(), port);
+    let files = records.chunks(5);
+    let count = files.len() as f64;
+    for (number, records) in files.enumerate() {
+        folder.log(&format!("logs/{number}.json.gz"), records);
+        std::thread::sleep(Duration::from_millis(dice.random_range(0..400)));
+    }
+    eventually("all files are judged", Duration::from_secs(60), || {
+        service.metric("remit_objects_total", &["outcome=\"done\""]) >= count
+    });
+    let told = |lines: Vec<Value>| -> BTreeMap<String, String> {
+        let keys = ["detection", "subject", "count", "first_seen", "last_seen", "events"];
+        let essence = |finding: &Value| keys.map(|key| finding[key].to_string()).join(" ");
+        lines
+            .iter()
+            .filter(|one| one["id"].is_string())
+            .map(|one| (one["id"].to_string(), essence(one)))
+            .collect()
+    };
+    let replay = ["replay", "logs", "--agents", "agents", "--policies", "policies", "--output", "ndjson"];
+    let expected = told(remit(folder.path(), &replay).expect(0).lines());
+    assert!(expected.values().any(|finding| finding.contains("PR01")), "{expected:?}");
+    let found = || told(remit(folder.path(), &["findings", "list", "--output", "ndjson"]).expect(0).lines());
+    eventually("the findings are those of the right order", Duration::from_secs(30), || found() == expected);
+    std::thread::sleep(Duration::from_secs(3));
+    assert_eq!(found(), expected);
 }

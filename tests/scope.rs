@@ -119,6 +119,20 @@ fn what_is_not_known_is_named_and_can_be_said() {
 }
 
 #[test]
+fn a_bound_that_a_call_would_break_is_told() {
+    let folder = Folder::new();
+    ant(&folder, "    - read: tickets\n  bounds: {regions: [eu-west-1], networks: [10.20.0.0/16]}\n");
+    let from = |address: &str| {
+        let key = format!("aws:SourceIp={address}");
+        explain(&folder, "dynamodb:GetItem", TABLE, &["--context", &key]).expect(0).stdout
+    };
+    let outside = from("203.0.113.7");
+    assert!(outside.contains("It breaks a bound") && outside.contains("203.0.113.7"), "{outside}");
+    let inside = from("10.20.0.7");
+    assert!(!inside.contains("It breaks a bound") && inside.contains("regions: eu-west-1"), "{inside}");
+}
+
+#[test]
 fn what_no_cloud_spells_is_wrong_usage() {
     let folder = Folder::new();
     ant(&folder, "    - read: tickets\n");

@@ -14,9 +14,11 @@ use crate::grant::{Grants, PolicyChange, Touch};
 use crate::manifest::{Agent, Caller, Versions};
 use crate::measure::{Measures, Observed};
 use crate::permission::{self, AccessLevel, Call, Needed};
+use crate::scope::{BoundFacts, HOPS};
 use crate::time::day_of;
 use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
+use policy::wildcard::{ArnPattern, Match, Target};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use table::CallRow;
@@ -210,6 +212,10 @@ fn annotate_event(
     if outcome == "success" {
         calls.baseline.used(actor, ANY_PERMISSION, time);
     }
+    let bounds = match &asker.agent {
+        Some(agent) if !agent.bounds.is_empty() => agent.bounds.broken(&bound_facts(view, event, time)),
+        _ => Vec::new(),
+    };
     // An event that needs no permission is still an event: detections may ask for it.
     let rows: Vec<Option<Needed>> =
         if needed.is_empty() { vec![None] } else { needed.into_iter().map(Some).collect() };
@@ -223,7 +229,16 @@ fn annotate_event(
             answer: None,
             active_days: 0,
         };
-        let mut row = CallRow { outcome, own_iam: false, policy_fault, first_use: false, level: None };
+        let mut row = CallRow {
+            outcome,
+            own_iam: false,
+            policy_fault,
+            is_expected_denial: false,
+            bounds: &bounds,
+            hop_into: None,
+            first_use: false,
+            level: None,
+        };
         if let Some(needed) = &facts.needed {
             row.level = permission::level(&needed.permission);
             row.own_iam = asker.agent.is_some() && acts_on_own_iam(needed, row.level, actor, &asker);
@@ -232,6 +247,7 @@ fn annotate_event(
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
+            row.hop_into = hop_into(needed, &caller, &asker, &rules.manifests);
             if asker.agent.is_some() || asker.holder.is_some() {
                 let answer = answers.of(&asker, needed, |keys| call_facts.context(needed, keys));
                 if let Some(scope) = answer.scope.as_ref().filter(|_| needed.certain) {
@@ -240,12 +256,53 @@ fn annotate_event(
                     let observed = Observed { time, outcome, denied_by, permission };
                     calls.measures.count(scope, &answer.grant, &observed);
                 }
+                row.is_expected_denial = outcome == "denied"
+                    && asker.agent.as_ref().is_some_and(|agent| agent.scope.expects_denials())
+                    && answers.expects_denial(&asker, needed, |keys| call_facts.context(needed, keys));
                 facts.answer = Some(answer);
             }
         }
         builder.append(view, &facts, &row);
         calls.rows.push(facts);
     }
+}
+
+fn bound_facts<'a>(view: &EventView<'a>, event: usize, time: i64) -> BoundFacts<'a> {
+    BoundFacts {
+        time,
+        service: view.service(event).unwrap_or_default(),
+        operation: view.operation(event).unwrap_or_default(),
+        region: view.region(event),
+        source_ip: view.source_ip(event),
+        vpc_endpoint: view.vpc_endpoint(event),
+        invoked_by: view.invoked_by(event),
+        session_started: view.session_started(event),
+        credential_kind: view.credential_kind(event),
+    }
+}
+
+/// The agent that the caller becomes, where its manifest lists who may and the caller is not among them.
+fn hop_into<'a>(
+    needed: &Needed,
+    caller: &Caller<'_>,
+    asker: &Asker,
+    manifests: &'a Versions,
+) -> Option<&'a str> {
+    if !needed.certain || !HOPS.iter().any(|hop| hop.eq_ignore_ascii_case(&needed.permission)) {
+        return None;
+    }
+    let (_, manifests) = manifests.at(asker.when);
+    let role = needed.resources.first()?;
+    let taken = manifests.agent(&Caller { actor: role, ..Caller::default() })?;
+    let listed = taken.assume.from.as_ref()?;
+    let is_caller = |pattern: &String| {
+        pattern == "*"
+            || pattern == caller.actor
+            || ArnPattern::new(pattern).matches(Target::Exact(caller.actor)) == Match::Yes
+    };
+    // One agent may go on from one of its own roles to another.
+    let is_itself = asker.agent.as_ref().is_some_and(|agent| agent.name == taken.name);
+    (!is_itself && !listed.iter().any(is_caller)).then_some(taken.name.as_str())
 }
 
 /// The event's outcome, but `dry_run` for a call that only asked whether it would be allowed: nothing happened,

@@ -135,6 +135,11 @@ pub fn built_in() -> Result<Vec<Detection>, DetectionError> {
         "long_lived_key",
         "new_permission",
         "policy_unparsed",
+        "bound_broken",
+        "session_too_old",
+        "undeclared_hop",
+        "unapproved_call",
+        "expired_manifest",
     ]
     .into_iter()
     .map(|(name, text)| Detection::parse(name, text))

@@ -216,9 +216,10 @@ pub fn lint(
     found.extend(identities::lints(manifests, grants));
     for agent in &manifests.agents {
         found.extend(record::lints(agent, manifests, today));
-        found.extend(entries::lints(agent));
+        let entries = agent.scope.meanings();
+        found.extend(entries::lints(agent, &entries));
         if let Some(grants) = grants {
-            found.extend(granted::lints(agent, grants));
+            found.extend(granted::lints(agent, &entries, grants));
         }
     }
     found.sort_by(|one, other| {

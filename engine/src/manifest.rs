@@ -4,6 +4,7 @@ mod agent;
 mod approval;
 mod catalog;
 pub mod difference;
+mod elsewhere;
 mod entry;
 mod from;
 mod guide;
@@ -24,6 +25,7 @@ use chrono::{DateTime, Utc};
 
 use crate::scope::{Bounds, Scope};
 use catalog::Catalog;
+pub use identity::{Principal, PrincipalKind};
 pub use outline::{Outline, catalog_places, outlines};
 use policy::arn::Arn;
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
@@ -35,6 +37,8 @@ use yaml::{Node, Shape};
 /// Bounds on what a folder may hold.
 const FILES_MAX: usize = 10_000;
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest file that a manifest refers to: a Terraform state.
+const REFERENCE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const FOLDERS_DEEP_MAX: usize = 16;
 
 /// Every agent that a folder declares.
@@ -71,6 +75,10 @@ pub struct LifecycleRule {
 struct Matchers {
     exact: HashMap<String, Vec<Matcher>>,
     patterns: Vec<(ArnPattern, Matcher)>,
+    /// Some of them ask for a tag
+    by_tag: bool,
+    /// Agents by the id of a principal outside AWS
+    principals: HashMap<String, usize>,
 }
 
 /// An agent and one of its identities.
@@ -157,6 +165,8 @@ pub struct Agent {
     pub expires: Option<String>,
     /// Patterns of the roles and users that are this agent
     pub identities: Vec<Identity>,
+    /// Who is this agent outside AWS
+    pub principals: Vec<Principal>,
     /// What it may do
     pub scope: Scope,
     /// Within what every call of it must stay
@@ -171,6 +181,15 @@ pub struct Agent {
     pub file: String,
     /// Where the document begins
     pub line: u64,
+}
+
+impl Agent {
+    /// Whether some identity can be found in a log.
+    #[must_use]
+    pub fn is_recognisable(&self) -> bool {
+        let named = self.principals.iter().any(|one| one.kind != PrincipalKind::Spiffe);
+        named || !self.identities.is_empty()
+    }
 }
 
 /// One way to recognise an agent.
@@ -205,7 +224,7 @@ impl Identity {
 /// Who called, as the log tells it.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Caller<'a> {
-    /// Role or user ARN, never a session's
+    /// Role or user ARN, never a session's; in Azure an object's or app's id, in GCP an e-mail address
     pub actor: &'a str,
     /// `roleSessionName`
     pub session_name: Option<&'a str>,
@@ -329,6 +348,7 @@ impl Manifests {
         let mut errors = Vec::new();
         let mut names: HashMap<&str, &Agent> = HashMap::new();
         let mut claims: HashMap<_, Vec<Claim<'_>>> = HashMap::new();
+        let mut ids: HashMap<&str, &Agent> = HashMap::new();
         for agent in &self.agents {
             if let Some(other) = names.insert(&agent.name, agent) {
                 let message = format!(
@@ -336,6 +356,16 @@ impl Manifests {
                     agent.name, other.file, other.line
                 );
                 errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+            }
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                let first = ids.entry(&principal.id).or_insert(agent);
+                if first.name != agent.name {
+                    let message = format!(
+                        "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: one of them must go without",
+                        agent.name, first.name, first.file, first.line, principal.id
+                    );
+                    errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+                }
             }
             for identity in &agent.identities {
                 let claim = (&identity.arn, identity.session.as_deref(), identity.tag.as_ref());
@@ -357,9 +387,12 @@ impl Manifests {
     }
 
     /// The agent behind a call. Where several match, the more specific identity wins: one with a session pattern,
-    /// then the longer text, then the agent's name in order.
+    /// then the longer text, then the agent's name in order. Ids and e-mail addresses match whole, whatever their case.
     #[must_use]
     pub fn agent(&self, caller: &Caller<'_>) -> Option<&Arc<Agent>> {
+        if !self.matchers.principals.is_empty() && !caller.actor.starts_with("arn:") {
+            return self.agents.get(*self.matchers.principals.get(&identity::id_of(caller.actor))?);
+        }
         let exact = self.matchers.exact.get(caller.actor).map_or(&[][..], Vec::as_slice).iter();
         let patterns = self.matchers.patterns.iter();
         let patterns = patterns
@@ -373,7 +406,7 @@ impl Manifests {
     /// Whether some agent is known by a tag, so that a caller's tags matter.
     #[must_use]
     pub fn tells_by_tag(&self) -> bool {
-        self.matchers.patterns.iter().any(|(_, matcher)| matcher.tag.is_some())
+        self.matchers.by_tag
     }
 
     /// An agent by name.
@@ -387,7 +420,11 @@ impl Matchers {
     fn new(agents: &[Arc<Agent>]) -> Matchers {
         let mut matchers = Matchers::default();
         for (at, agent) in agents.iter().enumerate() {
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                matchers.principals.entry(principal.id.clone()).or_insert(at);
+            }
             for identity in &agent.identities {
+                matchers.by_tag |= identity.tag.is_some();
                 let matcher = Matcher {
                     agent: at,
                     session: identity.session.as_deref().map(ActionPattern::new),

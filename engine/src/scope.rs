@@ -26,9 +26,10 @@ pub use bounds::{Bound, BoundFacts, Bounds, Broken};
 pub(crate) use concern::concerns;
 pub use elsewhere::{Cloud, Plane};
 pub(crate) use elsewhere::{Elsewhere, Operations, Thing};
+pub(crate) use entry::Meaning;
 pub use entry::{Entry, Says};
 pub use hours::Hours;
-pub use idle::Idle;
+pub(crate) use idle::idle;
 pub use network::Network;
 pub use reach::{Reach, Span};
 pub(crate) use statement::{Grants, Kind, Statement, VerbActions};
@@ -204,6 +205,18 @@ impl Scope {
         sources.iter().filter(|(of, _)| *of == cloud).map(|(_, name)| name.clone()).collect()
     }
 
+    /// Whether the manifest expects any denial at all.
+    #[must_use]
+    pub fn expects_denials(&self) -> bool {
+        !self.parts.expected.is_empty()
+    }
+
+    /// The condition keys that expected denials ask for.
+    #[must_use]
+    pub fn expected_keys(&self) -> Vec<&str> {
+        self.parts.expected.iter().flat_map(Statement::keys).collect()
+    }
+
     /// Whether a call that was denied is one that the manifest expects to be: the agent asks for it knowingly.
     #[must_use]
     pub fn expects_denial(
@@ -249,7 +262,8 @@ impl Scope {
         let parts = &self.parts;
         *self.read_only.get_or_init(|| {
             let mut granting = parts.statements.iter().filter(|statement| statement.kind != Kind::Deny);
-            let mut elsewhere = parts.elsewhere.iter().filter(|entry| entry.kind != Kind::Deny);
+            let grants = |kind: Kind| matches!(kind, Kind::Allow | Kind::Approval);
+            let mut elsewhere = parts.elsewhere.iter().filter(|entry| grants(entry.kind));
             (granting.clone().next().is_some() || elsewhere.clone().next().is_some())
                 && parts.unread.is_empty()
                 && parts.unparsed.is_empty()

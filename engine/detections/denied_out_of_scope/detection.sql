@@ -24,3 +24,4 @@ WHERE agent IS NOT NULL
   AND certain
   AND scope = 'out'
   AND invoked_by IS NULL
+  AND NOT is_expected_denial

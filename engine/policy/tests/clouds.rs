@@ -1,10 +1,5 @@
 //! Azure and Google Cloud: published roles, and laws that hold for any policy
-#![expect(
-    clippy::unwrap_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    reason = "a story that cannot go on fails"
-)]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 use std::path::Path;
 

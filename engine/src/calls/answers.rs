@@ -4,6 +4,7 @@ use crate::grant::{Dated, GrantVerdict, Grants, Holder, Session};
 use crate::manifest::{Agent, Caller, Manifests, Versions};
 use crate::permission::Needed;
 use crate::scope::ScopeVerdict;
+use crate::time::rfc3339;
 use policy::context::{Context, Fact};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Write;
@@ -26,6 +27,8 @@ pub struct Answer {
 /// Who calls, with what it declares and holds at that moment.
 #[derive(Debug, Clone, Default)]
 pub struct Asker {
+    /// The call's time, µs UTC.
+    pub when: i64,
     /// Which version of the manifests declares the agent.
     pub version: usize,
     /// The declared agent.
@@ -104,7 +107,7 @@ impl Answers {
             let narrowed = self.sessions.get(session)?.clone()?;
             Some((session.to_owned(), narrowed))
         });
-        Asker { version, agent, holder, session }
+        Asker { when, version, agent, holder, session }
     }
 
     fn agent(&mut self, version: usize, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
@@ -165,9 +168,17 @@ impl Answers {
         for resource in &needed.resources {
             self.add_to_key(resource);
         }
+        // The time itself would make every question a new one.
+        let has_expired = agent.is_some_and(|agent| agent.scope.has_expired(asker.when));
+        if has_expired {
+            self.add_to_key("expired");
+        }
         let asked: Vec<&str> = keys.iter().map(String::as_str).collect();
         let mut context = if asked.is_empty() { Context::partial() } else { context(&asked) };
         asker.tell_tags(&asked, &mut context);
+        if has_expired {
+            context.set("aws:CurrentTime", Fact::one(rfc3339(asker.when)));
+        }
         for key in keys.iter() {
             match context.fact(key) {
                 Fact::Unknown => self.add_to_key("?"),
@@ -187,6 +198,19 @@ impl Answers {
         let answer = Arc::new(judge(asker, needed, &context));
         self.answers.insert(self.key.clone(), answer.clone());
         answer
+    }
+
+    /// Whether a call that was denied is one that the manifest expects to be.
+    pub fn expects_denial(
+        &self,
+        asker: &Asker,
+        needed: &Needed,
+        context: impl Fn(&[&str]) -> Context,
+    ) -> bool {
+        let Some(agent) = &asker.agent else { return false };
+        let keys = agent.scope.expected_keys();
+        let context = context(&keys);
+        agent.scope.expects_denial(&needed.permission, &needed.resources, needed.resources_known, &context)
     }
 
     fn begin_key(&mut self, parts: &[&str]) {

@@ -2,6 +2,7 @@
 
 use super::CallFacts;
 use crate::permission::{self, AccessLevel};
+use crate::scope::Broken;
 use arrow::array::{
     ArrayRef, BooleanBuilder, Int64Builder, ListBuilder, RecordBatch, StringBuilder, StringDictionaryBuilder,
     StringViewBuilder, TimestampMicrosecondBuilder,
@@ -16,6 +17,12 @@ pub(super) struct CallRow<'a> {
     pub own_iam: bool,
     /// Why the policy that the call wrote cannot be read
     pub policy_fault: Option<&'a str>,
+    /// The manifest expects to be refused this
+    pub is_expected_denial: bool,
+    /// Bounds that the call breaks, or of which it cannot be told
+    pub bounds: &'a [Broken],
+    /// The agent whose role the caller takes, and whose manifest does not list the caller
+    pub hop_into: Option<&'a str>,
     pub first_use: bool,
     pub level: Option<AccessLevel>,
 }
@@ -61,6 +68,12 @@ static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| {
         flag("is_read_like"),
         flag("is_own_iam"),
         text("policy_fault"),
+        flag("is_expected_denial"),
+        word("bound_broken"),
+        text("bound_seen"),
+        flag("bound_is_grave"),
+        word("bound_unknown"),
+        word("hop_into"),
         Field::new("resources", DataType::List(Arc::new(Field::new("item", DataType::Utf8, true))), true),
         word("scope"),
         word("scope_reason"),
@@ -113,6 +126,12 @@ pub(super) struct CallsBuilder {
     is_read_like: BooleanBuilder,
     is_own_iam: BooleanBuilder,
     policy_fault: StringViewBuilder,
+    is_expected_denial: BooleanBuilder,
+    bound_broken: Words,
+    bound_seen: StringViewBuilder,
+    bound_is_grave: BooleanBuilder,
+    bound_unknown: Words,
+    hop_into: Words,
     resources: ListBuilder<StringBuilder>,
     scope: Words,
     scope_reason: Words,
@@ -169,6 +188,14 @@ impl CallsBuilder {
         self.is_read_like.append_option(is(permission::is_read_like));
         self.is_own_iam.append_value(row.own_iam);
         self.policy_fault.append_option(row.policy_fault);
+        self.is_expected_denial.append_value(row.is_expected_denial);
+        let broken = row.bounds.iter().find(|one| one.certain);
+        self.bound_broken.append_option(broken.map(|one| one.bound.as_str()));
+        self.bound_seen.append_option(broken.map(|one| one.seen.as_str()));
+        self.bound_is_grave.append_option(broken.map(|one| one.is_grave));
+        let unknown = row.bounds.iter().find(|one| !one.certain);
+        self.bound_unknown.append_option(unknown.map(|one| one.bound.as_str()));
+        self.hop_into.append_option(row.hop_into);
         for resource in needed.map(|n| n.resources.as_slice()).unwrap_or_default() {
             self.resources.values().append_value(resource);
         }
@@ -223,6 +250,12 @@ impl CallsBuilder {
             Arc::new(self.is_read_like.finish()),
             Arc::new(self.is_own_iam.finish()),
             Arc::new(self.policy_fault.finish()),
+            Arc::new(self.is_expected_denial.finish()),
+            Arc::new(self.bound_broken.finish()),
+            Arc::new(self.bound_seen.finish()),
+            Arc::new(self.bound_is_grave.finish()),
+            Arc::new(self.bound_unknown.finish()),
+            Arc::new(self.hop_into.finish()),
             Arc::new(self.resources.finish()),
             Arc::new(self.scope.finish()),
             Arc::new(self.scope_reason.finish()),

@@ -155,6 +155,30 @@ pub enum Change {
     },
 }
 
+impl Change {
+    /// The role, user or group that it is about; `None` for a managed policy and for a session.
+    #[must_use]
+    pub fn holder(&self) -> Option<&PrincipalName> {
+        match self {
+            Change::Create { holder, .. }
+            | Change::Delete { holder }
+            | Change::Put { holder, .. }
+            | Change::Remove { holder, .. }
+            | Change::Attach { holder, .. }
+            | Change::Detach { holder, .. }
+            | Change::Bound { holder, .. }
+            | Change::Tag { holder, .. }
+            | Change::Untag { holder, .. }
+            | Change::Join { user: holder, .. }
+            | Change::Leave { user: holder, .. } => Some(holder),
+            Change::Version { .. }
+            | Change::Default { .. }
+            | Change::DeletePolicy { .. }
+            | Change::Session { .. } => None,
+        }
+    }
+}
+
 impl PolicyChange {
     /// Whether the text of a log file may tell of a change: a quick look that spares most files a reading.
     #[must_use]

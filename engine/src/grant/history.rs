@@ -61,20 +61,14 @@ impl History {
     /// Takes a change in; false where it is known already.
     pub(super) fn add(&mut self, change: &PolicyChange) -> bool {
         let subject = match &change.what {
-            Change::Create { holder, .. }
-            | Change::Delete { holder }
-            | Change::Put { holder, .. }
-            | Change::Remove { holder, .. }
-            | Change::Attach { holder, .. }
-            | Change::Detach { holder, .. }
-            | Change::Bound { holder, .. }
-            | Change::Tag { holder, .. }
-            | Change::Untag { holder, .. } => Subject::Principal(holder.clone()),
-            Change::Join { user, .. } | Change::Leave { user, .. } => Subject::Principal(user.clone()),
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => Subject::Policy(policy.clone()),
             Change::Session { session, .. } => Subject::Session(session.clone()),
+            what => {
+                let Some(holder) = what.holder() else { return false };
+                Subject::Principal(holder.clone())
+            }
         };
         let moment = (change.time, change.event_id.clone());
         self.changes.entry(subject).or_default().insert(moment, change.what.clone()).is_none()
@@ -83,16 +77,6 @@ impl History {
     /// Whose grants a change touches.
     pub(super) fn touched(&self, change: &PolicyChange) -> Vec<Touch> {
         let holders: Vec<PrincipalName> = match &change.what {
-            Change::Create { holder, .. }
-            | Change::Delete { holder }
-            | Change::Put { holder, .. }
-            | Change::Remove { holder, .. }
-            | Change::Attach { holder, .. }
-            | Change::Detach { holder, .. }
-            | Change::Bound { holder, .. }
-            | Change::Tag { holder, .. }
-            | Change::Untag { holder, .. } => vec![holder.clone()],
-            Change::Join { user, .. } | Change::Leave { user, .. } => vec![user.clone()],
             Change::Session { role, .. } => role.iter().cloned().collect(),
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
@@ -105,6 +89,7 @@ impl History {
                     })
                 })
                 .collect(),
+            what => what.holder().into_iter().cloned().collect(),
         };
         let mut touched: BTreeSet<String> = BTreeSet::new();
         for holder in holders {

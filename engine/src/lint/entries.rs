@@ -4,11 +4,11 @@ use super::record::is_production;
 use super::{Level, Lint, SHADOWED_ALLOW, SHADOWED_DENY, WILDCARD_WRITE_IN_PROD, some_of};
 use crate::manifest::Agent;
 use crate::reference::{AccessLevel, Permission};
-use crate::scope::{Entry, Grants, Statement};
+use crate::scope::{Entry, Grants, Meaning, Statement, idle};
 
-pub(super) fn lints(agent: &Agent) -> Vec<Lint> {
+pub(super) fn lints(agent: &Agent, entries: &[Meaning<'_>]) -> Vec<Lint> {
     let mut found: Vec<Lint> = Vec::new();
-    for idle in agent.scope.idle() {
+    for idle in idle(entries) {
         let rule = if idle.entry.kind == "deny" { SHADOWED_DENY } else { SHADOWED_ALLOW };
         let (message, fix) = match &idle.behind {
             Some(other) => (
@@ -31,15 +31,18 @@ pub(super) fn lints(agent: &Agent) -> Vec<Lint> {
         found.push(if is_copied { lint.level(Level::Note) } else { lint });
     }
     if is_production(agent) {
-        found.extend(wildcard_writes(agent));
+        found.extend(wildcard_writes(agent, entries));
     }
     found
 }
 
-fn wildcard_writes(agent: &Agent) -> Vec<Lint> {
+fn wildcard_writes(agent: &Agent, entries: &[Meaning<'_>]) -> Vec<Lint> {
     let changes = |known: &Permission| matches!(known.level, AccessLevel::Write | AccessLevel::Permissions);
     let mut found = Vec::new();
-    for (statement, entry, permissions) in agent.scope.allowing(changes) {
+    for meaning in entries.iter().filter(|meaning| meaning.is_allow()) {
+        let (statement, entry) = (meaning.statement, meaning.entry());
+        let permissions: Vec<&Permission> =
+            meaning.permissions.iter().copied().filter(|known| changes(known)).collect();
         let by_action: Vec<&str> = names(&permissions, |known| is_wild(statement, known));
         let anywhere = statement.resources.not || statement.resources.is_any();
         let by_resource: Vec<&str> = names(&permissions, |known| anywhere && !known.types.is_empty());

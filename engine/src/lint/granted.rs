@@ -7,7 +7,7 @@ use crate::grant::{Effect, Grant, Grants};
 use crate::manifest::Agent;
 use crate::permission::{self, AccessLevel};
 use crate::posture::identities_of;
-use crate::scope::{Grants as Means, Reason, concerns};
+use crate::scope::{Grants as Means, Meaning, Reason, concerns};
 use policy::aws::Resources;
 use policy::context::Context;
 use policy::wildcard::{ActionPattern, ArnPattern, Match};
@@ -15,14 +15,14 @@ use policy::wildcard::{ActionPattern, ArnPattern, Match};
 /// Permissions of one entry that are held against the policies: a verb on everything has thousands.
 const PERMISSIONS_MAX: usize = 1_000;
 
-pub(super) fn lints(agent: &Agent, grants: &Grants) -> Vec<Lint> {
+pub(super) fn lints(agent: &Agent, entries: &[Meaning<'_>], grants: &Grants) -> Vec<Lint> {
     let mut identities: Vec<String> = identities_of(agent, grants, std::iter::empty()).into_iter().collect();
     // Of whom nothing is known, nothing is missing.
     identities.retain(|identity| grants.knows(identity));
     if identities.is_empty() {
         return Vec::new();
     }
-    let mut found = not_granted(agent, grants, &identities);
+    let mut found = not_granted(agent, entries, grants, &identities);
     for identity in &identities {
         found.extend(not_declared(agent, grants, identity));
         found.extend(wider(agent, grants, identity));
@@ -30,9 +30,11 @@ pub(super) fn lints(agent: &Agent, grants: &Grants) -> Vec<Lint> {
     found
 }
 
-fn not_granted(agent: &Agent, grants: &Grants, identities: &[String]) -> Vec<Lint> {
+fn not_granted(agent: &Agent, entries: &[Meaning<'_>], grants: &Grants, identities: &[String]) -> Vec<Lint> {
     let mut found = Vec::new();
-    for (statement, entry, permissions) in agent.scope.allowing(|_| true) {
+    for meaning in entries.iter().filter(|meaning| meaning.is_allow()) {
+        let Meaning { statement, permissions } = meaning;
+        let entry = meaning.entry();
         if permissions.len() > PERMISSIONS_MAX {
             continue;
         }

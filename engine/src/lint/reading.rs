@@ -76,6 +76,10 @@ fn warning(warning: &Warning) -> Option<Lint> {
         let fix = "review the manifest and set `review.last`";
         return Some(Lint::new(super::REVIEW_OVERDUE, file, *line, message.clone(), fix));
     }
+    if key == "rules.condition" {
+        let fix = "tag such identities when they are made, and export the account again";
+        return Some(Lint::new(NOT_JUDGED, file, *line, format!("`{key}` {message}"), fix));
+    }
     if key.starts_with("from.") {
         let fix = "do what it says, or know that the scope stays open there";
         return Some(Lint::new(NOT_JUDGED, file, *line, format!("`{key}` {message}"), fix));

@@ -28,7 +28,7 @@ pub(super) fn lints(agent: &Agent, manifests: &Manifests, today: NaiveDate) -> V
             Lint::of(NO_ON_CALL, agent, 0, message, "add `owner.oncall`, for instance `pagerduty:PSUPP01`");
         found.push(lint.level(if is_production(agent) { Level::Warning } else { Level::Note }));
     }
-    if agent.identities.is_empty() {
+    if !agent.is_recognisable() {
         let message = format!("`{}` has no identity that is judged, so no call is its own", agent.name);
         let fix = "add `aws.role` or `aws.user` to `identities`";
         found.push(Lint::of(NO_IDENTITY, agent, line_of("spec.identities"), message, fix));

@@ -89,9 +89,8 @@ pub(super) fn read(
         }
         return None;
     }
-    if agent.identities.is_empty() {
-        let message =
-            "no identity here is judged yet, so no call is this agent's. Add `aws.role` or `aws.user`";
+    if !agent.is_recognisable() {
+        let message = "no identity here matches a call, so no call is this agent's. Add `aws.role` or another that a log names";
         reader.warn(document.line, "spec.identities", message);
     }
     Some(finish(agent, draft))
@@ -126,6 +125,7 @@ pub(super) fn empty(file: &str, line: u64) -> Agent {
         purpose: None,
         expires: None,
         identities: Vec::new(),
+        principals: Vec::new(),
         bounds: Bounds::default(),
         assume: Assume::default(),
         effective: None,
@@ -147,7 +147,7 @@ pub(super) fn identities_of(document: &Node) -> Option<(String, Vec<String>)> {
     let name = reader.text(&name, "metadata.name")?;
     let identities = field(&field(document, "spec")?, "identities")?;
     let items = reader.list(&identities, "spec.identities").to_vec();
-    let found = items.iter().filter_map(|item| identity(&mut reader, item)).map(|one| one.arn).collect();
+    let found = items.iter().filter_map(|item| identity(&mut reader, item).0).map(|one| one.arn).collect();
     Some((name, found))
 }
 
@@ -190,7 +190,9 @@ fn spec(reader: &mut Reader<'_>, field: &Entry, setting: &Setting<'_>, agent: &m
         }
         "identities" => {
             for item in reader.list(node, &place) {
-                agent.identities.extend(identity(reader, item));
+                let (own, elsewhere) = identity(reader, item);
+                agent.identities.extend(own);
+                agent.principals.extend(elsewhere);
             }
         }
         "allow" | "deny" => {

@@ -75,7 +75,7 @@ pub(super) fn approvals(
     let items = reader.list(&field.value, "spec.approvals");
     let alone = items.len() == 1;
     for item in items {
-        let from = draft.parts.statements.len();
+        let (from, from_elsewhere) = (draft.parts.statements.len(), draft.parts.elsewhere.len());
         let (mut what, mut prefix, mut most) = (Vec::new(), None, None);
         for entry in reader.map(item, "spec.approvals", &["grant", "by", "ticket", "max"]) {
             let place = format!("spec.approvals.{}", entry.key);
@@ -101,6 +101,9 @@ pub(super) fn approvals(
         let approval = Arc::new(Approval { ticket: prefix.is_some(), windows });
         for statement in draft.parts.statements.iter_mut().skip(from) {
             statement.approval = Some(approval.clone());
+        }
+        for entry in draft.parts.elsewhere.iter_mut().skip(from_elsewhere) {
+            entry.approval = Some(approval.clone());
         }
     }
 }
@@ -196,4 +199,87 @@ fn moment(reader: &mut Reader<'_>, node: &Node, place: &str) -> Option<i64> {
         );
     }
     time
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CATALOG, ROLE, agent, fault, load};
+    use crate::manifest::Manifests;
+    use crate::scope::{Reason, Verdict};
+    use policy::context::{Context, Fact};
+
+    const TABLE: &str = "arn:aws:dynamodb:eu-west-1:111122223333:table/tickets";
+
+    fn approved(approval: &str) -> Manifests {
+        let text =
+            agent("a", ROLE, "  approvals: [{grant: {delete: tickets}, by: [x], ticket: CHG, max: 2h}]\n");
+        load(&[("a.yaml", &text), ("c.yaml", CATALOG), ("approval.yaml", approval)]).unwrap()
+    }
+
+    fn window(agent: &str, more: &str) -> String {
+        format!(
+            "apiVersion: remit/v1\nkind: Approval\nspec: {{agent: {agent}, start: 2026-11-20T10:00:00Z, end: 2026-11-20T11:00:00Z, approver: ann{more}}}\n"
+        )
+    }
+
+    fn asked(manifests: &Manifests, time: &str, session: &str) -> (Verdict, Reason) {
+        let mut context = Context::complete();
+        context.set("aws:CurrentTime", Fact::one(time));
+        context.set("sts:RoleSessionName", Fact::one(session));
+        let scope = &manifests.named("a").unwrap().scope;
+        let verdict = scope.verdict("dynamodb:DeleteItem", &[TABLE.to_owned()], true, &context);
+        (verdict.verdict, verdict.reason)
+    }
+
+    #[test]
+    fn a_window_opens_what_it_was_approved_for() {
+        let manifests = approved(&window("a", ", ticket: CHG7"));
+        assert_eq!(asked(&manifests, "2026-11-20T10:30:00Z", "run-CHG7"), (Verdict::In, Reason::Approved));
+        assert_eq!(
+            asked(&manifests, "2026-11-20T10:30:00Z", "run-CHG8"),
+            (Verdict::Out, Reason::OutsideApproval)
+        );
+        assert_eq!(
+            asked(&manifests, "2026-11-20T11:00:00Z", "run-CHG7"),
+            (Verdict::Out, Reason::OutsideApproval)
+        );
+    }
+
+    #[test]
+    fn a_window_for_another_agent_or_another_grant_opens_nothing() {
+        let during = |approval: &str| asked(&approved(approval), "2026-11-20T10:30:00Z", "run-CHG7").1;
+        assert_eq!(during(&window("b", ", ticket: CHG7")), Reason::OutsideApproval);
+        assert_eq!(during(&window("a", ", ticket: CHG7, grant: {read: tickets}")), Reason::OutsideApproval);
+        assert_eq!(during(&window("a", ", ticket: CHG7, grant: {delete: [tickets]}")), Reason::Approved);
+    }
+
+    #[test]
+    fn a_window_without_its_ticket_opens_nothing_and_is_told() {
+        let manifests = approved(&window("a", ""));
+        assert_eq!(asked(&manifests, "2026-11-20T10:30:00Z", "run-CHG7").1, Reason::OutsideApproval);
+        assert!(manifests.warnings.iter().any(|warning| warning.key == "spec.approvals.ticket"));
+    }
+
+    #[test]
+    fn a_window_ends_when_max_is_over() {
+        let long = window("a", ", ticket: CHG7").replace("T11:00:00Z", "T23:00:00Z");
+        let manifests = approved(&long);
+        assert_eq!(asked(&manifests, "2026-11-20T11:59:00Z", "CHG7").1, Reason::Approved);
+        assert_eq!(asked(&manifests, "2026-11-20T12:00:00Z", "CHG7").1, Reason::OutsideApproval);
+    }
+
+    #[test]
+    fn an_approval_that_cannot_be_read_is_told() {
+        let whole = window("a", "");
+        let cases = [
+            (whole.replace("approver: ann", "aprover: ann"), "unknown key `aprover`"),
+            (whole.replace("T10:00:00Z", " at ten"), "is no moment"),
+            (whole.replace("T10:00:00Z", "T12:00:00Z"), "the window ends before it begins"),
+            (whole.replace(", approver: ann", ""), "an Approval needs"),
+        ];
+        for (text, expected) in cases {
+            let told = fault(&[("approval.yaml", &text)]);
+            assert!(told.contains(expected), "{told}");
+        }
+    }
 }

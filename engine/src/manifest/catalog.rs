@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::elsewhere;
 use super::reader::{Reader, closest};
 use super::yaml::{Entry, Node};
 use crate::reference::{self, AccessLevel};
-use crate::scope::VerbActions;
+use crate::scope::{Cloud, Operations, Thing, VerbActions};
 use policy::aws::Resources;
 use policy::wildcard::{ActionPattern, ArnPattern};
 
@@ -61,6 +62,8 @@ pub(super) struct Catalog {
 struct Resource {
     place: String,
     aws: Vec<String>,
+    /// Types, scopes and names in Azure and GCP
+    elsewhere: Vec<(Cloud, String)>,
     unjudged: Vec<String>,
 }
 
@@ -68,24 +71,39 @@ struct Resource {
 struct Verb {
     place: String,
     aws: Vec<String>,
+    azure: Vec<String>,
+    gcp: Vec<String>,
     except: Vec<String>,
 }
 
-/// What a name stands for in AWS.
+/// What a name stands for.
+#[derive(Default)]
 pub(super) struct Meaning {
+    /// In AWS; without patterns: nothing
     pub(super) resources: Resources,
+    /// Everything in every cloud
+    pub(super) any: bool,
+    /// In Azure and GCP
+    pub(super) things: Vec<(Cloud, Thing)>,
     pub(super) unjudged: Vec<String>,
-    /// It means nothing in AWS
-    pub(super) elsewhere: bool,
+}
+
+impl Meaning {
+    fn aws(patterns: Vec<ArnPattern>) -> Meaning {
+        Meaning { resources: Resources { not: false, patterns }, ..Meaning::default() }
+    }
+
+    /// The things in a cloud; `None` where it means none there.
+    pub(super) fn within(&self, cloud: Cloud) -> Option<Vec<Thing>> {
+        let ours = self.things.iter().filter(|(of, _)| *of == cloud);
+        let things: Vec<Thing> = ours.map(|(_, thing)| thing.clone()).collect();
+        (self.any || !things.is_empty()).then_some(things)
+    }
 }
 
 impl Default for Catalog {
     fn default() -> Catalog {
-        let verb = |(name, aws, except): &(&str, &[&str], Option<&str>)| {
-            let aws = aws.iter().map(|text| (*text).to_owned()).collect();
-            let except = except.iter().map(|text| (*text).to_owned()).collect();
-            ((*name).to_owned(), Verb { place: String::new(), aws, except })
-        };
+        let verb = |(name, _, _): &(&str, _, _)| ((*name).to_owned(), built_in(name));
         Catalog { resources: BTreeMap::new(), verbs: VERBS.iter().map(verb).collect() }
     }
 }
@@ -118,6 +136,7 @@ impl Catalog {
         let mut resource = Resource {
             place: format!("{}:{}", reader.file, entry.line),
             aws: Vec::new(),
+            elsewhere: Vec::new(),
             unjudged: Vec::new(),
         };
         for field in
@@ -143,7 +162,15 @@ impl Catalog {
                     resource.unjudged.push(format!("{place}.tags"));
                 }
                 "azure" | "gcp" => {
-                    reader.texts(&field.value, &format!("{place}.{}", field.key));
+                    let Some(cloud) = elsewhere::cloud_of(&field.key) else { continue };
+                    for (line, text) in reader.texts(&field.value, &format!("{place}.{cloud}")) {
+                        match elsewhere::thing(cloud, &text, false) {
+                            Ok(_) => resource.elsewhere.push((cloud, text)),
+                            Err(help) => {
+                                reader.error(line, format!("`{text}` in `{place}.{cloud}` {help}"));
+                            }
+                        }
+                    }
                 }
                 _ => {
                     reader.text(&field.value, &format!("{place}.{}", field.key));
@@ -160,24 +187,36 @@ impl Catalog {
 
     fn verb(&mut self, reader: &mut Reader<'_>, entry: &Entry) {
         let place = format!("verbs.{}", entry.key);
-        let mut verb = Verb { place: format!("{}:{}", reader.file, entry.line), ..Verb::default() };
-        for field in reader.map(&entry.value, &place, &["aws", "azure", "gcp", "except"]) {
-            match field.key.as_str() {
-                "aws" => {
-                    for (line, text) in reader.texts(&field.value, &format!("{place}.aws")) {
-                        if level(&text).is_none() && !text.contains(':') && text != "*" {
-                            reader.error(line, format!("`{text}` in `{place}.aws` is neither a permission (`s3:Get*`) nor an access level. Levels: List, Read, Write, Tagging, Permissions management"));
-                        }
-                        verb.aws.push(text);
+        // What a catalog does not say of a cloud stays as it is built in.
+        let mut verb = Verb { place: format!("{}:{}", reader.file, entry.line), ..built_in(&entry.key) };
+        let fields = reader.map(&entry.value, &place, &["aws", "azure", "gcp", "except"]);
+        if fields.iter().any(|field| matches!(field.key.as_str(), "aws" | "except")) {
+            verb.except.clear();
+        }
+        for field in fields {
+            let place = format!("{place}.{}", field.key);
+            let texts = reader.texts(&field.value, &place);
+            if let Some(cloud) = elsewhere::cloud_of(&field.key) {
+                for (line, text) in &texts {
+                    if let Some(doubt) = elsewhere::doubt_about(cloud, text) {
+                        reader.error(*line, format!("`{text}` in `{place}` {doubt}"));
                     }
                 }
-                "except" => verb.except.extend(
-                    reader.texts(&field.value, &format!("{place}.except")).into_iter().map(|(_, text)| text),
-                ),
-                _ => {
-                    reader.texts(&field.value, &format!("{place}.{}", field.key));
+            }
+            if field.key == "aws" {
+                for (line, text) in &texts {
+                    if level(text).is_none() && !text.contains(':') && text != "*" {
+                        reader.error(*line, format!("`{text}` in `{place}` is neither a permission (`s3:Get*`) nor an access level. Levels: List, Read, Write, Tagging, Permissions management"));
+                    }
                 }
             }
+            let slot = match field.key.as_str() {
+                "aws" => &mut verb.aws,
+                "azure" => &mut verb.azure,
+                "gcp" => &mut verb.gcp,
+                _ => &mut verb.except,
+            };
+            *slot = texts.into_iter().map(|(_, text)| text).collect();
         }
         if let Some(other) = self.verbs.get(&entry.key).filter(|other| !other.place.is_empty()) {
             reader.error(
@@ -204,14 +243,31 @@ impl Catalog {
         Some(actions)
     }
 
+    /// What a verb means in Azure or GCP; `None`: nothing.
+    pub(super) fn operations(&self, verb: &str, cloud: Cloud) -> Option<Operations> {
+        if verb == "*" {
+            return Some(Operations::new(None, &["*".to_owned()], &[]));
+        }
+        let patterns = |verb: &'_ Verb| match cloud {
+            Cloud::Azure => verb.azure.clone(),
+            Cloud::Gcp => verb.gcp.clone(),
+            Cloud::Aws => Vec::new(),
+        };
+        let found = self.verbs.get(verb)?;
+        let left_out = found.except.iter().map(String::as_str).chain(elsewhere::never(verb).iter().copied());
+        let except: Vec<String> =
+            left_out.filter_map(|name| self.verbs.get(name)).flat_map(patterns).collect();
+        let any = patterns(found);
+        (!any.is_empty()).then(|| Operations::new(None, &any, &except))
+    }
+
     /// What a name means. In a `deny`, what lies below the name is meant as well.
     pub(super) fn meaning(&self, name: &str, below: bool) -> Result<Meaning, String> {
         if name == "*" {
-            return Ok(Meaning { resources: Resources::any(), unjudged: Vec::new(), elsewhere: false });
+            return Ok(Meaning { resources: Resources::any(), any: true, ..Meaning::default() });
         }
         if name.starts_with("arn:") {
-            let resources = Resources { not: false, patterns: vec![ArnPattern::new(name)] };
-            return Ok(Meaning { resources, unjudged: Vec::new(), elsewhere: false });
+            return Ok(Meaning::aws(vec![ArnPattern::new(name)]));
         }
         let own = self.resources.get(name);
         let built_in = BUILT_IN.iter().find(|(known, _)| *known == name);
@@ -222,14 +278,20 @@ impl Catalog {
                 format!("arn:*:bedrock:*::foundation-model/{model}*"),
                 format!("arn:*:bedrock:*:*:inference-profile/*.{model}*"),
             ];
-            let patterns = forms.iter().map(|form| ArnPattern::new(form)).collect();
-            return Ok(Meaning {
-                resources: Resources { not: false, patterns },
-                unjudged: Vec::new(),
-                elsewhere: false,
-            });
+            return Ok(Meaning::aws(forms.iter().map(|form| ArnPattern::new(form)).collect()));
         }
         let Some(own) = own else {
+            // As an ARN may stand for itself.
+            let place = if name.starts_with('/') && !name.starts_with("//") {
+                Some(Cloud::Azure)
+            } else {
+                ["//", "gs://"].iter().any(|start| name.starts_with(start)).then_some(Cloud::Gcp)
+            };
+            if let Some(cloud) = place {
+                let thing =
+                    elsewhere::thing(cloud, name, below).map_err(|help| format!("`{name}` {help}"))?;
+                return Ok(Meaning { things: vec![(cloud, thing)], ..Meaning::default() });
+            }
             let mut known: Vec<&str> = self.resources.keys().map(String::as_str).collect();
             known.extend(BUILT_IN.iter().map(|(name, _)| *name));
             let guess =
@@ -248,14 +310,13 @@ impl Catalog {
                 .filter(|(other, _)| below && other.starts_with(&under))
                 .map(|(_, resource)| resource),
         );
-        let patterns: Vec<ArnPattern> =
-            named.iter().flat_map(|one| &one.aws).map(|arn| ArnPattern::new(arn)).collect();
-        let elsewhere = patterns.is_empty();
-        Ok(Meaning {
-            resources: Resources { not: false, patterns },
-            unjudged: own.unjudged.clone(),
-            elsewhere,
-        })
+        let patterns = named.iter().flat_map(|one| &one.aws).map(|arn| ArnPattern::new(arn)).collect();
+        let things = named.iter().flat_map(|one| &one.elsewhere);
+        // Each was read once when the catalog was.
+        let things = things.filter_map(|(cloud, text)| {
+            elsewhere::thing(*cloud, text, below).ok().map(|thing| (*cloud, thing))
+        });
+        Ok(Meaning { things: things.collect(), unjudged: own.unjudged.clone(), ..Meaning::aws(patterns) })
     }
 
     /// Verbs that another verb leaves out and that nobody gives.
@@ -272,6 +333,24 @@ impl Catalog {
             }
         }
         faults
+    }
+}
+
+/// A verb as nobody changed it; of an unknown one nothing.
+fn built_in(name: &str) -> Verb {
+    let texts = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect();
+    let (aws, except) = VERBS
+        .iter()
+        .find(|(known, _, _)| *known == name)
+        .map_or_else(Default::default, |(_, aws, except)| {
+            (texts(aws), except.iter().map(|one| (*one).to_owned()).collect())
+        });
+    Verb {
+        place: String::new(),
+        aws,
+        azure: elsewhere::built_in(name, Cloud::Azure),
+        gcp: elsewhere::built_in(name, Cloud::Gcp),
+        except,
     }
 }
 

@@ -11,10 +11,10 @@ use super::Agent;
 use super::history::Snapshot;
 use super::outline::Outline;
 use crate::permission::{self, AccessLevel};
-use crate::scope::{Reach, Scope, Span};
+use crate::scope::{Entry, Reach, Scope, Span};
 
 /// Permissions on resources that are compared for one agent on each side; of what is over it only the permissions are.
-const SPANS_MAX: usize = 200_000;
+const SPANS_MAX: usize = 50_000;
 
 /// What became of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -64,6 +64,24 @@ pub enum Change {
         resources: Vec<String>,
         /// The entries that allow them
         places: Vec<String>,
+    },
+    /// An entry that cannot be asked permission by permission: one about another cloud
+    Entry {
+        /// `allow`, `deny` or `approval`
+        kind: &'static str,
+        /// Its words
+        entry: String,
+        /// Where it stands
+        place: String,
+    },
+    /// An entry that holds under other circumstances than before
+    Condition {
+        /// Its words
+        entry: String,
+        /// Where it stands
+        place: String,
+        /// What it hangs on
+        keys: Vec<String>,
     },
     /// A key of the manifest
     Key {
@@ -121,7 +139,46 @@ pub fn difference(before: &Snapshot, after: &Snapshot) -> Vec<AgentChange> {
     changes
 }
 
+/// The entries without their places: most agents of a folder are as they were, and lines move.
+fn words(scope: &Scope) -> Vec<Entry> {
+    let words = |entry: Entry| Entry { file: String::new(), line: 0, ..entry };
+    scope.described().into_iter().map(words).collect()
+}
+
+/// What asking for permissions does not show: conditions, and what lies in other clouds.
+fn unasked(before: &[Entry], after: &[Entry], change: &mut AgentChange) {
+    let is_same = |one: &Entry, other: &Entry| {
+        (one.kind, one.cloud, &one.text, &one.actions, &one.except, &one.resources)
+            == (other.kind, other.cloud, &other.text, &other.actions, &other.except, &other.resources)
+    };
+    for entry in after {
+        let mut like = before.iter().filter(|other| is_same(entry, other)).peekable();
+        if like.peek().is_some() && like.all(|other| other.circumstances != entry.circumstances) {
+            change.other.push(Change::Condition {
+                entry: entry.text.clone(),
+                place: entry.place(),
+                keys: entry.hangs_on.clone(),
+            });
+        }
+    }
+    let only = |of: &[Entry], not_of: &[Entry]| -> Vec<Entry> {
+        let abroad = of.iter().filter(|entry| entry.cloud != "aws");
+        abroad.filter(|entry| !not_of.iter().any(|other| is_same(entry, other))).cloned().collect()
+    };
+    for (entries, is_new) in [(only(after, before), true), (only(before, after), false)] {
+        for entry in entries {
+            let widens = (entry.kind == "deny") != is_new;
+            let list = if widens { &mut change.widened } else { &mut change.narrowed };
+            list.push(Change::Entry { kind: entry.kind, place: entry.place(), entry: entry.text });
+        }
+    }
+}
+
 fn scopes(before: &Scope, after: &Scope, change: &mut AgentChange) {
+    if words(before) == words(after) {
+        return;
+    }
+    unasked(&before.described(), &after.described(), change);
     let names = |scope: &Scope| scope.permissions().into_iter().collect::<BTreeSet<&'static str>>();
     let (old, new) = (names(before), names(after));
     let only = |one: &BTreeSet<&'static str>, other: &BTreeSet<&'static str>| {

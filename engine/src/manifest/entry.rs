@@ -4,10 +4,11 @@ use serde_json::{Map, Value};
 
 use super::agent::{Draft, Setting};
 use super::catalog::doubt_about;
+use super::elsewhere::{self, CLOUDS};
 use super::from::from;
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
-use crate::scope::{Grants, Kind, Statement};
+use crate::scope::{Cloud, Elsewhere, Grants, Kind, Statement};
 use policy::aws::{Actions, Conditions, Resources};
 use policy::wildcard::{ActionPattern, ArnPattern};
 
@@ -24,6 +25,8 @@ pub(super) fn grant(
     for entry in reader.entries(item, place) {
         match entry.key.as_str() {
             "aws" => draft.parts.statements.extend(raw(reader, entry, kind)),
+            "azure" => draft.parts.elsewhere.extend(elsewhere::raw(reader, entry, Cloud::Azure, kind)),
+            "gcp" => draft.parts.elsewhere.extend(elsewhere::raw(reader, entry, Cloud::Gcp, kind)),
             "from" if kind == Kind::Allow => from(reader, entry, setting, draft),
             verb => match setting.catalog.actions(verb) {
                 Some(actions) => {
@@ -35,10 +38,21 @@ pub(super) fn grant(
                                 continue;
                             }
                         };
-                        if meaning.elsewhere {
+                        let origin = format!("{}:{} {verb}: {object}", reader.file, line);
+                        draft.parts.elsewhere.extend(CLOUDS.into_iter().filter_map(|cloud| {
+                            Some(Elsewhere {
+                                kind,
+                                cloud,
+                                operations: vec![setting.catalog.operations(verb, cloud)?],
+                                things: meaning.within(cloud)?,
+                                approval: None,
+                                unjudged: meaning.unjudged.clone(),
+                                origin: origin.clone(),
+                            })
+                        }));
+                        if meaning.resources.patterns.is_empty() {
                             continue;
                         }
-                        let origin = format!("{}:{} {verb}: {object}", reader.file, line);
                         let grants = Grants::Verb(actions.clone());
                         let statement = Statement::new(kind, grants, meaning.resources, origin);
                         draft.parts.statements.push(Statement { unjudged: meaning.unjudged, ..statement });
@@ -46,7 +60,7 @@ pub(super) fn grant(
                 }
                 None => {
                     let mut known = verbs.clone();
-                    known.push("aws");
+                    known.extend(["aws", "azure", "gcp"]);
                     if kind == Kind::Allow {
                         known.push("from");
                     }

@@ -176,7 +176,7 @@ fn rule(reader: &mut Reader<'_>, item: &Node, setting: &Setting<'_>, guide: &mut
             reader.warn(
                 item.line,
                 "rules.condition",
-                format!("an identity counts as AI-generated where the policies folder shows its tag `{key}={value}`; without exports of it the rule is about nobody"),
+                format!("is about tags: an identity counts as AI-generated where the policies folder shows its tag `{key}={value}`; without exports of it the rule is about nobody"),
             );
             guide.agents.push(agent::finish(agent, draft));
         }
@@ -272,7 +272,7 @@ fn ending(reader: &mut Reader<'_>, actions: &Node) -> Option<String> {
     for item in reader.list(actions, "rules.actions") {
         for entry in reader.map(item, "rules.actions", &["delete", "disable", "review"]) {
             let place = format!("rules.actions.{}", entry.key);
-            let Some(text) = reader.text(&entry.value, &place) else { return None };
+            let text = reader.text(&entry.value, &place)?;
             match text.as_str() {
                 "true" if asked.is_none() => asked = Some(entry.key.clone()),
                 "true" => {

@@ -139,4 +139,128 @@ pub(super) fn expected_denials(
         grant(reader, item, "spec.expected_denials", Kind::ExpectedDenial, setting, &mut expected);
     }
     draft.parts.expected.extend(expected.parts.statements);
+    draft.parts.elsewhere.extend(expected.parts.elsewhere);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{CATALOG, ROLE, agent, fault, load};
+    use crate::manifest::Caller;
+    use crate::scope::{Bound, BoundFacts, Reason, Verdict};
+    use policy::context::{Context, Fact};
+
+    fn with(rest: &str) -> String {
+        agent("a", ROLE, &format!("  allow: [{{aws: {{actions: [\"s3:GetObject\"]}}}}]\n{rest}"))
+    }
+
+    #[test]
+    fn bounds_are_judged_apart_from_the_scope() {
+        let text = with(
+            "  bounds: {regions: [eu-west-1], hours: \"06:00-22:00\", networks: [10.0.0.0/8, vpce-1], session_max: 1h}\n",
+        );
+        let manifests = load(&[("a.yaml", &text)]).unwrap();
+        let bounded = manifests.named("a").unwrap();
+        let verdict = bounded.scope.verdict("s3:GetObject", &[], true, &Context::partial());
+        assert_eq!((verdict.verdict, verdict.reason), (Verdict::In, Reason::Declared));
+        let facts = BoundFacts {
+            time: crate::time::parse_rfc3339("2026-11-20T12:00:00Z").unwrap(),
+            service: "s3.amazonaws.com",
+            operation: "GetObject",
+            region: Some("eu-west-1"),
+            source_ip: Some("10.1.2.3"),
+            session_started: crate::time::parse_rfc3339("2026-11-20T11:30:00Z"),
+            ..BoundFacts::default()
+        };
+        assert_eq!(bounded.bounds.broken(&facts), []);
+        let broken = |facts: BoundFacts<'_>| bounded.bounds.broken(&facts).first().map(|one| one.bound);
+        assert_eq!(broken(BoundFacts { region: Some("us-east-1"), ..facts }), Some(Bound::Regions));
+        assert_eq!(broken(BoundFacts { source_ip: Some("192.0.2.1"), ..facts }), Some(Bound::Networks));
+        let through = BoundFacts { source_ip: Some("192.0.2.1"), vpc_endpoint: Some("vpce-1"), ..facts };
+        assert_eq!(broken(through), None);
+    }
+
+    #[test]
+    fn a_bound_that_cannot_be_read_is_told_with_its_line() {
+        let cases = [
+            ("  bounds: {hours: noon}\n", "a.yaml:7: `spec.bounds.hours`: `noon` is no span of hours"),
+            (
+                "  bounds: {networks: [10.0.0.1/8]}\n",
+                "a.yaml:7: `spec.bounds.networks`: `10.0.0.1/8` has bits set",
+            ),
+            (
+                "  bounds: {session_max: long}\n",
+                "a.yaml:7: `spec.bounds.session_max`: `long` is no length of time",
+            ),
+            (
+                "  bounds: {rate: {calls_per_minute: many}}\n",
+                "a.yaml:7: `many` in `spec.bounds.rate.calls_per_minute`",
+            ),
+        ];
+        for (rest, expected) in cases {
+            let told = fault(&[("a.yaml", &with(rest))]);
+            assert!(told.starts_with(expected), "{told}\n  is not\n{expected}");
+        }
+    }
+
+    #[test]
+    fn hops_are_to_what_is_listed_and_to_nothing_else() {
+        let other = agent("other", "arn:aws:iam::111122223333:role/other", "");
+        let text =
+            with("  assume: {from: [ecs-tasks.amazonaws.com], to: [other, \"arn:aws:iam::2:role/x\"]}\n");
+        let manifests = load(&[("a.yaml", &text), ("b.yaml", &other)]).unwrap();
+        let hop = |role: &str| {
+            let scope = &manifests.named("a").unwrap().scope;
+            let verdict = scope.verdict("sts:AssumeRole", &[role.to_owned()], true, &Context::partial());
+            (verdict.verdict, verdict.reason)
+        };
+        assert_eq!(hop("arn:aws:iam::111122223333:role/other"), (Verdict::In, Reason::Declared));
+        assert_eq!(hop("arn:aws:iam::2:role/x"), (Verdict::In, Reason::Declared));
+        assert_eq!(hop("arn:aws:iam::2:role/y"), (Verdict::Out, Reason::UndeclaredHop));
+        let assume = &manifests.named("a").unwrap().assume;
+        assert_eq!(assume.from.as_deref(), Some(&["ecs-tasks.amazonaws.com".to_owned()][..]));
+        // near-miss: an agent that says nothing of hops
+        assert_eq!(manifests.named("other").unwrap().assume.to, None);
+    }
+
+    #[test]
+    fn nobody_but_a_declared_agent_is_meant_by_a_name() {
+        let manifests = load(&[("a.yaml", &with("  assume: {to: [othr]}\n"))]).unwrap();
+        let warning = manifests.warnings.iter().find(|warning| warning.key == "spec.assume.to").unwrap();
+        assert!(warning.message.contains("`othr` is no agent"), "{}", warning.message);
+    }
+
+    #[test]
+    fn what_is_expected_to_be_refused_is_no_allowance() {
+        let text = with("  expected_denials: [{aws: {actions: [\"iam:List*\"]}}, {read: tickets}]\n");
+        let manifests = load(&[("a.yaml", &text), ("c.yaml", CATALOG)]).unwrap();
+        let scope = &manifests.named("a").unwrap().scope;
+        assert!(scope.expects_denial("iam:ListUsers", &[], true, &Context::partial()));
+        assert!(!scope.expects_denial("iam:CreateUser", &[], true, &Context::partial()));
+        assert_eq!(scope.verdict("iam:ListUsers", &[], true, &Context::partial()).verdict, Verdict::Out);
+        assert!(manifests.agent(&Caller { actor: ROLE, ..Caller::default() }).is_some());
+    }
+
+    #[test]
+    fn conditions_and_via_of_an_entry_are_judged() {
+        let text = agent(
+            "a",
+            ROLE,
+            "  allow:\n    - aws:\n        actions: [\"s3:GetObject\"]\n        conditions: {IpAddress: {\"aws:SourceIp\": 10.0.0.0/8}}\n    - aws: {actions: [\"kms:Decrypt\"], via: dynamodb}\n",
+        );
+        let manifests = load(&[("a.yaml", &text)]).unwrap();
+        let scope = &manifests.named("a").unwrap().scope;
+        let asked = |permission: &str, key: &str, value: &str| {
+            let mut context = Context::partial();
+            context.set(key, Fact::one(value));
+            scope.verdict(permission, &[], true, &context).verdict
+        };
+        assert_eq!(asked("s3:GetObject", "aws:SourceIp", "10.9.9.9"), Verdict::In);
+        assert_eq!(asked("s3:GetObject", "aws:SourceIp", "192.0.2.1"), Verdict::Out);
+        assert_eq!(asked("s3:GetObject", "aws:UserAgent", "x"), Verdict::Unknown);
+        assert_eq!(asked("kms:Decrypt", "aws:CalledVia", "dynamodb.amazonaws.com"), Verdict::In);
+        assert_eq!(asked("kms:Decrypt", "aws:ViaAWSService", "false"), Verdict::Out);
+        let bad =
+            agent("a", ROLE, "  allow: [{aws: {actions: [\"s3:*\"], conditions: {StringLik: {k: v}}}}]\n");
+        assert!(fault(&[("a.yaml", &bad)]).contains("`aws.conditions.StringLik"));
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12) of an `Agent` or `ResourceCatalog` document.
+/// The JSON Schema (draft 2020-12) of an `Agent`, `Approval` or `ResourceCatalog` document.
 ///
 /// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
 #[must_use]
@@ -10,15 +10,18 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "remit manifest",
-        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/catalog"}],
+        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/approval"}, {"$ref": "#/$defs/catalog"}],
         "$defs": {
             "text": {"type": ["string", "number", "integer", "boolean"]},
             "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
             "agent": agent(),
+            "approval": approval(),
             "catalog": catalog(),
             "identity": identity(),
             "entry": entry(),
             "aws": aws(),
+            "azure": azure(),
+            "gcp": gcp(),
         },
     })
 }
@@ -69,10 +72,11 @@ fn spec() -> Value {
         "environment": text("prod raises the severity of findings"),
         "purpose": text("Why it exists"),
         "review": closed(json!({"every": text("90d"), "last": text("2026-10-02"), "by": text("Who reviewed it")})),
-        "expires": text("The day after which a warning asks for a review: 2027-03-31"),
+        "expires": text("The last day on which anything is declared: 2027-03-31"),
         "identities": {"type": "array", "items": {"$ref": "#/$defs/identity"}, "description": "Any match is this agent"},
         "allow": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Everything not listed is out of scope"},
         "deny": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Beats allow and approvals"},
+        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "Asked for knowingly: a denied call that these cover is no finding"},
         "approvals": {"type": "array", "items": closed(json!({
             "grant": {"$ref": "#/$defs/entry"}, "by": texts("Who may approve"), "ticket": text("Must carry a ticket"), "max": text("2h"),
         }))},
@@ -80,6 +84,7 @@ fn spec() -> Value {
             "regions": texts("Where it may call"), "hours": text("06:00-22:00 Europe/Dublin Mon-Sat"), "networks": texts("CIDR or VPC endpoint"),
             "session_max": text("1h"), "rate": closed(json!({"calls_per_minute": text("300")})),
         })),
+        "expected_denials": {"type": "array", "items": {"$ref": "#/$defs/entry"}, "description": "What it asks for and knows to be refused"},
         "assume": closed(json!({"from": texts("Who may become this agent"), "to": texts("Roles that it may become")})),
         "tools": texts("Tools that it may use"),
         "baseline": closed(json!({"learn": text("14d"), "sensitivity": text("normal"), "seasonality": text("weekly")})),
@@ -94,6 +99,8 @@ fn identity() -> Value {
         "session": text("Pattern of the role session's name"),
         "accounts": texts("Only in these accounts"),
         "azure.agent_identity": text("Object id"),
+        "azure.app": text("Application (client) id"),
+        "azure.principal": text("Object id of a service principal or managed identity"),
         "blueprint": text("Blueprint id"),
         "gcp.service_account": text("E-mail"),
         "spiffe": text("SPIFFE id"),
@@ -103,9 +110,11 @@ fn identity() -> Value {
 fn entry() -> Value {
     json!({
         "type": "object",
-        "description": "A verb and names of the catalog (read: tickets), raw permissions (aws:), or a policy to read (from:)",
+        "description": "A verb and names of the catalog (read: tickets), raw permissions (aws:, azure:, gcp:), or a policy to read (from:)",
         "properties": {
             "aws": {"$ref": "#/$defs/aws"},
+            "azure": {"$ref": "#/$defs/azure"},
+            "gcp": {"$ref": "#/$defs/gcp"},
             "from": {"oneOf": [
                 required(&["aws_policy"], json!({"aws_policy": text("IAM JSON, relative to this file")})),
                 required(&["terraform", "address"], json!({
@@ -139,6 +148,51 @@ fn aws() -> Value {
     }))
 }
 
+fn approval() -> Value {
+    json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["apiVersion", "kind", "spec"],
+        "properties": {
+            "apiVersion": {"const": "remit/v1"},
+            "kind": {"const": "Approval"},
+            "metadata": {"type": "object"},
+            "spec": {
+                "type": "object",
+                "additionalProperties": false,
+                "required": ["agent", "start", "end", "approver"],
+                "properties": {
+                    "agent": text("Whose approval this is"),
+                    "grant": {"$ref": "#/$defs/entry"},
+                    "start": text("2026-11-20T10:00:00Z"),
+                    "end": text("2026-11-20T11:00:00Z"),
+                    "approver": text("Who approved it"),
+                    "ticket": text("The ticket that the session must carry: in its name, its source identity or its tag Ticket"),
+                },
+            },
+        },
+    })
+}
+
+fn azure() -> Value {
+    closed(json!({
+        "effect": {"enum": ["allow", "deny", "Allow", "Deny"]},
+        "actions": texts("Microsoft.Compute/virtualMachines/read"),
+        "notActions": texts("Less these"),
+        "dataActions": texts("Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read"),
+        "notDataActions": texts("Less these"),
+        "scope": texts("/subscriptions/...; without it any"),
+    }))
+}
+
+fn gcp() -> Value {
+    closed(json!({
+        "effect": {"enum": ["allow", "deny", "Allow", "Deny"]},
+        "permissions": texts("compute.instances.get"),
+        "resource": texts("projects/...; without it any"),
+    }))
+}
+
 fn catalog() -> Value {
     json!({
         "type": "object",
@@ -150,7 +204,7 @@ fn catalog() -> Value {
             "metadata": {"type": "object"},
             "resources": {"type": "object", "additionalProperties": closed(json!({
                 "description": text("What it is"), "sensitivity": text("confidential"), "tags": {"type": "object"},
-                "aws": texts("ARN patterns"), "azure": texts("Resource types"), "gcp": texts("Resource types"),
+                "aws": texts("ARN patterns"), "azure": texts("Resource types and scopes"), "gcp": texts("Resource types and names"),
             }))},
             "verbs": {"type": "object", "additionalProperties": closed(json!({
                 "aws": texts("Access levels and permission patterns"), "azure": texts("Operation patterns"), "gcp": texts("Permission patterns"),

@@ -84,6 +84,8 @@ pub struct Broken {
     pub bound: Bound,
     /// False: the log does not show enough to tell
     pub certain: bool,
+    /// Far beyond the bound: another network, or a session of more than half a day
+    pub is_grave: bool,
     /// `from 203.0.113.7, outside 10.20.0.0/16`
     pub seen: String,
 }
@@ -123,6 +125,9 @@ const GLOBAL: &[&str] = &[
 const GLOBAL_CALLS: &[(&str, &str)] = &[("sts", ""), ("s3", "ListBuckets"), ("ec2", "DescribeRegions")];
 /// Where the global endpoints log, in each partition.
 const GLOBAL_REGIONS: &[&str] = &["us-east-1", "us-gov-west-1", "cn-north-1", "cn-northwest-1"];
+
+/// A session of more than this is one that nobody meant.
+const GRAVE_AGE_SECONDS: i64 = 12 * 3_600;
 
 impl Bounds {
     /// Whether nothing is bound.
@@ -170,6 +175,7 @@ impl Bounds {
             return Some(Broken {
                 bound: Bound::Regions,
                 certain: false,
+                is_grave: false,
                 seen: "no region is logged".into(),
             });
         };
@@ -181,7 +187,7 @@ impl Bounds {
             return None;
         }
         let seen = format!("in {region}, outside {}", self.regions.join(", "));
-        Some(Broken { bound: Bound::Regions, certain: true, seen })
+        Some(Broken { bound: Bound::Regions, certain: true, is_grave: false, seen })
     }
 
     fn hour(&self, call: &BoundFacts<'_>) -> Option<Broken> {
@@ -190,7 +196,7 @@ impl Bounds {
             return None;
         }
         let seen = format!("on {}, outside {}", first.clock(call.time), listed(&self.hours));
-        Some(Broken { bound: Bound::Hours, certain: true, seen })
+        Some(Broken { bound: Bound::Hours, certain: true, is_grave: false, seen })
     }
 
     fn network(&self, call: &BoundFacts<'_>) -> Option<Broken> {
@@ -198,8 +204,10 @@ impl Bounds {
         if self.networks.is_empty() || call.invoked_by.is_some() {
             return None;
         }
-        let known = |seen: String| Some(Broken { bound: Bound::Networks, certain: true, seen });
-        let unknown = |seen: String| Some(Broken { bound: Bound::Networks, certain: false, seen });
+        let known =
+            |seen: String| Some(Broken { bound: Bound::Networks, certain: true, is_grave: true, seen });
+        let unknown =
+            |seen: String| Some(Broken { bound: Bound::Networks, certain: false, is_grave: false, seen });
         let through = |id: &str| {
             self.networks.iter().any(|network| matches!(network, Network::Endpoint(known) if known == id))
         };
@@ -235,12 +243,13 @@ impl Bounds {
         }
         let Some(started) = call.session_started else {
             let seen = "the session's start is not logged".to_owned();
-            return Some(Broken { bound: Bound::SessionMax, certain: false, seen });
+            return Some(Broken { bound: Bound::SessionMax, certain: false, is_grave: false, seen });
         };
         let age = call.time.saturating_sub(started).div_euclid(SECOND);
         if u64::try_from(age).unwrap_or(0) <= most.as_secs() {
             return None;
         }
+        let is_grave = age > GRAVE_AGE_SECONDS;
         let age = Duration::from_secs(u64::try_from(age).unwrap_or(0) / 60 * 60);
         let seen = format!(
             "in a session that began {}, {} before, longer than {}",
@@ -248,7 +257,7 @@ impl Bounds {
             ingest::duration::text(age),
             ingest::duration::text(most)
         );
-        Some(Broken { bound: Bound::SessionMax, certain: true, seen })
+        Some(Broken { bound: Bound::SessionMax, certain: true, is_grave, seen })
     }
 }
 

@@ -1,14 +1,20 @@
 //! Entries about Azure and GCP: operations and permissions by pattern, on kinds of things or on places
 
+mod thing;
+
+use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
 use super::approval::Approval;
 use super::verdict::{Doubt, Reason, Said};
-use super::{Kind, Scope, ScopeVerdict, Verdict};
+use super::{Entry, Kind, Says, Scope, ScopeVerdict, Verdict};
 use policy::context::Context;
 use policy::truth::Truth;
 use policy::wildcard::{ActionPattern, Match};
+
+pub use policy::azure::Plane;
+pub(crate) use thing::Thing;
 
 /// A cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,15 +43,6 @@ impl fmt::Display for Cloud {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
-}
-
-/// Azure tells managing a thing from using what is in it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Plane {
-    /// `actions`
-    Control,
-    /// `dataActions`
-    Data,
 }
 
 /// One entry about a cloud other than AWS.
@@ -82,7 +79,7 @@ impl Operations {
             return Match::No;
         }
         let of = |patterns: &[ActionPattern]| {
-            patterns.iter().fold(Match::No, |found, pattern| found.or(pattern.matches(operation)))
+            patterns.iter().fold(Match::No, |found, pattern| found.or(matches(pattern, operation)))
         };
         match (of(&self.any), of(&self.except)) {
             (Match::No, _) | (_, Match::Yes) => Match::No,
@@ -92,99 +89,47 @@ impl Operations {
     }
 }
 
-/// What an entry is about.
-#[derive(Debug, Clone)]
-pub(crate) enum Thing {
-    /// A resource type, as an operation begins with it: `Microsoft.Compute/virtualMachines`, `compute.instances`
-    Type {
-        pattern: ActionPattern,
-        /// Types below it are meant as well
-        below: bool,
-    },
-    /// A scope or resource name and all below it: `/subscriptions/8d0f...`, `projects/acme-ops`
-    Place(String),
-}
-
-impl Thing {
-    fn matches(&self, cloud: Cloud, operation: &str, place: Option<&str>) -> Match {
-        match (self, cloud) {
-            (Thing::Type { pattern, below }, _) => {
-                let kind = type_of(cloud, operation);
-                let mut found = pattern.matches(kind);
-                if *below && cloud == Cloud::Azure {
-                    let inner = ActionPattern::new(&format!("{}/*", pattern.as_str()));
-                    found = found.or(inner.matches(kind));
-                }
-                found
-            }
-            (Thing::Place(known), _) => match place {
-                None => Match::Partly,
-                Some(place) => within(cloud, known, place),
-            },
-        }
-    }
-}
-
-/// The type of what an operation is done to: `Microsoft.Compute/virtualMachines` of
-/// `Microsoft.Compute/virtualMachines/start/action`, `compute.instances` of `compute.instances.delete`.
-fn type_of(cloud: Cloud, operation: &str) -> &str {
-    let parent = |text: &'_ str, by: char| text.rfind(by);
-    if cloud == Cloud::Gcp {
-        return parent(operation, '.').and_then(|at| operation.get(..at)).unwrap_or(operation);
-    }
-    let Some((head, last)) = operation.rsplit_once('/') else { return operation };
-    if last.eq_ignore_ascii_case("action") {
-        head.rsplit_once('/').map_or(head, |(kind, _)| kind)
-    } else {
-        head
-    }
-}
-
-/// Whether a place lies in another. Where a project's name and number, or a bucket without its project, meet, it cannot
-/// be told.
-fn within(cloud: Cloud, outer: &str, inner: &str) -> Match {
-    let tidy = |text: &'_ str| -> String {
-        let text = text.trim_end_matches('/');
-        match (cloud, text.strip_prefix("//").and_then(|text| text.split_once('/'))) {
-            (Cloud::Gcp, Some((_, name))) => name.to_owned(),
-            _ => text.to_owned(),
-        }
+/// Whether a pattern means an operation. `*.set*` is about the last word of a permission in GCP: a `*` would take the
+/// dots of `monitoring.settings.get` as well.
+fn matches(pattern: &ActionPattern, operation: &str) -> Match {
+    let found = pattern.matches(operation);
+    let word = pattern.as_str().strip_prefix("*.").filter(|word| !word.contains('.'));
+    let Some(start) = word.and_then(|word| word.strip_suffix('*')).filter(|_| found == Match::Yes) else {
+        return found;
     };
-    let (outer, inner) = (tidy(outer), tidy(inner));
-    if outer.is_empty() || outer == "*" {
+    let last = operation.rsplit('.').next().unwrap_or_default();
+    let head = last.get(..start.len());
+    // Another wildcard inside the word is left to the pattern.
+    if start.contains(['*', '?']) || head.is_some_and(|head| head.eq_ignore_ascii_case(start)) {
         return Match::Yes;
     }
-    let found = ActionPattern::new(&outer)
-        .matches(&inner)
-        .or(ActionPattern::new(&format!("{outer}/*")).matches(&inner));
-    if found != Match::No || cloud == Cloud::Azure {
-        return found;
-    }
-    let project = |text: &'_ str| {
-        text.strip_prefix("projects/").and_then(|rest| rest.split('/').next()).map(str::to_owned)
-    };
-    let numeric = |text: &str| text == "_" || text.bytes().all(|b| b.is_ascii_digit());
-    match (project(&outer), project(&inner)) {
-        (Some(ours), Some(theirs)) if ours != theirs && (numeric(&ours) != numeric(&theirs)) => Match::Partly,
-        (None, Some(_)) if outer.starts_with("folders/") || outer.starts_with("organizations/") => {
-            Match::Partly
-        }
-        _ => Match::No,
-    }
+    Match::No
 }
 
 /// What was asked of a cloud other than AWS.
 #[derive(Debug, Clone, Copy)]
-struct Asked<'a> {
-    cloud: Cloud,
-    operation: &'a str,
-    plane: Option<Plane>,
-    place: Option<&'a str>,
-    context: &'a Context,
+pub(super) struct Asked<'a> {
+    pub(super) cloud: Cloud,
+    pub(super) operation: &'a str,
+    pub(super) plane: Option<Plane>,
+    pub(super) place: Option<&'a str>,
+    pub(super) context: &'a Context,
+}
+
+impl<'a> Asked<'a> {
+    fn new(
+        cloud: Cloud,
+        operation: &'a str,
+        plane: Option<Plane>,
+        place: Option<&'a str>,
+        context: &'a Context,
+    ) -> Asked<'a> {
+        Asked { cloud, operation, plane, place: place.filter(|place| !place.is_empty()), context }
+    }
 }
 
 impl Elsewhere {
-    fn covers(&self, asked: &Asked<'_>) -> Match {
+    pub(super) fn covers(&self, asked: &Asked<'_>) -> Match {
         let about = |found: Match, one: &Operations| found.or(one.matches(asked.operation, asked.plane));
         self.operations.iter().fold(Match::No, about)
     }
@@ -211,26 +156,57 @@ impl Elsewhere {
         }
     }
 
-    fn says(&self, asked: &Asked<'_>) -> Said {
+    pub(super) fn says(&self, asked: &Asked<'_>) -> Said {
         let said = self.means(asked);
         let Some(approval) = self.approval.as_ref().filter(|_| !matches!(said, Said::No)) else {
             return said;
         };
-        match approval.open(asked.context) {
-            (Truth::False, _) => Said::No,
-            (Truth::True, _) => said,
-            (Truth::Unknown, keys) => Said::Doubt(Doubt { reason: Reason::ConditionNotJudged, keys }),
+        match (approval.open(asked.context), said) {
+            ((Truth::False, _), _) => Said::No,
+            ((Truth::True, _), said) => said,
+            ((Truth::Unknown, keys), Said::Doubt(mut doubt)) => {
+                doubt.keys.extend(keys);
+                Said::Doubt(doubt)
+            }
+            ((Truth::Unknown, keys), _) => Said::Doubt(Doubt { reason: Reason::ConditionNotJudged, keys }),
+        }
+    }
+
+    /// What it says by itself, for one who wants to know why.
+    fn told(&self, asked: &Asked<'_>) -> Says {
+        if self.cloud != asked.cloud || self.covers(asked) == Match::No {
+            return Says::OtherPermission;
+        }
+        match self.says(asked) {
+            Said::Yes => Says::Meant,
+            Said::Doubt(doubt) => Says::Depends(doubt.keys),
+            Said::No if matches!(self.means(asked), Said::No) => Says::OtherResource,
+            Said::No => Says::ConditionFails,
+        }
+    }
+
+    /// What decided: the entry, and the approval that opened it.
+    fn decided(&self, context: &Context) -> Cow<'_, str> {
+        match self.approval.as_ref().and_then(|approval| approval.opened(context)) {
+            Some(window) => Cow::Owned(format!("{}, approved by {}", self.origin, window.origin)),
+            None => Cow::Borrowed(&self.origin),
         }
     }
 
     /// Whether every operation that it grants only reads, by its last word.
     pub(super) fn grants_only_reading(&self) -> bool {
-        let reads = |pattern: &ActionPattern| {
-            let last = pattern.as_str().rsplit(['/', '.']).next().unwrap_or_default().to_ascii_lowercase();
-            last == "read" || last.starts_with("get") || last.starts_with("list")
-        };
-        self.operations.iter().all(|one| one.any.iter().all(reads))
+        self.operations.iter().all(|one| one.any.iter().all(|pattern| is_reading(pattern.as_str())))
     }
+}
+
+/// Words that only read begin like this, in Azure and in GCP.
+const READING: &[&str] = &["read", "get", "list", "search", "aggregatedlist"];
+/// Whoever gets one of these may do what it opens.
+const HANDS_OUT: &[&str] = &["getaccesstoken", "getopenidtoken", "getcredentials", "getsecret"];
+
+fn is_reading(pattern: &str) -> bool {
+    let last = pattern.rsplit(['/', '.']).next().unwrap_or_default().to_ascii_lowercase();
+    READING.iter().any(|word| last.starts_with(word)) && !HANDS_OUT.contains(&last.as_str())
 }
 
 impl Scope {
@@ -244,20 +220,61 @@ impl Scope {
         scope: Option<&str>,
         context: &Context,
     ) -> ScopeVerdict {
-        let cloud = Cloud::Azure;
-        self.elsewhere(&Asked { cloud, operation, plane: Some(plane), place: scope, context })
+        self.verdict_elsewhere(Cloud::Azure, operation, Some(plane), scope, context)
     }
 
     /// The verdict on one permission in GCP, on a resource as `authorizationInfo` names it.
     #[must_use]
     pub fn verdict_gcp(&self, permission: &str, resource: Option<&str>, context: &Context) -> ScopeVerdict {
-        self.elsewhere(&Asked {
-            cloud: Cloud::Gcp,
-            operation: permission,
-            plane: None,
-            place: resource,
-            context,
-        })
+        self.verdict_elsewhere(Cloud::Gcp, permission, None, resource, context)
+    }
+
+    /// The verdict on one operation in any cloud. `plane`: Azure's, where it is known which; `place`: the scope or the
+    /// resource's name, where the log names it.
+    #[must_use]
+    pub fn verdict_elsewhere(
+        &self,
+        cloud: Cloud,
+        operation: &str,
+        plane: Option<Plane>,
+        place: Option<&str>,
+        context: &Context,
+    ) -> ScopeVerdict {
+        if cloud == Cloud::Aws {
+            let resources: Vec<String> = place.into_iter().map(str::to_owned).collect();
+            return self.verdict(operation, &resources, !resources.is_empty(), context);
+        }
+        self.elsewhere(&Asked::new(cloud, operation, plane, place, context))
+    }
+
+    /// Whether a call in Azure or GCP that was denied is one that the manifest expects to be.
+    #[must_use]
+    pub fn expects_denial_elsewhere(
+        &self,
+        cloud: Cloud,
+        operation: &str,
+        plane: Option<Plane>,
+        place: Option<&str>,
+        context: &Context,
+    ) -> bool {
+        let asked = Asked::new(cloud, operation, plane, place, context);
+        let mut expected = self.parts.elsewhere.iter().filter(|entry| entry.kind == Kind::ExpectedDenial);
+        expected.any(|entry| entry.cloud == cloud && matches!(entry.says(&asked), Said::Yes))
+    }
+
+    /// What each entry about a cloud other than AWS by itself says to an operation.
+    #[must_use]
+    pub fn considered_elsewhere(
+        &self,
+        cloud: Cloud,
+        operation: &str,
+        plane: Option<Plane>,
+        place: Option<&str>,
+        context: &Context,
+    ) -> Vec<(Entry, Says)> {
+        let asked = Asked::new(cloud, operation, plane, place, context);
+        let ours = self.parts.elsewhere.iter().filter(|entry| entry.cloud == cloud);
+        ours.map(|entry| (Entry::elsewhere(entry), entry.told(&asked))).collect()
     }
 
     fn elsewhere(&self, asked: &Asked<'_>) -> ScopeVerdict {
@@ -304,7 +321,7 @@ impl Scope {
             }
             (Some(entry), None) => {
                 let reason = if entry.kind == Kind::Approval { Reason::Approved } else { Reason::Declared };
-                ScopeVerdict::new(Verdict::In, reason).by(&entry.origin)
+                ScopeVerdict::new(Verdict::In, reason).by(entry.decided(asked.context))
             }
             (None, None) => self.outside_elsewhere(asked),
         }
@@ -331,3 +348,6 @@ impl Scope {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,10 +2,10 @@
 
 use super::concern::concerns_within;
 use super::verdict::Said;
-use super::{Grants, Kind, Scope, Statement};
+use super::{Cloud, Elsewhere, Grants, Kind, Operations, Scope, Statement};
 use crate::reference;
 use policy::context::Context;
-use policy::wildcard::{Match, Target};
+use policy::wildcard::{ActionPattern, Match, Target};
 use serde::Serialize;
 
 /// One entry of a manifest, as it was understood.
@@ -13,6 +13,8 @@ use serde::Serialize;
 pub struct Entry {
     /// `allow`, `deny` or `approval`
     pub kind: &'static str,
+    /// `aws`, `azure`, `gcp`
+    pub cloud: &'static str,
     /// The manifest's path
     pub file: String,
     /// From 1; 0 where no line is known
@@ -35,6 +37,9 @@ pub struct Entry {
     pub not_resources: bool,
     /// Condition keys and keys of the manifest that it hangs on
     pub hangs_on: Vec<String>,
+    /// What must be so of these, written so that the same means the same
+    #[serde(skip)]
+    pub circumstances: String,
 }
 
 /// What an entry says to one permission on one resource.
@@ -66,6 +71,22 @@ impl Says {
             Says::OtherResource => "other_resource",
             Says::ConditionFails => "condition_fails",
         }
+    }
+}
+
+/// An entry with the known permissions that it is about.
+pub(crate) struct Meaning<'a> {
+    pub(crate) statement: &'a Statement,
+    pub(crate) permissions: Vec<&'static reference::Permission>,
+}
+
+impl Meaning<'_> {
+    pub(crate) fn is_allow(&self) -> bool {
+        self.statement.kind == Kind::Allow
+    }
+
+    pub(crate) fn entry(&self) -> Entry {
+        Entry::of(self.statement)
     }
 }
 
@@ -101,7 +122,10 @@ impl Entry {
             }
         }
         let mut hangs_on = statement.unjudged.clone();
-        hangs_on.extend(statement.conditions.undecided(&Context::partial()));
+        hangs_on.extend(statement.keys().into_iter().map(str::to_owned));
+        let mut resources: Vec<String> =
+            statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect();
+        resources.extend(statement.aliases.iter().map(|alias| alias.as_str().to_owned()));
         Entry {
             kind: statement.kind.as_str(),
             file,
@@ -112,9 +136,44 @@ impl Entry {
             actions,
             except,
             not_actions,
-            resources: statement.resources.patterns.iter().map(|one| one.as_str().to_owned()).collect(),
+            resources,
             not_resources: statement.resources.not,
             hangs_on,
+            circumstances: format!("{:?} {:?} {:?}", statement.conditions, statement.via, statement.approval),
+            cloud: Cloud::Aws.as_str(),
+        }
+    }
+
+    pub(super) fn elsewhere(entry: &Elsewhere) -> Entry {
+        let (file, line, text) = parts_of(&entry.origin);
+        let own = |(verb, _): &(&str, &str)| !["azure", "gcp", "from"].contains(verb) && !verb.contains(' ');
+        let (verb, name) = text
+            .split_once(": ")
+            .filter(own)
+            .map_or((None, None), |(verb, name)| (Some(verb.to_owned()), Some(name.to_owned())));
+        let words = |pick: fn(&Operations) -> &[ActionPattern]| -> Vec<String> {
+            let patterns = entry.operations.iter().flat_map(pick);
+            patterns.map(|pattern| pattern.as_str().to_owned()).collect()
+        };
+        let mut resources: Vec<String> = entry.things.iter().map(|one| one.as_str().to_owned()).collect();
+        if resources.is_empty() {
+            resources.push("*".to_owned());
+        }
+        Entry {
+            kind: entry.kind.as_str(),
+            cloud: entry.cloud.as_str(),
+            file,
+            line,
+            verb,
+            name,
+            actions: words(|one| &one.any),
+            except: words(|one| &one.except),
+            not_actions: false,
+            resources,
+            not_resources: false,
+            hangs_on: entry.unjudged.clone(),
+            circumstances: format!("{:?}", entry.approval),
+            text,
         }
     }
 }
@@ -131,10 +190,11 @@ fn parts_of(origin: &str) -> (String, u64, String) {
 }
 
 impl Scope {
-    /// The entries as they were understood, in the manifest's order.
+    /// The entries as they were understood: about AWS in the manifest's order, then about other clouds.
     #[must_use]
     pub fn described(&self) -> Vec<Entry> {
-        self.parts.statements.iter().map(Entry::of).collect()
+        let aws = self.parts.statements.iter().map(Entry::of);
+        aws.chain(self.parts.elsewhere.iter().map(Entry::elsewhere)).collect()
     }
 
     /// What each entry by itself says to a permission on a resource; `None`: the permission knows no resource.
@@ -156,18 +216,11 @@ impl Scope {
         self.parts.statements.iter().any(|one| one.kind == Kind::Approval && one.covers(permission))
     }
 
-    /// Entries that allow and whose known permissions satisfy `wanted`, each with these permissions.
-    pub(crate) fn allowing(
-        &self,
-        wanted: impl Fn(&reference::Permission) -> bool,
-    ) -> Vec<(&Statement, Entry, Vec<&'static reference::Permission>)> {
-        let allows = self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow);
-        allows
-            .map(|statement| {
-                let permissions = statement.permissions().filter(|known| wanted(known)).collect();
-                (statement, Entry::of(statement), permissions)
-            })
-            .collect()
+    /// Every entry with the known permissions that it is about. Costly: to be asked once.
+    pub(crate) fn meanings(&self) -> Vec<Meaning<'_>> {
+        let meaning =
+            |statement| Meaning { statement, permissions: Statement::permissions(statement).collect() };
+        self.parts.statements.iter().map(meaning).collect()
     }
 }
 

@@ -1,57 +1,52 @@
 //! Entries that can never decide anything
 
-use super::entry::Entry;
-use super::{Grants, Kind, Scope, Statement};
+use super::entry::{Entry, Meaning};
+use super::{Grants, Kind, Statement};
 use crate::reference;
 use policy::aws::Resources;
 use policy::wildcard::{Match, Target};
 
 /// Questions that one entry may cost: of one over it nothing is said.
-const STEPS_MAX: usize = 500_000;
+const STEPS_MAX: usize = 200_000;
 
 /// An entry that can never decide, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Idle {
+pub(crate) struct Idle {
     /// The entry
-    pub entry: Entry,
+    pub(crate) entry: Entry,
     /// The entry that always decides before it; none where it means no permission at all
-    pub behind: Option<Entry>,
+    pub(crate) behind: Option<Entry>,
 }
 
-impl Scope {
-    /// Entries that can be taken out without changing one verdict on a permission that we know.
-    ///
-    /// Says nothing where that cannot be shown: an entry behind a condition may decide one day.
-    #[must_use]
-    pub fn idle(&self) -> Vec<Idle> {
-        let mut idle = Vec::new();
-        for (at, statement) in self.parts.statements.iter().enumerate() {
-            let permissions: Vec<&str> = statement.permissions().map(|known| known.name.as_str()).collect();
-            if permissions.is_empty() {
-                if means_something(statement) {
-                    idle.push(Idle { entry: Entry::of(statement), behind: None });
-                }
-                continue;
+/// Entries that can be taken out without changing one verdict on a permission that we know.
+///
+/// Says nothing where that cannot be shown: an entry behind a condition may decide one day.
+pub(crate) fn idle(entries: &[Meaning<'_>]) -> Vec<Idle> {
+    let mut idle = Vec::new();
+    for (at, Meaning { statement, permissions }) in entries.iter().enumerate() {
+        if permissions.is_empty() {
+            if means_something(statement) {
+                idle.push(Idle { entry: Entry::of(statement), behind: None });
             }
-            let before: Vec<&Statement> = (self.parts.statements.iter().enumerate())
-                .filter(|(other, _)| *other != at)
-                .filter(|(other, one)| is_before(one, *other, statement, at))
-                .map(|(_, one)| one)
-                .collect();
-            if before.is_empty() || before.len().saturating_mul(permissions.len()) > STEPS_MAX {
-                continue;
-            }
-            let behind = |permission: &&str| before.iter().find(|one| one.covers(permission));
-            if permissions.iter().all(|permission| behind(permission).is_some()) {
-                let first = permissions.first().and_then(behind);
-                idle.push(Idle {
-                    entry: Entry::of(statement),
-                    behind: first.map(|statement| Entry::of(statement)),
-                });
-            }
+            continue;
         }
-        idle
+        let before: Vec<&Statement> = entries
+            .iter()
+            .enumerate()
+            .filter(|(other, one)| *other != at && is_before(one.statement, *other, statement, at))
+            .map(|(_, one)| one.statement)
+            .collect();
+        if before.is_empty() || before.len().saturating_mul(permissions.len()) > STEPS_MAX {
+            continue;
+        }
+        let behind = |name: &str| before.iter().find(|one| one.covers(name));
+        if permissions.iter().all(|known| behind(&known.name).is_some()) {
+            let first = permissions.first().and_then(|known| behind(&known.name));
+            let behind = first.map(|statement| Entry::of(statement));
+            idle.push(Idle { entry: Entry::of(statement), behind });
+        }
     }
+    idle
 }
 
 /// Whether its words mean permissions that we know, though none that can touch its resources. Words that mean none at all
@@ -76,7 +71,8 @@ fn is_before(first: &Statement, first_at: usize, then: &Statement, then_at: usiz
         (Kind::Deny, Kind::Allow | Kind::Approval) => always,
         _ => false,
     };
-    outranks && within(&then.resources, &first.resources)
+    // Which key an alias stands for only the account knows.
+    outranks && then.aliases.is_empty() && within(&then.resources, &first.resources)
 }
 
 /// Whether all of `inner` lies in `outer`.

@@ -1,7 +1,9 @@
 //! How far a scope reaches, whatever a call's circumstances: to hold two scopes against each other
 
 use super::entry::Entry;
-use super::{Kind, Scope, Statement};
+use super::{Kind, Scope, Statement, concerns};
+use policy::aws::Resources;
+use policy::context::Context;
 use policy::wildcard::{ArnPattern, Match, Target};
 
 /// How much of a resource pattern a permission reaches.
@@ -28,28 +30,38 @@ pub struct Span {
 
 impl Scope {
     /// What the entries allow, permission by permission and pattern by pattern: at most `max` of them, and whether these
-    /// are all.
+    /// are all. Sorted by permission.
     #[must_use]
     pub fn spans(&self, max: usize) -> (Vec<Span>, bool) {
         let mut spans = Vec::new();
-        for statement in self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow) {
+        let mut is_all = true;
+        'statements: for statement in
+            self.parts.statements.iter().filter(|statement| statement.kind == Kind::Allow)
+        {
             let place = Entry::of(statement).place();
+            let patterns = patterns(statement);
             for known in statement.permissions() {
-                for resource in patterns(statement) {
+                for pattern in &patterns {
                     if spans.len() >= max {
-                        return (spans, false);
+                        is_all = false;
+                        break 'statements;
                     }
-                    if reaches(statement, &known.name, resource) != Reach::None {
-                        spans.push(Span {
-                            permission: &known.name,
-                            resource: resource.to_owned(),
-                            place: place.clone(),
-                        });
+                    // A table in the same entry is nothing that an object's permission reaches.
+                    let alone = || Resources { not: false, patterns: vec![pattern.clone()] };
+                    if patterns.len() > 1 && !concerns(&alone(), &known.name) {
+                        continue;
                     }
+                    spans.push(Span {
+                        permission: &known.name,
+                        resource: pattern.as_str().to_owned(),
+                        place: place.clone(),
+                    });
                 }
             }
         }
-        (spans, true)
+        // One permission after the other, so that what is remembered of it is there.
+        spans.sort_unstable();
+        (spans, is_all)
     }
 
     /// How much of a resource pattern a permission reaches. Bounds are not looked at: they hold for all alike.
@@ -57,8 +69,9 @@ impl Scope {
     pub fn reach(&self, permission: &str, resource: &str) -> Reach {
         let mut reach = Reach::None;
         let mut most = Reach::All;
-        for statement in &self.parts.statements {
-            let one = reaches(statement, permission, resource);
+        let covering = self.covering(permission);
+        for statement in covering.iter().filter_map(|at| self.parts.statements.get(*at as usize)) {
+            let one = reaches(statement, resource);
             match (statement.kind, one) {
                 (Kind::Deny, Reach::All) => return Reach::None,
                 (Kind::Deny, Reach::Some) => most = Reach::Some,
@@ -71,21 +84,18 @@ impl Scope {
 }
 
 /// The patterns of an entry; of one that leaves some out, everything.
-fn patterns(statement: &Statement) -> Vec<&str> {
+fn patterns(statement: &Statement) -> Vec<ArnPattern> {
     if statement.resources.not {
-        return vec!["*"];
+        return vec![ArnPattern::new("*")];
     }
-    statement.resources.patterns.iter().map(ArnPattern::as_str).collect()
+    statement.resources.patterns.clone()
 }
 
-fn reaches(statement: &Statement, permission: &str, resource: &str) -> Reach {
-    if !statement.covers(permission) {
-        return Reach::None;
-    }
-    let always = statement.is_unconditional();
-    match statement.resources.matches(Target::Within(resource)) {
+/// What an entry about the permission says to a resource pattern.
+fn reaches(statement: &Statement, resource: &str) -> Reach {
+    match statement.finds(Target::Within(resource), &Context::partial()).0 {
         Match::No => Reach::None,
-        Match::Yes if always => Reach::All,
+        Match::Yes if statement.is_unconditional() && statement.aliases.is_empty() => Reach::All,
         _ => Reach::Some,
     }
 }

@@ -149,9 +149,3 @@ pub(super) struct Doubt {
     pub(super) reason: Reason,
     pub(super) keys: Vec<String>,
 }
-
-impl Doubt {
-    pub(super) fn key(key: &str) -> Doubt {
-        Doubt { reason: Reason::ConditionNotJudged, keys: vec![key.to_owned()] }
-    }
-}

@@ -105,6 +105,10 @@ fn section(text: &mut String, title: &str, sign: &str, changes: &[Change]) {
                     names(places, false)
                 )
             }
+            Change::Entry { kind, entry, place } => format!("{kind} {entry} ({place})"),
+            Change::Condition { entry, place, keys } => {
+                format!("the circumstances of {entry} ({place}): {}", names(keys, false))
+            }
             Change::Key { key, before, after } => match (before.is_empty(), after.is_empty()) {
                 (true, _) => format!("{key}: {}", names(after, false)),
                 (_, true) => format!("{key}: without {}", names(before, false)),

@@ -13,11 +13,11 @@ use engine::manifest::history::{self, HistoryError, Snapshot};
 use engine::manifest::{Agent, Caller, Manifests, Outline, catalog_places};
 use engine::permission::{self, Logged};
 use engine::posture::identities_of;
-use engine::scope::{Entry, Reason, Says, ScopeVerdict, Verdict};
+use engine::scope::{BoundFacts, Broken, Cloud, Entry, Plane, Says, ScopeVerdict, Verdict};
 use engine::store::Use;
 use engine::time::{self, rfc3339};
 use policy::aws::Decision;
-use policy::azure::Plane;
+use policy::azure::Plane as AzurePlane;
 use policy::context::{Context, Fact};
 use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
 use serde_json::{Value, json};
@@ -38,16 +38,10 @@ struct Explanation {
     scope: ScopeVerdict,
     entries: Vec<(Entry, Says)>,
     identities: Vec<IdentityAnswer>,
+    /// Bounds of the manifest that such a call breaks for certain
+    broken: Vec<Broken>,
     /// Keys that were given and that nothing asks for
     unasked: Vec<String>,
-}
-
-/// Whose permission is asked for: each cloud spells in its own way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cloud {
-    Aws,
-    Azure,
-    Gcp,
 }
 
 /// What the policies of one identity say.
@@ -191,7 +185,8 @@ fn explain(
             None => (grants.verdict(&arn, &permission, &resources, true, &context), None),
         };
         let statements = holder.iter().flat_map(|holder| holder.granted_statements());
-        let caller = Caller { actor: &arn, session_name: None, account: None, tags: None };
+        let tags = holder.as_ref().and_then(|holder| holder.tags.as_ref());
+        let caller = Caller { actor: &arn, tags, ..Caller::default() };
         identities.push(IdentityAnswer {
             matched: matched(&agent, &arn),
             taken_by: manifests
@@ -205,6 +200,13 @@ fn explain(
             arn,
         });
     }
+    let bounds = agent.bounds.entries().into_iter().filter_map(|(bound, _)| match bound {
+        "regions" => Some(&["aws:RequestedRegion"][..]),
+        "networks" => Some(&["aws:SourceIp", "aws:SourceVpce"][..]),
+        _ => None,
+    });
+    asked.extend(bounds.flatten().map(|key| (*key).to_owned()));
+    let broken = broken(&agent, args, &context);
     let asked: BTreeSet<String> = asked.iter().map(|key| key.to_ascii_lowercase()).collect();
     let unasked = args.context.iter().map(|(key, _)| key.clone());
     let unasked = unasked.filter(|key| !asked.contains(&key.to_ascii_lowercase())).collect();
@@ -217,8 +219,32 @@ fn explain(
         scope,
         entries,
         identities,
+        broken,
         unasked,
     }
+}
+
+/// The bounds that a call like this would break, as far as the question tells of it.
+fn broken(agent: &Agent, args: &ExplainArgs, context: &Context) -> Vec<Broken> {
+    let given = |key: &str| match context.fact(key) {
+        Fact::Values(values) => values.first().map(String::as_str),
+        _ => None,
+    };
+    let in_arn = args.resource.split(':').nth(3).filter(|region| !region.is_empty() && !region.contains('*'));
+    let (service, operation) = args.permission.split_once(':').unwrap_or_default();
+    let facts = BoundFacts {
+        time: args.at.unwrap_or_else(time::now),
+        service: &format!("{service}.amazonaws.com"),
+        operation,
+        region: given("aws:RequestedRegion").or(in_arn),
+        source_ip: given("aws:SourceIp"),
+        vpc_endpoint: given("aws:SourceVpce"),
+        ..BoundFacts::default()
+    };
+    let mut broken = agent.bounds.broken(&facts);
+    // Without a time nothing is asked of the hour.
+    broken.retain(|one| one.certain && (args.at.is_some() || one.bound != engine::scope::Bound::Hours));
+    broken
 }
 
 /// The same for Azure and Google Cloud: what the exports grant to the identities that the manifest names there.
@@ -230,9 +256,20 @@ fn explain_elsewhere(
     grants: &Grants,
 ) -> Explanation {
     let context = context(args);
-    let (key, name) = match cloud {
-        Cloud::Azure => ("azure.agent_identity", "Azure"),
-        _ => ("gcp.service_account", "Google Cloud"),
+    let key = if cloud == Cloud::Azure { "azure.agent_identity" } else { "gcp.service_account" };
+    let place = (args.resource != "*").then_some(args.resource.as_str());
+    // Which plane an operation is on only a role says: what holds on either holds.
+    let on = |plane| {
+        let verdict = agent.scope.verdict_azure(&args.permission, plane, place, &context);
+        let entries = agent.scope.considered_elsewhere(cloud, &args.permission, Some(plane), place, &context);
+        (verdict, entries)
+    };
+    let (scope, entries) = if cloud == Cloud::Azure {
+        let (control, data) = (on(Plane::Control), on(Plane::Data));
+        if data.0.verdict == Verdict::In { data } else { control }
+    } else {
+        let verdict = agent.scope.verdict_gcp(&args.permission, place, &context);
+        (verdict, agent.scope.considered_elsewhere(cloud, &args.permission, None, place, &context))
     };
     let written = outline.and_then(|outline| outline.get("identities")).map_or(&[][..], Vec::as_slice);
     let prefix = format!("{key}: ");
@@ -242,11 +279,10 @@ fn explain_elsewhere(
         .filter_map(|field| field.strip_prefix(&prefix));
     let answer = |identity: &str| match cloud {
         Cloud::Azure => {
-            // Which plane an operation is on only its role says: what either grants is granted.
             let on = |plane| {
                 grants.azure.verdict(identity, None, &args.permission, plane, &args.resource, &context)
             };
-            let (control, data) = (on(Plane::Control), on(Plane::Data));
+            let (control, data) = (on(AzurePlane::Control), on(AzurePlane::Data));
             if data.grant == Grant::Allowed { data } else { control }
         }
         _ => grants.gcp.verdict(identity, &args.permission, &args.resource, &[], &context),
@@ -266,13 +302,9 @@ fn explain_elsewhere(
         resource: (args.resource != "*").then(|| args.resource.clone()),
         version: None,
         places: BTreeMap::new(),
-        scope: ScopeVerdict {
-            verdict: Verdict::Unknown,
-            reason: Reason::ConditionNotJudged,
-            statement: None,
-            missing: vec![format!("the manifest's entries about {name}, which are not judged yet")],
-        },
-        entries: Vec::new(),
+        broken: Vec::new(),
+        scope,
+        entries,
         unasked: Vec::new(),
         agent,
     }
@@ -307,6 +339,9 @@ fn matched(agent: &Agent, arn: &str) -> String {
     }
     if !identity.accounts.is_empty() {
         written += &format!(", accounts: {}", identity.accounts.join(", "));
+    }
+    if let Some((key, value)) = &identity.tag {
+        written += &format!(", tag: {key}={value}");
     }
     written
 }
@@ -349,8 +384,11 @@ impl Explanation {
     /// The entry that decided.
     fn decisive(&self) -> Option<&Entry> {
         let origin = self.scope.statement.as_deref()?;
-        let written = |entry: &Entry| format!("{}:{} {}", entry.file, entry.line, entry.text) == origin;
-        self.entries.iter().map(|(entry, _)| entry).find(|entry| written(entry))
+        let is_it = |entry: &&Entry| {
+            let rest = origin.strip_prefix(&format!("{}:{} {}", entry.file, entry.line, entry.text));
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(", approved by "))
+        };
+        self.entries.iter().map(|(entry, _)| entry).find(is_it)
     }
 
     fn to_json(&self) -> Value {
@@ -405,6 +443,8 @@ impl Explanation {
                 "statement": self.scope.statement,
                 "missing": self.scope.missing,
             },
+            "bounds": self.agent.bounds.entries().into_iter().collect::<BTreeMap<_, _>>(),
+            "broken": self.broken.iter().map(|one| json!({ "bound": one.bound.as_str(), "seen": one.seen })).collect::<Vec<_>>(),
             "entries": entries.collect::<Vec<_>>(),
             "identities": identities.collect::<Vec<_>>(),
             "context_not_asked": self.unasked,

@@ -120,3 +120,23 @@ fn agents_come_and_go() {
     assert_eq!((gone.len(), gone[0].fate), (1, Fate::Removed));
     assert_eq!(permissions(&gone[0].narrowed), ["s3:GetObject"]);
 }
+
+#[test]
+fn a_condition_that_became_another_is_told() {
+    let with = |network: &str| {
+        let folder = tempfile::tempdir().unwrap();
+        let policy = format!(
+            r#"{{"Version": "2012-10-17", "Statement": [{{"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*", "Condition": {{"IpAddress": {{"aws:SourceIp": "{network}"}}}}}}]}}"#
+        );
+        std::fs::write(folder.path().join("ant.json"), policy).unwrap();
+        let text = "apiVersion: remit/v1\nkind: Agent\nmetadata: {name: ant}\nspec:\n  \
+                    identities: [{aws.role: \"arn:aws:iam::111122223333:role/ant\"}]\n  \
+                    allow: [{from: {aws_policy: ant.json}}]\n";
+        std::fs::write(folder.path().join("ant.yaml"), text).unwrap();
+        snapshot_of(folder.path(), DateTime::from_timestamp(1_763_600_000, 0).unwrap()).unwrap()
+    };
+    let changes = difference(&with("10.0.0.0/8"), &with("0.0.0.0/0"));
+    let Change::Condition { keys, .. } = &changes[0].other[0] else { panic!("{changes:#?}") };
+    assert_eq!(keys, &["aws:SourceIp"]);
+    assert_eq!(difference(&with("10.0.0.0/8"), &with("10.0.0.0/8")), []);
+}

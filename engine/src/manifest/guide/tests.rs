@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
 use std::fs;
 
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::calls::Answers;
+use crate::grant::Grants;
 use crate::lint::lint;
-use crate::manifest::{Caller, ManifestErrors, Manifests};
+use crate::manifest::{Caller, ManifestErrors, Manifests, Versions};
+use crate::posture::identities_of;
 use crate::scope::{Reason, Verdict};
 use policy::context::Context;
 
@@ -296,4 +300,48 @@ fn a_rule_overlaps_with_nobody_in_lint() {
     let manifests = load(&format!("{ROLES}{RULES}")).unwrap();
     let lints = lint(&manifests, &[], None, "2026-11-21".parse().unwrap());
     assert!(lints.iter().all(|lint| lint.rule != "overlapping-identity"), "{lints:?}");
+}
+
+/// An export of one account, with a role of that name and tags.
+fn grants(name: &str, tags: &[(&str, &str)]) -> (TempDir, Grants) {
+    let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({"Key": key, "Value": value})).collect();
+    let export = json!({
+        "UserDetailList": [], "GroupDetailList": [], "Policies": [],
+        "RoleDetailList": [{"RoleName": name, "Arn": format!("arn:aws:iam::111122223333:role/{name}"), "Tags": tags, "RolePolicyList": []}]});
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("account.json"), export.to_string()).unwrap();
+    let grants = Grants::load(dir.path()).unwrap();
+    (dir, grants)
+}
+
+#[test]
+fn the_tag_is_taken_from_the_export() {
+    let actor = "arn:aws:iam::111122223333:role/maker";
+    let of = |tags: &[(&str, &str)]| {
+        let manifests = Versions::from(load(RULES).unwrap());
+        let (_dir, grants) = grants("maker", tags);
+        let asker = Answers::default().asker(&manifests, &grants, &caller(actor), None, 0);
+        asker.agent.map(|agent| agent.name.clone())
+    };
+    assert_eq!(of(&[("GeneratedBy", "AI")]).as_deref(), Some(RULE));
+    assert_eq!(of(&[("GeneratedBy", "hand")]), None);
+}
+
+#[test]
+fn whoever_has_the_tag_is_the_rules_and_nobody_else() {
+    let manifests = load(RULES).unwrap();
+    let agent = manifests.named(RULE).unwrap();
+    let of = |tags: &[(&str, &str)]| identities_of(agent, &grants("maker", tags).1, std::iter::empty()).len();
+    assert_eq!((of(&[("GeneratedBy", "AI")]), of(&[])), (1, 0));
+}
+
+#[test]
+fn the_forms_of_one_name_are_doubted_together() {
+    let manifests = load(ROLES).unwrap();
+    let of = |name| {
+        let (_dir, grants) = grants(name, &[]);
+        let lints = lint(&manifests, &[], Some(&grants), "2026-11-21".parse().unwrap());
+        lints.iter().filter(|lint| lint.rule == "unknown-role").count()
+    };
+    assert_eq!((of("OrderProcessor"), of("Other")), (0, 1));
 }

@@ -44,8 +44,16 @@ pub fn page(of: &Explanation) -> String {
     page.text
 }
 
-/// The answer in a sentence or two.
+/// The answer in a few sentences.
 pub fn answer(of: &Explanation) -> String {
+    let broken: Vec<&str> = of.broken.iter().map(|one| one.seen.as_str()).collect();
+    match broken.is_empty() {
+        true => by_entries(of),
+        false => format!("{} It breaks a bound of the manifest: {}.", by_entries(of), broken.join("; ")),
+    }
+}
+
+fn by_entries(of: &Explanation) -> String {
     let granted = |grant: Grant| of.identities.iter().filter(|one| one.grant.grant == grant).count();
     let (allowed, denied) = (granted(Grant::Allowed), granted(Grant::Denied));
     let could = match (allowed, of.identities.len()) {
@@ -81,6 +89,9 @@ fn why(of: &Explanation) -> &'static str {
     match of.scope.reason {
         Reason::DeniedByManifest => "the manifest denies it",
         Reason::OtherResource => "the manifest declares the permission on other resources only",
+        Reason::OutsideApproval => "it needs an approval, and none is open",
+        Reason::UndeclaredHop => "`assume.to` does not name this role",
+        Reason::Expired => "the manifest had expired",
         _ => "no entry of the manifest covers it",
     }
 }
@@ -106,6 +117,10 @@ fn scope(page: &mut Page, of: &Explanation) {
     match (&of.scope.statement, decisive) {
         (_, Some(entry)) => {
             page.line("  by", &format!("{}  {}  {}", entry.place(), entry.kind, entry.text));
+            let approved = of.scope.statement.as_ref().and_then(|told| told.split_once(", approved by "));
+            if let Some((_, window)) = approved {
+                page.line("  approved", window);
+            }
             for line in because(entry, of) {
                 page.line("  because", &line);
             }
@@ -139,6 +154,12 @@ fn scope(page: &mut Page, of: &Explanation) {
         );
     }
     let manifest = format!("{}:{}", of.agent.file, of.agent.line);
+    for (bound, value) in of.agent.bounds.entries() {
+        page.line("  bounds", &format!("{bound}: {value}"));
+    }
+    for broken in &of.broken {
+        page.line("  broken", &format!("{}: {}", broken.bound, broken.seen));
+    }
     let version = of.version.as_ref().map(|version| format!(", {version}")).unwrap_or_default();
     page.line("  manifest", &format!("{manifest}{version}"));
     let level = match permission::level(&of.permission) {
