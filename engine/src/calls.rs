@@ -202,7 +202,8 @@ fn annotate_event(
     let actor = view.actor(event).unwrap_or("unknown");
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);
-    let caller = Caller { actor, session_name: view.session_name(event), account: view.account(event) };
+    let (session_name, account) = (view.session_name(event), view.account(event));
+    let caller = Caller { actor, session_name, account, tags: None };
     let asker = answers.asker(&rules.manifests, &rules.grants, &caller, view.session(event), time);
     let call = Call { directory: Some(&rules.grants), ..Call::of(view, event) };
     let call_facts = permission::Facts::new(&call);

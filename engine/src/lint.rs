@@ -134,6 +134,9 @@ rules! {
     GRANTED_WIDER "granted-wider-than-declared" Note
         "a policy grants a permission on more than the manifest declares"
         "whoever takes the agent over reaches it too"
+    LIFECYCLE "lifecycle" Note
+        "a rule asks for something once an identity is old"
+        "remit tells it and does nothing to identities itself"
     NOT_JUDGED "not-judged" Note
         "a key of a manifest is not judged yet"
         "what hangs on it is unknown or unchanged, as the text says"

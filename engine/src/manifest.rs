@@ -7,6 +7,7 @@ pub mod difference;
 mod elsewhere;
 mod entry;
 mod from;
+mod guide;
 pub mod history;
 mod identity;
 mod limits;
@@ -36,6 +37,8 @@ use yaml::{Node, Shape};
 /// Bounds on what a folder may hold.
 const FILES_MAX: usize = 10_000;
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
+/// Longest file that a manifest refers to: a Terraform state.
+const REFERENCE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 const FOLDERS_DEEP_MAX: usize = 16;
 
 /// Every agent that a folder declares.
@@ -47,7 +50,24 @@ pub struct Manifests {
     pub warnings: Vec<Warning>,
     /// Policies that manifests refer to and that cannot be read; those scopes are unknown
     pub unparsed: Vec<UnparsedPolicy>,
+    /// What shall become of old identities, as rules say it. Told, and done by nobody
+    pub lifecycle: Vec<LifecycleRule>,
     matchers: Matchers,
+}
+
+/// What a rule asks for once an identity is older than so many days.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LifecycleRule {
+    /// The rule's name
+    pub name: String,
+    /// Whole days since the identity was created
+    pub older_than_days: u32,
+    /// `delete`, `disable` or `review`
+    pub action: String,
+    /// The file that holds the rule
+    pub file: String,
+    /// From 1
+    pub line: u64,
 }
 
 /// Identities by exact ARN, and those with a wildcard.
@@ -55,6 +75,8 @@ pub struct Manifests {
 struct Matchers {
     exact: HashMap<String, Vec<Matcher>>,
     patterns: Vec<(ArnPattern, Matcher)>,
+    /// Some of them ask for a tag
+    by_tag: bool,
     /// Agents by the id of a principal outside AWS
     principals: HashMap<String, usize>,
 }
@@ -68,6 +90,7 @@ struct Matcher {
     agent: usize,
     session: Option<ActionPattern>,
     accounts: Vec<String>,
+    tag: Option<(String, String)>,
     /// The more specific wins: a session pattern, then the longer text
     rank: (bool, usize),
 }
@@ -178,6 +201,8 @@ pub struct Identity {
     pub session: Option<String>,
     /// Only in these accounts; empty: in any
     pub accounts: Vec<String>,
+    /// Only with this tag, key and value; a caller whose tags are not known has none
+    pub tag: Option<(String, String)>,
 }
 
 impl Identity {
@@ -205,6 +230,8 @@ pub struct Caller<'a> {
     pub session_name: Option<&'a str>,
     /// The caller's account
     pub account: Option<&'a str>,
+    /// The tags of the role or user; `None` where nothing tells them
+    pub tags: Option<&'a BTreeMap<String, String>>,
 }
 
 /// One thing wrong with a manifest.
@@ -259,7 +286,7 @@ impl Manifests {
         };
         let mut manifests = Manifests::default();
         let mut catalog = Catalog::default();
-        let mut documents: Vec<(PathBuf, String, Node)> = Vec::new();
+        let mut documents: Vec<(PathBuf, String, Kind, Node)> = Vec::new();
         let mut approvals: Vec<approval::Granted> = Vec::new();
         for path in files {
             let name = short(dir, &path);
@@ -268,7 +295,9 @@ impl Manifests {
                 match kind {
                     Kind::ResourceCatalog => catalog.read(&mut reader, &document),
                     Kind::Approval => approvals.extend(approval::read(&mut reader, &document)),
-                    Kind::Agent => documents.push((path.clone(), name.clone(), document)),
+                    Kind::Agent | Kind::Guide => {
+                        documents.push((path.clone(), name.clone(), kind, document));
+                    }
                 }
             }
             errors.append(&mut reader.errors);
@@ -280,9 +309,10 @@ impl Manifests {
             line: 0,
             message,
         }));
-        let identities: BTreeMap<String, Vec<String>> =
-            documents.iter().filter_map(|(_, _, document)| agent::identities_of(document)).collect();
-        for (path, name, document) in &documents {
+        let mut identities: BTreeMap<String, Vec<String>> =
+            documents.iter().flat_map(|(.., document)| guide::identities_of(document)).collect();
+        identities.extend(documents.iter().filter_map(|(.., document)| agent::identities_of(document)));
+        for (path, name, kind, document) in &documents {
             let mut reader = Reader::new(name);
             let folder = path.parent().unwrap_or(dir);
             let setting = agent::Setting {
@@ -292,7 +322,14 @@ impl Manifests {
                 approvals: &approvals,
                 identities: &identities,
             };
-            if let Some((agent, unparsed)) = agent::read(&mut reader, document, &setting) {
+            let agents = if *kind == Kind::Guide {
+                let guide = guide::read(&mut reader, document, &setting);
+                manifests.lifecycle.extend(guide.lifecycle);
+                guide.agents
+            } else {
+                agent::read(&mut reader, document, &setting).into_iter().collect()
+            };
+            for (agent, unparsed) in agents {
                 manifests.agents.push(Arc::new(agent));
                 manifests.unparsed.extend(unparsed);
             }
@@ -310,7 +347,7 @@ impl Manifests {
     fn conflicts(&self) -> Vec<ManifestError> {
         let mut errors = Vec::new();
         let mut names: HashMap<&str, &Agent> = HashMap::new();
-        let mut claims: HashMap<(&str, Option<&str>), Vec<Claim<'_>>> = HashMap::new();
+        let mut claims: HashMap<_, Vec<Claim<'_>>> = HashMap::new();
         let mut ids: HashMap<&str, &Agent> = HashMap::new();
         for agent in &self.agents {
             if let Some(other) = names.insert(&agent.name, agent) {
@@ -331,7 +368,8 @@ impl Manifests {
                 }
             }
             for identity in &agent.identities {
-                let claimed = claims.entry((&identity.arn, identity.session.as_deref())).or_default();
+                let claim = (&identity.arn, identity.session.as_deref(), identity.tag.as_ref());
+                let claimed = claims.entry(claim).or_default();
                 let rival = claimed
                     .iter()
                     .find(|(other, theirs)| other.name != agent.name && identity.shares_account(theirs));
@@ -365,6 +403,12 @@ impl Manifests {
         self.agents.get(best.agent)
     }
 
+    /// Whether some agent is known by a tag, so that a caller's tags matter.
+    #[must_use]
+    pub fn tells_by_tag(&self) -> bool {
+        self.matchers.by_tag
+    }
+
     /// An agent by name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Arc<Agent>> {
@@ -380,10 +424,12 @@ impl Matchers {
                 matchers.principals.entry(principal.id.clone()).or_insert(at);
             }
             for identity in &agent.identities {
+                matchers.by_tag |= identity.tag.is_some();
                 let matcher = Matcher {
                     agent: at,
                     session: identity.session.as_deref().map(ActionPattern::new),
                     accounts: identity.accounts.clone(),
+                    tag: identity.tag.clone(),
                     rank: identity.rank(),
                 };
                 if identity.arn.contains(['*', '?']) {
@@ -406,7 +452,11 @@ impl Matcher {
         };
         let own = Arn::parse(caller.actor).map(|arn| arn.account).filter(|account| !account.is_empty());
         let account = own.or(caller.account);
+        let has_tag = self.tag.as_ref().is_none_or(|(key, value)| {
+            caller.tags.and_then(|tags| tags.get(key)).is_some_and(|known| known == value)
+        });
         session
+            && has_tag
             && (self.accounts.is_empty()
                 || account.is_some_and(|account| self.accounts.iter().any(|one| one == account)))
     }
@@ -457,6 +507,8 @@ enum Kind {
     Agent,
     ResourceCatalog,
     Approval,
+    /// Without `kind`, as published guides write it
+    Guide,
 }
 
 const KINDS: [(&str, Kind); 3] =
@@ -488,6 +540,10 @@ fn read(reader: &mut Reader<'_>, path: &Path) -> Vec<(Kind, Node)> {
             reader.error(document.line, format!("a manifest is a map, not {}", document.shape.name()));
             continue;
         };
+        if guide::is_one(entries) {
+            known.push((Kind::Guide, document));
+            continue;
+        }
         let field = |name: &str| match entries
             .iter()
             .find(|entry| entry.key == name)

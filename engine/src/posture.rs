@@ -283,19 +283,26 @@ pub fn identities_of<'a>(
     grants: &Grants,
     acted: impl Iterator<Item = &'a String>,
 ) -> BTreeSet<String> {
-    let mut identities: BTreeSet<String> = acted.filter(|arn| claims(agent, arn)).cloned().collect();
-    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, arn)));
+    let mut identities: BTreeSet<String> = acted.filter(|arn| claims(agent, grants, arn)).cloned().collect();
+    identities.extend(grants.identities().into_iter().filter(|arn| claims(agent, grants, arn)));
     let whole = agent.identities.iter().map(|i| &i.arn).filter(|arn| !arn.contains(['*', '?']));
     identities.extend(whole.cloned());
     identities
 }
 
 /// Whether some session of this identity may be the agent's.
-fn claims(agent: &Agent, arn: &str) -> bool {
+fn claims(agent: &Agent, grants: &Grants, arn: &str) -> bool {
+    // Tags of now: one that was marked later is the agent's all the same.
+    let has = |(key, value): &(String, String)| {
+        let holder = grants.at(arn, i64::MAX);
+        let tags = holder.as_ref().and_then(|holder| holder.tags.as_ref());
+        tags.and_then(|tags| tags.get(key)) == Some(value)
+    };
     let account = arn.split(':').nth(4).unwrap_or_default();
     agent.identities.iter().any(|identity| {
         (identity.accounts.is_empty() || identity.accounts.iter().any(|a| a == account))
             && ArnPattern::new(&identity.arn).matches(Target::Exact(arn)) == Match::Yes
+            && identity.tag.as_ref().is_none_or(has)
     })
 }
 

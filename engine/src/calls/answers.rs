@@ -88,7 +88,6 @@ impl Answers {
             self.sessions.clear();
         }
         let (version, manifests) = manifests.at(when);
-        let agent = self.agent(version, manifests, caller);
         let dated = match self.holders.get(caller.actor) {
             Some(dated) => dated,
             None => {
@@ -97,6 +96,9 @@ impl Answers {
             }
         };
         let holder = dated.at(when).cloned();
+        let tags = holder.as_ref().and_then(|holder| holder.tags.as_ref());
+        let caller = Caller { tags: tags.filter(|_| manifests.tells_by_tag()), ..*caller };
+        let agent = self.agent(version, manifests, &caller);
         let session = session.filter(|_| grants.narrows_sessions()).and_then(|session| {
             if !self.sessions.contains_key(session) {
                 bound(&mut self.sessions);
@@ -120,6 +122,9 @@ impl Answers {
         ]);
         // Writing to a text cannot fail.
         let _ = write!(self.key, "@{version}");
+        for (key, value) in caller.tags.into_iter().flatten() {
+            let _ = write!(self.key, "#{key:?}={value:?}");
+        }
         if let Some(agent) = self.agents.get(&self.key) {
             return agent.clone();
         }

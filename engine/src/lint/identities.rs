@@ -16,18 +16,38 @@ pub(super) fn lints(manifests: &Manifests, grants: Option<&Grants>) -> Vec<Lint>
     if let Some(grants) = grants.filter(|grants| !grants.identities().is_empty()) {
         let known = Known::new(grants);
         for agent in &manifests.agents {
-            found.extend(agent.identities.iter().filter_map(|identity| known.doubt(agent, identity)));
+            let by_arn = agent.identities.iter().filter(|identity| identity.tag.is_none());
+            let mut doubts = by_arn.filter_map(|identity| known.doubt(agent, identity));
+            // Forms of one name, of which a role has one: that some of them match nobody is no news.
+            if is_one_name(agent) {
+                let all = agent.identities.iter().all(|identity| known.doubt(agent, identity).is_some());
+                found.extend(doubts.next().filter(|_| all));
+            } else {
+                found.extend(doubts);
+            }
         }
     }
     found
 }
 
+/// Whether its identities are forms of one name, in any account.
+fn is_one_name(agent: &Agent) -> bool {
+    let name = |identity: &Identity| {
+        let parts = Arn::parse(&identity.arn).filter(|arn| arn.account == "*");
+        parts.map(|arn| arn.name().to_owned())
+    };
+    let first = agent.identities.first().and_then(name);
+    first.is_some() && agent.identities.iter().all(|identity| name(identity) == first)
+}
+
 /// Equal claims are errors already; here are those that only share some callers.
 fn overlaps(manifests: &Manifests) -> Vec<Lint> {
+    // A tag says nothing of the ARN, and any other identity goes before it.
     let all: Vec<(&Agent, &Identity)> = manifests
         .agents
         .iter()
         .flat_map(|agent| agent.identities.iter().map(move |identity| (&**agent, identity)))
+        .filter(|(_, identity)| identity.tag.is_none())
         .collect();
     let (patterns, exact): (Vec<_>, Vec<_>) =
         all.into_iter().partition(|(_, identity)| identity.arn.contains(['*', '?']));

@@ -1,7 +1,7 @@
 //! What could not be read, and what reading found odd
 
 use super::{
-    Lint, MANIFEST_INVALID, NOT_JUDGED, OVERLAPPING_IDENTITY, POLICY_UNPARSED, UNKNOWN_ACTION,
+    LIFECYCLE, Lint, MANIFEST_INVALID, NOT_JUDGED, OVERLAPPING_IDENTITY, POLICY_UNPARSED, UNKNOWN_ACTION,
     UNKNOWN_RESOURCE,
 };
 use crate::grant::Grants;
@@ -24,6 +24,12 @@ pub(super) fn lints(manifests: &Manifests, errors: &[ManifestError], grants: Opt
         );
         lint.agent = Some(unparsed.subject.clone());
         found.push(lint);
+    }
+    for rule in &manifests.lifecycle {
+        let message =
+            format!("rule `{}`: {} an identity after {} days", rule.name, rule.action, rule.older_than_days);
+        let fix = "see that somebody does it: remit only lists the rule";
+        found.push(Lint::new(LIFECYCLE, &rule.file, rule.line, message, fix));
     }
     for unparsed in grants.iter().flat_map(|grants| &grants.unparsed) {
         let message = format!("a policy of `{}` cannot be read: {}", unparsed.subject, unparsed.reason);
@@ -69,6 +75,10 @@ fn warning(warning: &Warning) -> Option<Lint> {
     if key == "spec.review" {
         let fix = "review the manifest and set `review.last`";
         return Some(Lint::new(super::REVIEW_OVERDUE, file, *line, message.clone(), fix));
+    }
+    if key == "rules.condition" {
+        let fix = "tag such identities when they are made, and export the account again";
+        return Some(Lint::new(NOT_JUDGED, file, *line, format!("`{key}` {message}"), fix));
     }
     if key.starts_with("from.") {
         let fix = "do what it says, or know that the scope stays open there";

@@ -11,12 +11,15 @@ use super::yaml::Entry;
 use crate::scope::{Cloud, Elsewhere, Grants, Kind, Statement, Thing};
 use policy::aws::{Effect, Policy};
 use source::Source;
+pub(super) use terraform::is_candidate;
 
 /// Longest policy or role file that we read. AWS takes 10 KiB of policy; the longest published role has 300 KiB.
 const POLICY_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// Where permissions can come from; one entry names one.
 const SOURCES: [&str; 4] = ["aws_policy", "terraform", "azure_role", "gcp_role"];
+
+const NO_PLACE: &str = "a policy in AWS names its resources itself: take `scope` out of `from`";
 
 /// Why a source says nothing.
 enum Problem {
@@ -143,7 +146,7 @@ fn written<'e>(reader: &mut Reader<'_>, entry: &'e Entry) -> Option<Reference<'e
     if let Some((line, _)) = &place
         && source.source == "aws_policy"
     {
-        reader.error(*line, "a policy in AWS names its resources itself: take `scope` out of `from`");
+        reader.error(*line, NO_PLACE);
         return None;
     }
     source.address = address.map(|(_, text)| text);

@@ -15,6 +15,7 @@ use std::time::SystemTime;
 use chrono::{DateTime, Utc};
 use tempfile::TempDir;
 
+use super::from::is_candidate;
 use super::outline::{Outline, outlines, referred};
 use super::{FILES_MAX, ManifestErrors, Manifests};
 use crate::time::{DAY, SECOND};
@@ -291,7 +292,12 @@ impl Folder {
         }
         if !outside.is_empty() && outside.len() <= FILES_MAX {
             let outside: Vec<PathBuf> = outside.into_iter().collect();
-            for blob in self.blobs(&commit, &outside)? {
+            // Of a folder, what a plan or a state is called: it may be a whole repository's.
+            let is_read = |blob: &Blob| {
+                let name = blob.path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+                outside.contains(&blob.path) || is_candidate(name)
+            };
+            for blob in self.blobs(&commit, &outside)?.into_iter().filter(is_read) {
                 let bytes = contents.read(&blob.id)?;
                 write_below(&root, &blob.path, &bytes)?;
             }

@@ -135,7 +135,7 @@ pub(super) fn identity(reader: &mut Reader<'_>, item: &Node) -> (Option<Identity
     if user && session.is_some() {
         reader.error(item.line, "a user has no session name: `session` goes with `aws.role`");
     }
-    (Some(Identity { arn, session, accounts }), principals)
+    (Some(Identity { arn, session, accounts, tag: None }), principals)
 }
 
 fn principal(reader: &mut Reader<'_>, field: &Entry, key: &str) -> Option<Principal> {

@@ -301,7 +301,7 @@ fn a_catalog_may_say_what_a_verb_means() {
 }
 
 fn caller<'a>(actor: &'a str, session: Option<&'a str>) -> Caller<'a> {
-    Caller { actor, session_name: session, account: Some("111122223333") }
+    Caller { actor, session_name: session, account: Some("111122223333"), tags: None }
 }
 
 #[test]
@@ -413,4 +413,16 @@ fn the_schema_takes_what_the_loader_takes() {
     assert!(fits(&schema, &schema, &json(CATALOG)));
     assert!(!fits(&schema, &schema, &json(&agent("a", ROLE, "  alow: []\n"))));
     assert!(!fits(&schema, &schema, &json("apiVersion: remit/v1\nkind: Robot\n")));
+    let from = |from: &str| json(&agent("a", ROLE, &format!("  allow: [{{from: {from}}}]\n")));
+    for good in [
+        "{aws_policy: p.json}",
+        "{terraform: ../tf, address: aws_iam_policy.a}",
+        "{azure_role: r.json, scope: /subscriptions/1}",
+        "{gcp_role: roles/viewer, resource: projects/x}",
+    ] {
+        assert!(fits(&schema, &schema, &from(good)), "{good}");
+    }
+    for bad in ["{terraform: ../tf}", "{aws_policy: p.json, gcp_role: roles/viewer}", "{gcp_rol: x}", "{}"] {
+        assert!(!fits(&schema, &schema, &from(bad)), "{bad}");
+    }
 }

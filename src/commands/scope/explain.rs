@@ -181,7 +181,8 @@ fn explain(
             None => (grants.verdict(&arn, &permission, &resources, true, &context), None),
         };
         let statements = holder.iter().flat_map(|holder| holder.granted_statements());
-        let caller = Caller { actor: &arn, session_name: None, account: None };
+        let tags = holder.as_ref().and_then(|holder| holder.tags.as_ref());
+        let caller = Caller { actor: &arn, tags, ..Caller::default() };
         identities.push(IdentityAnswer {
             matched: matched(&agent, &arn),
             taken_by: manifests
@@ -339,6 +340,9 @@ fn matched(agent: &Agent, arn: &str) -> String {
     }
     if !identity.accounts.is_empty() {
         written += &format!(", accounts: {}", identity.accounts.join(", "));
+    }
+    if let Some((key, value)) = &identity.tag {
+        written += &format!(", tag: {key}={value}");
     }
     written
 }

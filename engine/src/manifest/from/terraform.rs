@@ -11,14 +11,13 @@ use serde_json::Value;
 
 use super::source::{Source, texts};
 use super::{Problem, Reference, azure, gcp, policy};
+use crate::manifest::REFERENCE_BYTES_MAX;
 use crate::manifest::agent::Draft;
 use crate::manifest::reader::{Reader, closest};
 use crate::scope::Cloud;
 use address::Address;
 use document::{Document, Resource};
 
-/// Longest plan or state that we read.
-const BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// Plans and states in one folder.
 const FILES_MAX: usize = 50;
 /// Entries of a folder that are looked at.
@@ -259,6 +258,12 @@ fn is_hcl(path: &Path) -> bool {
     name.ends_with(".tf") || name.ends_with(".tf.json") || name.ends_with(".tofu")
 }
 
+/// Whether a file's name is one that plans and states have.
+pub(in crate::manifest) fn is_candidate(name: &str) -> bool {
+    let is_plan = name == "plan.json" || name.ends_with(".tfplan.json");
+    is_plan || name == "terraform.tfstate.json" || name.ends_with(".tfstate")
+}
+
 /// The plans and states of a folder, by name.
 fn candidates(folder: &Path) -> Result<Vec<String>, Problem> {
     let entries = std::fs::read_dir(folder)
@@ -267,8 +272,7 @@ fn candidates(folder: &Path) -> Result<Vec<String>, Problem> {
     for entry in entries.take(ENTRIES_MAX).flatten() {
         has_hcl |= is_hcl(&entry.path());
         let Ok(name) = entry.file_name().into_string() else { continue };
-        let is_plan = name == "plan.json" || name.ends_with(".tfplan.json");
-        if is_plan || name == "terraform.tfstate.json" || name.ends_with(".tfstate") {
+        if is_candidate(&name) {
             names.push(name);
         }
     }
@@ -287,7 +291,7 @@ fn candidates(folder: &Path) -> Result<Vec<String>, Problem> {
 }
 
 fn in_file(source: &mut Source<'_>, named: &str, wanted: &Wanted) -> Result<Vec<Resource>, Problem> {
-    let value = source.json(named, BYTES_MAX, HINT)?;
+    let value = source.json(named, REFERENCE_BYTES_MAX, HINT)?;
     let document = Document::of(&value).map_err(|reason| Problem::Unparsed(format!("{reason}. {HINT}")))?;
     let (found, others) = document.find(&wanted.address);
     if found.len() > INSTANCES_MAX {

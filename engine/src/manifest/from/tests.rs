@@ -409,6 +409,7 @@ fn a_reference_is_written_in_one_of_four_ways() {
         ("{aws_policy: x, address: aws_iam_policy.a}", "`address` goes with `terraform`"),
         ("{aws_policy: x, gcp_role: y}", "names one source"),
         ("{aws_policy: x, scope: /subscriptions/1}", "take `scope` out"),
+        ("{terraform: x, address: aws_iam_policy.a, scope: y}", "take `scope` out"),
         ("{gcp_role: x, scope: a, resource: b}", "one thing"),
         ("{terraform: x, address: janitor}", "no address of a resource"),
         ("{terraform: x, address: aws_iam_role_polcy.a}", "Did you mean `aws_iam_role_policy`?"),

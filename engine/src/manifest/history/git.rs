@@ -4,7 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use super::super::FILE_BYTES_MAX;
+use super::super::REFERENCE_BYTES_MAX;
 use super::HistoryError;
 
 /// What git may print before it counts as a fault.
@@ -60,9 +60,9 @@ impl Contents {
         read.map_err(|error| HistoryError::Git { dir: self.dir.clone(), reason: error.to_string() })?;
         // The line's end after the content.
         bytes.truncate(usize::try_from(size).unwrap_or(usize::MAX));
-        if size > FILE_BYTES_MAX {
+        if size > REFERENCE_BYTES_MAX {
             // Kept as too long, so that reading it says so.
-            bytes.truncate(usize::try_from(FILE_BYTES_MAX).unwrap_or(usize::MAX).saturating_add(1));
+            bytes.truncate(usize::try_from(REFERENCE_BYTES_MAX).unwrap_or(usize::MAX).saturating_add(1));
         }
         Ok(bytes)
     }

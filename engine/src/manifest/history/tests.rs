@@ -152,6 +152,26 @@ fn a_policy_beside_the_folder_comes_along() {
 }
 
 #[test]
+fn a_state_in_a_folder_beside_comes_along_and_nothing_else_of_it() {
+    let repository = Repository::new();
+    let policy = r#"{\"Version\": \"2012-10-17\", \"Statement\": [{\"Effect\": \"Allow\", \"Action\": \"sqs:SendMessage\", \"Resource\": \"*\"}]}"#;
+    let state = format!(
+        r#"{{"version": 4, "resources": [{{"mode": "managed", "type": "aws_iam_policy", "name": "ant", "instances": [{{"attributes": {{"policy": "{policy}"}}}}]}}]}}"#
+    );
+    repository.write("tf/terraform.tfstate", &state);
+    repository.write("tf/provider.bin", "x");
+    let from = manifest("s3:GetObject") + "    - from: {terraform: ../tf, address: aws_iam_policy.ant}\n";
+    repository.write("agents/ant.yaml", &from);
+    repository.commit("2026-01-10T00:00:00Z");
+    fs::remove_dir_all(repository.0.path().join("tf")).unwrap();
+    let manifests = load_at(&repository.agents(), "main").unwrap();
+    assert!(declares(&manifests, "sqs:SendMessage"), "{:?}", manifests.warnings);
+    let extracted = Folder::open(&repository.agents()).unwrap().extract("main").unwrap();
+    let beside = extracted.dir.parent().unwrap().join("tf");
+    assert!(beside.join("terraform.tfstate").exists() && !beside.join("provider.bin").exists());
+}
+
+#[test]
 fn what_is_no_revision_is_told_and_starts_nothing() {
     let repository = Repository::new();
     repository.write("agents/ant.yaml", &manifest("s3:GetObject"));
