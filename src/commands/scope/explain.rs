@@ -275,7 +275,7 @@ fn explain_elsewhere(
     let mut identities = Vec::new();
     for principal in &agent.principals {
         let Some(grant) = answer(principal.kind, &principal.id) else { continue };
-        let caller = Caller { actor: &principal.id, session_name: None, account: None };
+        let caller = Caller { actor: &principal.id, ..Caller::default() };
         let rival = manifests.agent(&caller).filter(|one| one.name != agent.name);
         identities.push(IdentityAnswer {
             arn: principal.id.clone(),

@@ -11,7 +11,7 @@ fn named(name: &str, identity: &str) -> String {
 }
 
 fn name<'a>(manifests: &'a Manifests, actor: &str) -> Option<&'a str> {
-    let caller = Caller { actor, session_name: None, account: None };
+    let caller = Caller { actor, ..Caller::default() };
     manifests.agent(&caller).map(|agent| agent.name.as_str())
 }
 
