@@ -20,7 +20,7 @@ pub(super) fn lints(manifests: &Manifests, errors: &[ManifestError], grants: Opt
             file,
             line,
             message,
-            "mend or replace it: until then every verdict of this agent is unknown",
+            "mend or replace it: until then every verdict of this agent in that cloud is unknown",
         );
         lint.agent = Some(unparsed.subject.clone());
         found.push(lint);
