@@ -2,6 +2,7 @@
 
 pub mod baseline;
 pub mod calls;
+pub mod cloud;
 pub mod detection;
 pub mod draft;
 pub mod finding;

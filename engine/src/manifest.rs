@@ -175,8 +175,6 @@ pub struct Agent {
     pub assume: Assume,
     /// The files that `from` refers to, as they were when they were read; sorted by path
     pub references: Vec<Reference>,
-    /// From when this version counts, µs UTC; `None`: from the beginning
-    pub effective: Option<i64>,
     /// The manifest's path
     pub file: String,
     /// Where the document begins

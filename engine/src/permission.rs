@@ -17,7 +17,7 @@ use crate::reference::{self, Need, Operation, When};
 pub use crate::reference::{AccessLevel, Logged};
 pub use context::{CALLER_KEYS, context_for};
 pub use facts::Facts;
-pub use foreign::{Cloud, Foreign, foreign};
+pub use foreign::{Foreign, foreign};
 pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.

@@ -16,6 +16,7 @@ mod via;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock, RwLock};
 
+use crate::cloud::Cloud;
 use crate::reference;
 use policy::context::Context;
 use policy::wildcard::Target;
@@ -24,7 +25,7 @@ use verdict::{Doubt, Said};
 pub(crate) use approval::{Approval, Window};
 pub use bounds::{Bound, BoundFacts, Bounds, Broken};
 pub(crate) use concern::concerns;
-pub use elsewhere::{Cloud, Plane};
+pub use elsewhere::Plane;
 pub(crate) use elsewhere::{Elsewhere, Operations, Thing};
 pub(crate) use entry::Meaning;
 pub use entry::{Entry, Says};

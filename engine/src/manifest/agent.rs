@@ -12,7 +12,8 @@ use super::limits::{assume, bounds, expected_denials};
 use super::reader::Reader;
 use super::yaml::{Entry, Node, Shape};
 use super::{Agent, Assume, Owner, Reference, UnparsedPolicy};
-use crate::scope::{Bounds, Cloud, Kind, Parts, Scope};
+use crate::cloud::Cloud;
+use crate::scope::{Bounds, Kind, Parts, Scope};
 use crate::time::parse_rfc3339;
 use std::collections::BTreeMap;
 
@@ -128,7 +129,6 @@ pub(super) fn empty(file: &str, line: u64) -> Agent {
         principals: Vec::new(),
         bounds: Bounds::default(),
         assume: Assume::default(),
-        effective: None,
         scope: Scope::default(),
         references: Vec::new(),
         file: file.to_owned(),

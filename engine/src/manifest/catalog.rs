@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::elsewhere;
 use super::reader::{Reader, closest};
 use super::yaml::{Entry, Node};
+use crate::cloud::Cloud;
 use crate::reference::{self, AccessLevel};
-use crate::scope::{Cloud, Operations, Thing, VerbActions};
+use crate::scope::{Operations, Thing, VerbActions};
 use policy::aws::Resources;
 use policy::wildcard::{ActionPattern, ArnPattern};
 

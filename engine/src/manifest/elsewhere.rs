@@ -2,7 +2,8 @@
 
 use super::reader::Reader;
 use super::yaml::Entry;
-use crate::scope::{Cloud, Elsewhere, Kind, Operations, Plane, Thing};
+use crate::cloud::Cloud;
+use crate::scope::{Elsewhere, Kind, Operations, Plane, Thing};
 use policy::wildcard::ActionPattern;
 
 /// The clouds beside AWS.

@@ -8,7 +8,8 @@ use super::elsewhere::{self, CLOUDS};
 use super::from::from;
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
-use crate::scope::{Cloud, Elsewhere, Grants, Kind, Statement};
+use crate::cloud::Cloud;
+use crate::scope::{Elsewhere, Grants, Kind, Statement};
 use policy::aws::{Actions, Conditions, Resources};
 use policy::wildcard::{ActionPattern, ArnPattern};
 

@@ -6,7 +6,8 @@ mod data_plane;
 
 use serde_json::Value;
 
-use super::foreign::{Cloud, Foreign, at, push};
+use super::foreign::{Foreign, at, push};
+use crate::cloud::Cloud;
 use policy::azure::Plane;
 
 const OBJECT_ID: &str = "http://schemas.microsoft.com/identity/claims/objectidentifier";

@@ -3,30 +3,11 @@
 use serde_json::Value;
 
 use super::{azure, gcp};
+use crate::cloud::Cloud;
 pub use policy::azure::Plane;
 
 /// Entries that one record may bring; more are left out.
 pub(super) const ENTRIES_MAX: usize = 1_000;
-
-/// Whose record it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cloud {
-    /// Activity Log, and resource logs of some services
-    Azure,
-    /// Cloud Audit Logs
-    Gcp,
-}
-
-impl Cloud {
-    /// `azure`, `gcp`
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Cloud::Azure => "azure",
-            Cloud::Gcp => "gcp",
-        }
-    }
-}
 
 /// What a record of another cloud than AWS tells. Every text is the log's own, unchecked.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 
 use serde_json::Value;
 
-use super::foreign::{Cloud, ENTRIES_MAX, Foreign, at, push};
+use super::foreign::{ENTRIES_MAX, Foreign, at, push};
+use crate::cloud::Cloud;
 use policy::azure::Plane;
 
 /// `google.rpc.Code.PERMISSION_DENIED`

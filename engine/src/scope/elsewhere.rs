@@ -3,47 +3,18 @@
 mod thing;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::sync::Arc;
 
 use super::approval::Approval;
 use super::verdict::{Doubt, Reason, Said};
 use super::{Entry, Kind, Says, Scope, ScopeVerdict, Verdict};
+use crate::cloud::Cloud;
 use policy::context::Context;
 use policy::truth::Truth;
 use policy::wildcard::{ActionPattern, Match};
 
 pub use policy::azure::Plane;
 pub(crate) use thing::Thing;
-
-/// A cloud.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cloud {
-    /// Amazon's
-    Aws,
-    /// Microsoft's
-    Azure,
-    /// Google's
-    Gcp,
-}
-
-impl Cloud {
-    /// `aws`, `azure`, `gcp`: as events name it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Cloud::Aws => "aws",
-            Cloud::Azure => "azure",
-            Cloud::Gcp => "gcp",
-        }
-    }
-}
-
-impl fmt::Display for Cloud {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// One entry about a cloud other than AWS.
 #[derive(Debug, Clone)]

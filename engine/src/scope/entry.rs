@@ -2,7 +2,8 @@
 
 use super::concern::concerns_within;
 use super::verdict::Said;
-use super::{Cloud, Elsewhere, Grants, Kind, Operations, Scope, Statement};
+use super::{Elsewhere, Grants, Kind, Operations, Scope, Statement};
+use crate::cloud::Cloud;
 use crate::reference;
 use policy::context::Context;
 use policy::wildcard::{ActionPattern, Match, Target};

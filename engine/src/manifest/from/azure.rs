@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::source::{Source, field, texts};
 use super::{POLICY_BYTES_MAX, Problem, Reference, entry_of};
+use crate::cloud::Cloud;
 use crate::manifest::agent::Draft;
 use crate::manifest::reader::Reader;
-use crate::scope::{Cloud, Elsewhere, Operations, Plane, Thing};
+use crate::scope::{Elsewhere, Operations, Plane, Thing};
 
 const HINT: &str = "Export it: `az role definition list --name NAME --output json`";
 /// More than any role has; one has one as a rule.

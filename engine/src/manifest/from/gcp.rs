@@ -4,9 +4,10 @@ use serde_json::Value;
 
 use super::source::{Source, field, texts};
 use super::{POLICY_BYTES_MAX, Problem, Reference, entry_of};
+use crate::cloud::Cloud;
 use crate::manifest::agent::Draft;
 use crate::manifest::reader::Reader;
-use crate::scope::{Cloud, Elsewhere, Operations, Thing};
+use crate::scope::{Elsewhere, Operations, Thing};
 
 pub(super) fn role(
     reader: &mut Reader<'_>,

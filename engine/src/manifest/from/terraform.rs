@@ -11,10 +11,10 @@ use serde_json::Value;
 
 use super::source::{Source, texts};
 use super::{Problem, Reference, azure, gcp, policy};
+use crate::cloud::Cloud;
 use crate::manifest::REFERENCE_BYTES_MAX;
 use crate::manifest::agent::Draft;
 use crate::manifest::reader::{Reader, closest};
-use crate::scope::Cloud;
 use address::Address;
 use document::{Document, Resource};
 

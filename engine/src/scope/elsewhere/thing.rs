@@ -1,6 +1,6 @@
 //! What an entry about Azure or GCP is on: a kind of thing, or a place and all that lies in it
 
-use super::Cloud;
+use crate::cloud::Cloud;
 use policy::wildcard::{ActionPattern, Match};
 
 /// What an entry is about.
