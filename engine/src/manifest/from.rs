@@ -71,6 +71,9 @@ pub(super) fn from(reader: &mut Reader<'_>, entry: &Entry, setting: &Setting<'_>
         "azure_role" => (Cloud::Azure, azure::role(reader, &mut source, &reference, draft)),
         "gcp_role" => (Cloud::Gcp, gcp::role(reader, &mut source, &reference, draft)),
         _ => match terraform::Wanted::of(reference.address.as_deref().unwrap_or_default()) {
+            Ok(wanted) if wanted.cloud() == Cloud::Aws && reference.place.is_some() => {
+                return reader.error(reference.line, NO_PLACE);
+            }
             Ok(wanted) => (wanted.cloud(), terraform::read(reader, &mut source, &reference, &wanted, draft)),
             Err(reason) => return reader.error(reference.line, reason),
         },
