@@ -1,0 +1,147 @@
+//! Whose call is whose: identities held against callers, and against each other
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use super::{Agent, Caller, Identity, ManifestError, Manifests, PrincipalKind, identity};
+use policy::arn::Arn;
+use policy::wildcard::{ActionPattern, ArnPattern, Match, Target};
+
+/// Identities by exact ARN, and those with a wildcard.
+#[derive(Debug, Default)]
+pub(super) struct Matchers {
+    exact: HashMap<String, Vec<Matcher>>,
+    patterns: Vec<(ArnPattern, Matcher)>,
+    /// Some of them ask for a tag
+    by_tag: bool,
+    /// Agents by the id of a principal outside AWS
+    principals: HashMap<String, usize>,
+}
+
+/// What is left of an identity once its ARN matches.
+#[derive(Debug)]
+struct Matcher {
+    agent: usize,
+    session: Option<ActionPattern>,
+    accounts: Vec<String>,
+    tag: Option<(String, String)>,
+    /// The more specific wins: a session pattern, then the longer text
+    rank: (bool, usize),
+}
+
+impl Manifests {
+    /// Names and identities that two agents claim alike.
+    pub(super) fn conflicts(&self) -> Vec<ManifestError> {
+        let mut errors = Vec::new();
+        let mut names: HashMap<&str, &Agent> = HashMap::new();
+        let mut claims: HashMap<_, Vec<Claim<'_>>> = HashMap::new();
+        let mut ids: HashMap<&str, &Agent> = HashMap::new();
+        for agent in &self.agents {
+            if let Some(other) = names.insert(&agent.name, agent) {
+                let message = format!(
+                    "agent `{}` is declared twice: {}:{} as well",
+                    agent.name, other.file, other.line
+                );
+                errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+            }
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                let first = ids.entry(&principal.id).or_insert(agent);
+                if first.name != agent.name {
+                    let message = format!(
+                        "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: one of them must go without",
+                        agent.name, first.name, first.file, first.line, principal.id
+                    );
+                    errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+                }
+            }
+            for identity in &agent.identities {
+                let claim = (&identity.arn, identity.session.as_deref(), identity.tag.as_ref());
+                let claimed = claims.entry(claim).or_default();
+                let rival = claimed
+                    .iter()
+                    .find(|(other, theirs)| other.name != agent.name && identity.shares_account(theirs));
+                if let Some((other, _)) = rival {
+                    let message = format!(
+                        "agents `{}` and `{}` ({}:{}) claim the same identity `{}`: tell them apart by `session` or `accounts`",
+                        agent.name, other.name, other.file, other.line, identity.arn
+                    );
+                    errors.push(ManifestError { file: agent.file.clone(), line: agent.line, message });
+                }
+                claimed.push((agent, identity));
+            }
+        }
+        errors
+    }
+
+    /// The agent behind a call. Where several match, the more specific identity wins: one with a session pattern,
+    /// then the longer text, then the agent's name in order. Ids and e-mail addresses match whole, whatever their case.
+    #[must_use]
+    pub fn agent(&self, caller: &Caller<'_>) -> Option<&Arc<Agent>> {
+        if !self.matchers.principals.is_empty() && !caller.actor.starts_with("arn:") {
+            return self.agents.get(*self.matchers.principals.get(&identity::id_of(caller.actor))?);
+        }
+        let exact = self.matchers.exact.get(caller.actor).map_or(&[][..], Vec::as_slice).iter();
+        let patterns = self.matchers.patterns.iter();
+        let patterns = patterns
+            .filter(|(arn, _)| arn.matches(Target::Exact(caller.actor)) == Match::Yes)
+            .map(|(_, matcher)| matcher);
+        let matching = exact.chain(patterns).filter(|matcher| matcher.accepts(caller));
+        let best = matching.max_by_key(|matcher| (matcher.rank, std::cmp::Reverse(matcher.agent)))?;
+        self.agents.get(best.agent)
+    }
+
+    /// Whether some agent is known by a tag, so that a caller's tags matter.
+    #[must_use]
+    pub fn tells_by_tag(&self) -> bool {
+        self.matchers.by_tag
+    }
+}
+
+impl Matchers {
+    pub(super) fn new(agents: &[Arc<Agent>]) -> Matchers {
+        let mut matchers = Matchers::default();
+        for (at, agent) in agents.iter().enumerate() {
+            for principal in agent.principals.iter().filter(|one| one.kind != PrincipalKind::Spiffe) {
+                matchers.principals.entry(principal.id.clone()).or_insert(at);
+            }
+            for identity in &agent.identities {
+                matchers.by_tag |= identity.tag.is_some();
+                let matcher = Matcher {
+                    agent: at,
+                    session: identity.session.as_deref().map(ActionPattern::new),
+                    accounts: identity.accounts.clone(),
+                    tag: identity.tag.clone(),
+                    rank: identity.rank(),
+                };
+                if identity.arn.contains(['*', '?']) {
+                    matchers.patterns.push((ArnPattern::new(&identity.arn), matcher));
+                } else {
+                    matchers.exact.entry(identity.arn.clone()).or_default().push(matcher);
+                }
+            }
+        }
+        matchers
+    }
+}
+
+impl Matcher {
+    fn accepts(&self, caller: &Caller<'_>) -> bool {
+        let session = match (&self.session, caller.session_name) {
+            (None, _) => true,
+            (Some(pattern), Some(name)) => pattern.matches_exactly(name),
+            (Some(_), None) => false,
+        };
+        let own = Arn::parse(caller.actor).map(|arn| arn.account).filter(|account| !account.is_empty());
+        let account = own.or(caller.account);
+        let has_tag = self.tag.as_ref().is_none_or(|(key, value)| {
+            caller.tags.and_then(|tags| tags.get(key)).is_some_and(|known| known == value)
+        });
+        session
+            && has_tag
+            && (self.accounts.is_empty()
+                || account.is_some_and(|account| self.accounts.iter().any(|one| one == account)))
+    }
+}
+
+/// An agent and one of its identities.
+type Claim<'a> = (&'a Agent, &'a Identity);
