@@ -5,7 +5,8 @@
 //! - plain policy documents. `OrderProcessor.json` is granted to the role or user of that name, and so is every file
 //!   in a folder `OrderProcessor`. Folders called `roles`, `users` or `policies` only group: there the file's name counts;
 //! - `boundaries/OrderProcessor.json`: the permissions boundary of the role or user of that name;
-//! - `scps/`: service control policies. Each folder in it is a level, each file directly in it belongs to the first one.
+//! - `scps/`: service control policies. Each folder in it is a level, each file directly in it belongs to the first one;
+//! - an organisation with its accounts and the service control policies of each: see `grant/guardrail.rs`.
 //! - what `az` and `gcloud` export: see [`AzureGrants`] and [`GcpGrants`].
 //!
 //! What the folder tells holds for all time, until a change that the log shows: from its own event time on the
@@ -280,6 +281,13 @@ impl Grants {
             if foreign::offer(&text, &file, &mut azure, &mut gcp, &mut unparsed) {
                 continue;
             }
+            if let Some(organization) = guardrail::organization(&text) {
+                unparsed.extend(guardrails.read(&organization).into_iter().map(|(policy, reason)| {
+                    let reason = format!("policy `{policy}`: {reason}");
+                    UnparsedPolicy { subject: "every identity".to_owned(), file: file.clone(), reason }
+                }));
+                continue;
+            }
             let Some(place) = place_of(dir, &path) else { continue };
             let read = Policy::parse(&file, &text).map(Arc::new);
             let read = read.map_err(|error| format!("{}: {}", error.place, error.reason));
@@ -370,7 +378,7 @@ impl Grants {
             .holders(identity)
             .into_iter()
             .map(|(from, mut holder)| {
-                holder.scps = self.guardrails.levels();
+                holder.scps = self.guardrails.levels(identity);
                 holder.unread.extend(self.guardrails.unread().iter().cloned());
                 (from, Arc::new(holder))
             })
