@@ -164,3 +164,13 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
         assert_eq!(used, ["*", key], "it is kept, and kept apart");
     }
 }
+
+#[tokio::test]
+async fn an_approved_call_is_in_scope_by_the_ticket_in_its_sessions_name() {
+    let line = &lines("unapproved_call", "quiet.jsonl")[0];
+    let batch = events(line);
+    let mut judge = Judge::new(rules(line, &batch), &[]).await.unwrap();
+    let calls = judge.judge(&batch).await.unwrap().calls;
+    let scope = calls.rows[0].answer.as_ref().unwrap().scope.clone().unwrap();
+    assert_eq!(scope.reason.as_str(), "approved", "{scope:?}");
+}

@@ -5,8 +5,11 @@ use policy::truth::Truth;
 
 use crate::time::parse_rfc3339;
 
-/// Tags that may carry a ticket's id. Names of tags ignore case.
-const TICKET_KEYS: [&str; 3] = ["aws:SourceIdentity", "sts:RoleSessionName", "aws:PrincipalTag/Ticket"];
+/// What may carry a ticket's id: the source identity, the session's name, which ends `aws:userid`
+/// (`AROAEXAMPLE:run-CHG12`), and the session's tag. Names of tags ignore case.
+const TICKET_KEYS: [&str; 3] = ["aws:SourceIdentity", "aws:userid", "aws:PrincipalTag/Ticket"];
+/// The name of a session that is asked for. Only STS knows the key, so that it says nothing where it is missing.
+const ASKED_KEY: &str = "sts:RoleSessionName";
 const TIME_KEY: &str = "aws:CurrentTime";
 
 /// What an entry of `approvals` asks for, and the windows that were approved.
@@ -48,9 +51,11 @@ impl Approval {
 
     /// The keys that it asks for.
     pub(super) fn keys(&self) -> Vec<&'static str> {
-        let tickets: &[&'static str] = if self.ticket { &TICKET_KEYS } else { &[] };
-        let time = (!self.windows.is_empty()).then_some(TIME_KEY);
-        time.into_iter().chain(tickets.iter().copied()).collect()
+        if self.windows.is_empty() {
+            return Vec::new();
+        }
+        let tickets = TICKET_KEYS.into_iter().chain([ASKED_KEY]).filter(|_| self.ticket);
+        std::iter::once(TIME_KEY).chain(tickets).collect()
     }
 
     fn holds(&self, window: &Window, context: &Context, keys: &mut Vec<String>) -> Truth {
@@ -79,11 +84,15 @@ pub(super) fn time_of(context: &Context) -> Option<i64> {
 
 /// Whether a call carries the ticket: in the source identity, the session's name or the session's tag.
 fn carries(ticket: &str, context: &Context, keys: &mut Vec<String>) -> Truth {
+    let named = |values: &[String]| values.iter().any(|value| holds_word(value, ticket));
+    if matches!(context.fact(ASKED_KEY), Fact::Values(values) if named(values)) {
+        return Truth::True;
+    }
     let mut carried = Truth::False;
     let mut unknown = Vec::new();
     for key in TICKET_KEYS {
         carried = carried.or(match context.fact(key) {
-            Fact::Values(values) => Truth::from(values.iter().any(|value| holds_word(value, ticket))),
+            Fact::Values(values) => Truth::from(named(values)),
             Fact::Absent => Truth::False,
             Fact::Unknown => {
                 unknown.push(key.to_owned());
@@ -148,6 +157,8 @@ mod tests {
         let approval = approval(Some("CHG12"));
         for (key, value, open) in [
             ("aws:SourceIdentity", "CHG12", Truth::True),
+            ("aws:userid", "AROAEXAMPLE:run-CHG12-nightly", Truth::True),
+            ("aws:userid", "AROAEXAMPLE:run-CHG123", Truth::False),
             ("sts:RoleSessionName", "run-CHG12-nightly", Truth::True),
             ("aws:PrincipalTag/ticket", "CHG12", Truth::True),
             ("aws:SourceIdentity", "CHG1", Truth::False),
@@ -164,7 +175,7 @@ mod tests {
     fn where_the_ticket_may_stand_unseen_it_is_named() {
         let mut context = Context::partial();
         context.set(TIME_KEY, Fact::one("2026-11-20T10:30:00Z"));
-        context.set("sts:RoleSessionName", Fact::one("run-1"));
+        context.set("aws:userid", Fact::one("AROAEXAMPLE:run-1"));
         context.set("aws:SourceIdentity", Fact::Absent);
         let (truth, keys) = approval(Some("CHG12")).open(&context);
         assert_eq!((truth, keys), (Truth::Unknown, vec!["aws:PrincipalTag/Ticket".to_owned()]));
