@@ -354,7 +354,7 @@ fn origin(object: &ObjectRef, read: &ReadObject, judged_rows: &EventBatch, judge
         object: object.clone(),
         left_out,
         last_event: (0..judged_rows.rows()).filter_map(|at| kept.time(at)).max().unwrap_or_default(),
-        callers: judged.calls.callers(),
+        callers: judged.calls.callers(&kept),
     }
 }
 

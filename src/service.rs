@@ -28,6 +28,9 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 /// How long exact deduplication remembers an event, from when it was stored (µs).
 const EVENT_HORIZON: i64 = 7 * DAY;
 
+/// How long it is remembered what narrows a session: its longest life, and time for its calls to arrive (µs).
+const SESSION_MEMORY: i64 = 4 * DAY;
+
 /// How long what was told to whom is remembered (µs).
 const DELIVERY_MEMORY: i64 = 90 * DAY;
 
@@ -131,7 +134,7 @@ impl Service {
             }
         });
         let lateness = config.scope.lateness.as_micros() as i64;
-        tasks.spawn(upkeep(store, metrics, lateness, cancel.clone()));
+        tasks.spawn(upkeep(pipeline.clone(), lateness, cancel.clone()));
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
@@ -201,7 +204,8 @@ fn link_host(config: &Config) -> Vec<String> {
     host.and_then(|rest| rest.split(['/', ':']).next()).map(str::to_owned).into_iter().collect()
 }
 
-async fn upkeep(store: Store, metrics: Arc<Metrics>, lateness: i64, cancel: CancellationToken) {
+async fn upkeep(pipeline: Arc<Pipeline>, lateness: i64, cancel: CancellationToken) {
+    let store = &pipeline.store;
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     loop {
         tokio::select! {
@@ -213,10 +217,12 @@ async fn upkeep(store: Store, metrics: Arc<Metrics>, lateness: i64, cancel: Canc
             store.resolve_quiet(now).await?;
             store.forget_events(now - EVENT_HORIZON).await?;
             store.forget_origins(now - lateness).await?;
+            store.forget_sessions(now - SESSION_MEMORY).await?;
+            pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {
-            metrics.store_error();
+            pipeline.metrics.store_error();
             warn!(%cause, "upkeep failed; it is tried again in a minute");
         }
     }

@@ -2,6 +2,8 @@
 CREATE TABLE policy_changes (
     time     BIGINT NOT NULL,
     event_id TEXT   NOT NULL,
+    session  BIGINT NOT NULL,                 -- 1: about one session alone, forgotten once that is over
+    seen_at  BIGINT NOT NULL,
     body     TEXT   NOT NULL,                 -- the change as JSON
     PRIMARY KEY (event_id, time)
 );

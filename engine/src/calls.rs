@@ -108,12 +108,15 @@ impl Calls {
         calls
     }
 
-    /// The roles and users whose calls were held against grants or a scope, as [`Touch::principal`] spells them.
+    /// The roles, users and sessions whose calls were held against grants or a scope, as [`Touch::principal`] spells
+    /// them; `view` is of the batch that this was annotated from.
     #[must_use]
-    pub fn callers(&self) -> BTreeSet<String> {
-        let judged = self.rows.iter().filter(|row| row.answer.is_some()).map(|row| row.actor.as_str());
-        let actors: BTreeSet<&str> = judged.collect();
-        actors.into_iter().filter_map(Touch::principal_of).collect()
+    pub fn callers(&self, view: &EventView<'_>) -> BTreeSet<String> {
+        let judged = || self.rows.iter().filter(|row| row.answer.is_some());
+        let actors: BTreeSet<&str> = judged().map(|row| row.actor.as_str()).collect();
+        let sessions: BTreeSet<&str> = judged().filter_map(|row| view.session(row.event)).collect();
+        let sessions = sessions.into_iter().map(Touch::session_of);
+        actors.into_iter().filter_map(Touch::principal_of).chain(sessions).collect()
     }
 }
 

@@ -66,21 +66,28 @@ pub struct Grants {
     guardrails: Guardrails,
     remembered: RwLock<HashMap<String, Dated>>,
     revision: AtomicU64,
+    holders_revision: AtomicU64,
     narrows_sessions: AtomicBool,
     /// Whom the last revisions touched
     recent: RwLock<VecDeque<(u64, Vec<Touch>)>>,
 }
 
-/// An identity whose grants changed.
+/// An identity, or one session of it, whose grants changed.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Touch {
-    /// `role x of 111122223333`
+    /// `role x of 111122223333`, or `session ASIA...`
     pub principal: String,
     /// From when on, µs UTC
     pub from: i64,
 }
 
 impl Touch {
+    /// How touches spell a session, by the access key id that its calls carry.
+    #[must_use]
+    pub fn session_of(access_key: &str) -> String {
+        format!("session {access_key}")
+    }
+
     /// How touches spell a role or user, by its ARN.
     #[must_use]
     pub fn principal_of(arn: &str) -> Option<String> {
@@ -323,7 +330,11 @@ impl Grants {
                 recent.pop_front();
             }
             recent.push_back((self.revision() + 1, touched));
-            self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
+            // A session narrows itself alone: what identities hold stays as it is remembered.
+            if changes.iter().any(|change| !matches!(change.what, Change::Session { .. })) {
+                self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
+                self.holders_revision.fetch_add(1, Ordering::Release);
+            }
             self.revision.fetch_add(1, Ordering::Release);
         }
         new
@@ -354,7 +365,18 @@ impl Grants {
         )
     }
 
-    /// Grows with every change that was taken in: what was remembered under another revision may not hold.
+    /// Grows with every change of what identities hold: what was remembered of them under another one may not hold.
+    #[must_use]
+    pub fn holders_revision(&self) -> u64 {
+        self.holders_revision.load(Ordering::Acquire)
+    }
+
+    /// Forgets sessions that became known before `before` (µs UTC, by the clock). None lives longer than 36 hours.
+    pub fn forget_sessions(&self, before: i64) {
+        self.history.write().unwrap_or_else(PoisonError::into_inner).forget_sessions(before);
+    }
+
+    /// Grows with every change that was taken in.
     #[must_use]
     pub fn revision(&self) -> u64 {
         self.revision.load(Ordering::Acquire)

@@ -571,3 +571,23 @@ async fn a_standing_finding_lasts_as_long_as_its_reason() {
     assert_eq!(stand(&a).await, 0);
     assert_eq!(world.findings().await[0].id, a[0].id, "opened again");
 }
+
+#[tokio::test]
+async fn what_narrowed_a_session_is_forgotten_and_what_changed_a_role_is_not() {
+    let mut world = World::new().await;
+    let session = PolicyChange {
+        time: NOW,
+        event_id: "s".into(),
+        what: Change::Session {
+            session: "ASIA1".into(),
+            documents: vec![],
+            policies: vec![],
+            tags: [].into(),
+        },
+    };
+    let (detach, _) = detached(NOW);
+    world.commit(Part { changes: vec![session, detach.clone()], ..Part::default() }).await;
+    assert_eq!(world.store.forget_sessions(NOW).await.unwrap(), 0);
+    assert_eq!(world.store.forget_sessions(NOW + 1).await.unwrap(), 1);
+    assert_eq!(world.store.policy_changes().await.unwrap(), [detach]);
+}

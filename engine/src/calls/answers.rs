@@ -61,10 +61,10 @@ impl Asker {
 /// Remembers decisions under fixed manifests, and grants as long as they do not change. Give each worker its own.
 #[derive(Debug, Default)]
 pub struct Answers {
-    revision: u64,
+    holders_revision: u64,
     agents: HashMap<String, Option<Arc<Agent>>>,
     holders: HashMap<String, Dated>,
-    sessions: HashMap<String, Option<Arc<Session>>>,
+    sessions: HashMap<String, Arc<Session>>,
     /// Condition keys that the statements about a permission ask for
     keys: HashMap<String, Arc<[String]>>,
     answers: HashMap<String, Arc<Answer>>,
@@ -82,10 +82,9 @@ impl Answers {
         session: Option<&str>,
         when: i64,
     ) -> Asker {
-        if self.revision != grants.revision() {
-            self.revision = grants.revision();
+        if self.holders_revision != grants.holders_revision() {
+            self.holders_revision = grants.holders_revision();
             self.holders.clear();
-            self.sessions.clear();
         }
         let (version, manifests) = manifests.at(when);
         let dated = match self.holders.get(caller.actor) {
@@ -100,11 +99,16 @@ impl Answers {
         let caller = Caller { tags: tags.filter(|_| manifests.tells_by_tag()), ..*caller };
         let agent = self.agent(version, manifests, &caller);
         let session = session.filter(|_| grants.narrows_sessions()).and_then(|session| {
-            if !self.sessions.contains_key(session) {
-                bound(&mut self.sessions);
-                self.sessions.insert(session.to_owned(), grants.session(session).map(Arc::new));
-            }
-            let narrowed = self.sessions.get(session)?.clone()?;
+            // Only what was found is remembered: the beginning of a session may arrive after its calls.
+            let narrowed = match self.sessions.get(session) {
+                Some(narrowed) => narrowed.clone(),
+                None => {
+                    let narrowed = Arc::new(grants.session(session)?);
+                    bound(&mut self.sessions);
+                    self.sessions.insert(session.to_owned(), narrowed.clone());
+                    narrowed
+                }
+            };
             Some((session.to_owned(), narrowed))
         });
         Asker { when, version, agent, holder, session }

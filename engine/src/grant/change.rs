@@ -144,8 +144,6 @@ pub enum Change {
     Session {
         /// The access key id that its calls carry
         session: String,
-        /// The role that was assumed
-        role: Option<PrincipalName>,
         /// Documents given with it; `None` where the log leaves one out
         documents: Vec<Option<String>>,
         /// ARNs of managed policies given with it
@@ -185,6 +183,12 @@ impl PolicyChange {
     pub fn may_be_in(log: &[u8]) -> bool {
         let has = |word: &str| memchr::memmem::find(log, word.as_bytes()).is_some();
         has("iam.amazonaws.com") || (has("AssumeRole") && (has("\"policy") || has("\"tags\"")))
+    }
+
+    /// Whether it is about one session alone: then it can be forgotten once the session is over.
+    #[must_use]
+    pub fn is_of_a_session(&self) -> bool {
+        matches!(self.what, Change::Session { .. })
     }
 
     /// The change that an event made, if it made one. Calls that failed change nothing.
@@ -323,8 +327,7 @@ fn session(request: &Value, response: &Value) -> Option<Change> {
         .take(SESSION_POLICIES_MAX)
         .filter_map(|one| one.as_str().map(str::to_owned).or_else(|| text(one, "arn")))
         .collect();
-    let role = text(request, "roleArn").and_then(|arn| PrincipalName::of(&arn));
-    Some(Change::Session { session, role, documents, policies, tags: tags(request) })
+    Some(Change::Session { session, documents, policies, tags: tags(request) })
 }
 
 /// `[{key, value}]`, or a map.

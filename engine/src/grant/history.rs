@@ -10,6 +10,7 @@ use super::account::{ManagedPolicy, Principal, PrincipalKind, PrincipalName, Wri
 use super::change::{Change, PolicyChange};
 use super::holder::Holder;
 use crate::permission::percent_decoded;
+use crate::time::now;
 
 /// Moments at which what one identity holds may differ; later ones are not told apart any more, and then it is unknown.
 const MOMENTS_MAX: usize = 10_000;
@@ -25,6 +26,8 @@ pub(super) struct History {
     /// Of policies that were given by themselves, for the identity of that name in any account
     named: BTreeMap<String, Principal>,
     changes: HashMap<Subject, BTreeMap<Moment, Change>>,
+    /// When each session became known, by the clock: history that is read late is as fresh as any
+    session_learned: HashMap<String, i64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -64,7 +67,10 @@ impl History {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => Subject::Policy(policy.clone()),
-            Change::Session { session, .. } => Subject::Session(session.clone()),
+            Change::Session { session, .. } => {
+                self.session_learned.insert(session.clone(), now());
+                Subject::Session(session.clone())
+            }
             what => {
                 let Some(holder) = what.holder() else { return false };
                 Subject::Principal(holder.clone())
@@ -77,7 +83,9 @@ impl History {
     /// Whose grants a change touches.
     pub(super) fn touched(&self, change: &PolicyChange) -> Vec<Touch> {
         let holders: Vec<PrincipalName> = match &change.what {
-            Change::Session { role, .. } => role.iter().cloned().collect(),
+            Change::Session { session, .. } => {
+                return vec![Touch { principal: Touch::session_of(session), from: change.time }];
+            }
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => self
@@ -284,6 +292,15 @@ impl History {
                 _ => holder.unread.push(arn.clone()),
             }
         }
+    }
+
+    pub(super) fn forget_sessions(&mut self, before: i64) {
+        let learned = &mut self.session_learned;
+        learned.retain(|_, at| *at >= before);
+        self.changes.retain(|subject, _| match subject {
+            Subject::Session(session) => learned.contains_key(session),
+            Subject::Principal(_) | Subject::Policy(_) => true,
+        });
     }
 
     /// What narrows a session, if something does.

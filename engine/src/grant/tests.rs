@@ -317,7 +317,6 @@ fn a_session_policy_narrows_its_session_alone() {
     let grants = load(&[("x.json", allow("s3:*", "*"))]);
     let what = Change::Session {
         session: "ASIA1".into(),
-        role: Some(role_name()),
         documents: vec![Some(allow("s3:Get*", "*").to_string())],
         policies: Vec::new(),
         tags: [("team".to_owned(), "red".to_owned())].into(),
@@ -334,4 +333,26 @@ fn a_session_policy_narrows_its_session_alone() {
     );
     assert_eq!(asked("s3:PutObject", None), Grant::Allowed);
     assert!(grants.session("ASIA2").is_none());
+}
+
+#[test]
+fn a_session_touches_its_own_calls_alone_and_is_forgotten_in_time() {
+    let grants = load(&[("x.json", allow("s3:*", "*"))]);
+    let session = |key: &str, time| {
+        let session = key.to_owned();
+        let tags = [("team".to_owned(), "red".to_owned())].into();
+        change(time, Change::Session { session, documents: Vec::new(), policies: Vec::new(), tags })
+    };
+    let holders = grants.holders_revision();
+    let began = session("ASIA1", 10);
+    assert_eq!(grants.apply(std::slice::from_ref(&began)), 1);
+    assert_eq!(grants.holders_revision(), holders, "what the role holds is as it was");
+    assert_eq!(grants.touched(&[began]), [Touch { principal: "session ASIA1".into(), from: 10 }]);
+    grants.forget_sessions(0);
+    assert!(grants.session("ASIA1").is_some(), "its calls may still come");
+    grants.forget_sessions(i64::MAX);
+    assert!(grants.session("ASIA1").is_none());
+    // near-miss: a change of the role itself
+    assert_eq!(grants.apply(&[put(20, "p", &allow("ec2:*", "*"))]), 1);
+    assert_ne!(grants.holders_revision(), holders);
 }

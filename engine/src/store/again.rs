@@ -61,6 +61,18 @@ impl Store {
         Ok(changes)
     }
 
+    /// Forgets sessions that were stored before `before` (µs): their calls are over.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn forget_sessions(&self, before: i64) -> Result<u64, StoreError> {
+        let gone = sqlx::query("DELETE FROM policy_changes WHERE session = 1 AND seen_at < $1")
+            .bind(before)
+            .execute(&self.writer)
+            .await?;
+        Ok(gone.rows_affected())
+    }
+
     /// Marks an object that was judged before a change became known which touches it.
     ///
     /// # Errors
@@ -258,10 +270,13 @@ pub(super) async fn keep_changes(
     for change in commit.changes {
         let body = serde_json::to_string(change).map_err(|cause| damaged(&change.event_id, &cause))?;
         sqlx::query(
-            "INSERT INTO policy_changes (time, event_id, body) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
+            "INSERT INTO policy_changes (time, event_id, session, seen_at, body) VALUES ($1, $2, $3, $4, $5)
+             ON CONFLICT DO NOTHING",
         )
         .bind(change.time)
         .bind(&change.event_id)
+        .bind(i64::from(change.is_of_a_session()))
+        .bind(commit.terms.now)
         .bind(body)
         .execute(&mut **tx)
         .await?;

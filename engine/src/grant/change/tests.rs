@@ -133,7 +133,6 @@ fn a_session_is_kept_where_something_narrows_it() {
     );
     let expected = Change::Session {
         session: "ASIAEXAMPLE".into(),
-        role: Some(role("x")),
         documents: vec![],
         policies: vec![POLICY.into()],
         tags: [("k".to_owned(), "v".to_owned())].into(),
