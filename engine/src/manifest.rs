@@ -294,6 +294,7 @@ impl Manifests {
                 today: now.date_naive(),
                 approvals: &approvals,
                 identities: &identities,
+                is_guide: *kind == Kind::Guide,
             };
             let agents = if *kind == Kind::Guide {
                 let guide = guide::read(&mut reader, document, &setting);

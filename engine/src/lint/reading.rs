@@ -72,6 +72,10 @@ fn warning(warning: &Warning) -> Option<Lint> {
             "write it as the cloud does; one newer than remit's tables can stay, and is judged by its name";
         return Some(Lint::new(UNKNOWN_ACTION, file, *line, message.clone(), fix));
     }
+    if message.contains("is in no ResourceCatalog") {
+        let fix = "add the name to a ResourceCatalog";
+        return Some(Lint::new(UNKNOWN_RESOURCE, file, *line, message.clone(), fix));
+    }
     if key == "spec.review" {
         let fix = "review the manifest and set `review.last`";
         return Some(Lint::new(super::REVIEW_OVERDUE, file, *line, message.clone(), fix));

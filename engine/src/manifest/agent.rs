@@ -27,6 +27,8 @@ pub(super) struct Setting<'a> {
     pub(super) approvals: &'a [Granted],
     /// ARN patterns of every declared agent
     pub(super) identities: &'a BTreeMap<String, Vec<String>>,
+    /// The document is a published guide's
+    pub(super) is_guide: bool,
 }
 
 /// An agent's scope while it is read.
