@@ -18,6 +18,7 @@ use crate::scope::{BoundFacts, HOPS};
 use crate::time::day_of;
 use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
+use policy::context::Fact;
 use policy::wildcard::{ArnPattern, Match, Target};
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -250,7 +251,7 @@ fn annotate_event(
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
             row.first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
-            row.hop_into = hop_into(needed, &caller, &asker, &rules.manifests);
+            row.hop_into = hop_into(&call_facts, needed, &caller, &asker, &rules.manifests);
             if asker.agent.is_some() || asker.holder.is_some() {
                 let answer = answers.of(&asker, needed, |keys| call_facts.context(needed, keys));
                 if let Some(scope) = answer.scope.as_ref().filter(|_| needed.certain) {
@@ -286,6 +287,7 @@ fn bound_facts<'a>(view: &EventView<'a>, event: usize, time: i64) -> BoundFacts<
 
 /// The agent that the caller becomes, where its manifest lists who may and the caller is not among them.
 fn hop_into<'a>(
+    call: &permission::Facts<'_>,
     needed: &Needed,
     caller: &Caller<'_>,
     asker: &Asker,
@@ -296,7 +298,12 @@ fn hop_into<'a>(
     }
     let (_, manifests) = manifests.at(asker.when);
     let role = needed.resources.first()?;
-    let taken = manifests.agent(&Caller { actor: role, ..Caller::default() })?;
+    let name = call.context(needed, &["sts:rolesessionname"]);
+    let name = match name.fact("sts:RoleSessionName") {
+        Fact::Values(values) => values.first().map(String::as_str),
+        Fact::Absent | Fact::Unknown => None,
+    };
+    let taken = manifests.agent_of_role(role, name)?;
     let listed = taken.assume.from.as_ref()?;
     let is_caller = |pattern: &String| {
         pattern == "*"

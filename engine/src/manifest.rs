@@ -294,6 +294,7 @@ impl Manifests {
                 today: now.date_naive(),
                 approvals: &approvals,
                 identities: &identities,
+                is_guide: *kind == Kind::Guide,
             };
             let agents = if *kind == Kind::Guide {
                 let guide = guide::read(&mut reader, document, &setting);
@@ -309,6 +310,7 @@ impl Manifests {
             errors.append(&mut reader.errors);
             manifests.warnings.append(&mut reader.warnings);
         }
+        manifests.warnings.extend(approvals.iter().filter_map(|granted| granted.unmet(&identities)));
         manifests.agents.sort_by(|left, right| left.name.cmp(&right.name));
         errors.extend(manifests.conflicts());
         errors.sort_by(|left, right| (&left.file, left.line).cmp(&(&right.file, right.line)));

@@ -72,6 +72,10 @@ fn warning(warning: &Warning) -> Option<Lint> {
             "write it as the cloud does; one newer than remit's tables can stay, and is judged by its name";
         return Some(Lint::new(UNKNOWN_ACTION, file, *line, message.clone(), fix));
     }
+    if message.contains("is in no ResourceCatalog") {
+        let fix = "add the name to a ResourceCatalog";
+        return Some(Lint::new(UNKNOWN_RESOURCE, file, *line, message.clone(), fix));
+    }
     if key == "spec.review" {
         let fix = "review the manifest and set `review.last`";
         return Some(Lint::new(super::REVIEW_OVERDUE, file, *line, message.clone(), fix));
@@ -83,6 +87,15 @@ fn warning(warning: &Warning) -> Option<Lint> {
     if key.starts_with("from.") {
         let fix = "do what it says, or know that the scope stays open there";
         return Some(Lint::new(NOT_JUDGED, file, *line, format!("`{key}` {message}"), fix));
+    }
+    if key == "approval" || key.starts_with("spec.approvals.") || key.starts_with("spec.assume.") {
+        return Some(Lint::new(
+            NOT_JUDGED,
+            file,
+            *line,
+            format!("`{key}` {message}"),
+            "see that it says what is meant",
+        ));
     }
     let fix = "know that it changes no verdict yet";
     Some(Lint::new(NOT_JUDGED, file, *line, format!("`{key}` {message}"), fix))

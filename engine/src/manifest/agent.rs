@@ -11,7 +11,7 @@ use super::identity::identity;
 use super::limits::{assume, bounds, expected_denials};
 use super::reader::Reader;
 use super::yaml::{Entry, Node, Shape};
-use super::{Agent, Assume, Owner, Reference, UnparsedPolicy};
+use super::{Agent, Assume, Identity, Owner, Reference, UnparsedPolicy};
 use crate::cloud::Cloud;
 use crate::scope::{Bounds, Kind, Parts, Scope};
 use crate::time::parse_rfc3339;
@@ -27,6 +27,8 @@ pub(super) struct Setting<'a> {
     pub(super) approvals: &'a [Granted],
     /// ARN patterns of every declared agent
     pub(super) identities: &'a BTreeMap<String, Vec<String>>,
+    /// The document is a published guide's
+    pub(super) is_guide: bool,
 }
 
 /// An agent's scope while it is read.
@@ -145,10 +147,22 @@ pub(super) fn identities_of(document: &Node) -> Option<(String, Vec<String>)> {
     };
     let name = field(&field(document, "metadata")?, "name")?;
     let name = reader.text(&name, "metadata.name")?;
-    let identities = field(&field(document, "spec")?, "identities")?;
-    let items = reader.list(&identities, "spec.identities").to_vec();
-    let found = items.iter().filter_map(|item| identity(&mut reader, item).0).map(|one| one.arn).collect();
-    Some((name, found))
+    let identities = field(document, "spec").and_then(|spec| field(&spec, "identities"));
+    let items = identities.map(|list| reader.list(&list, "spec.identities").to_vec()).unwrap_or_default();
+    let found = items.iter().filter_map(|item| identity(&mut reader, item).0);
+    Some((name, found.flat_map(|one| in_accounts(&one)).collect()))
+}
+
+/// The ARN pattern of an identity, once for each account that it is narrowed to.
+fn in_accounts(identity: &Identity) -> Vec<String> {
+    let parts: Vec<&str> = identity.arn.splitn(6, ':').collect();
+    match parts[..] {
+        [arn, partition, iam, region, "*", name] if !identity.accounts.is_empty() => {
+            let one = |account: &String| [arn, partition, iam, region, account, name].join(":");
+            identity.accounts.iter().map(one).collect()
+        }
+        _ => vec![identity.arn.clone()],
+    }
 }
 
 /// Names reach labels, links and file names: letters, digits, `-`, `_` and `.`.

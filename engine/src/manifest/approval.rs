@@ -1,11 +1,14 @@
 //! `spec.approvals`, and `kind: Approval`: what is allowed only inside a window that somebody approved
 
+use std::cell::Cell;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Warning;
 use super::agent::{Draft, Setting};
 use super::entry::grant;
-use super::reader::Reader;
+use super::reader::{Reader, closest};
 use super::yaml::{Entry, Node, Shape};
 use crate::scope::{Approval, Kind, Window};
 use crate::time::parse_rfc3339;
@@ -13,12 +16,53 @@ use crate::time::parse_rfc3339;
 /// One `kind: Approval`.
 #[derive(Debug, Clone)]
 pub(super) struct Granted {
-    pub(super) agent: String,
-    /// What it opens, as written: `delete: idle_compute`; `None`: the only approval that the agent has
-    grant: Option<Vec<String>>,
+    agent: String,
+    what: What,
+    approver: String,
     window: Window,
     file: String,
     line: u64,
+    /// Whether some entry of its agent is what it opens
+    met: Cell<bool>,
+}
+
+/// Which entry of `spec.approvals` a window opens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum What {
+    /// The only one that the agent has
+    Only,
+    /// The one at this place, from 1
+    Place(usize),
+    /// The one that grants this, as written: `delete: idle_compute`
+    Words(Vec<String>),
+}
+
+impl Granted {
+    fn warn(&self, key: &str, message: String) -> Warning {
+        Warning { file: self.file.clone(), line: self.line, key: key.to_owned(), message }
+    }
+
+    /// A word about an approval that opens no entry of any agent. `agents`: the declared ones.
+    pub(super) fn unmet(&self, agents: &BTreeMap<String, Vec<String>>) -> Option<Warning> {
+        if self.met.get() {
+            return None;
+        }
+        let message = if agents.contains_key(&self.agent) {
+            format!(
+                "opens nothing: `{}` has no such entry in `spec.approvals`. Write its `grant` as the agent has it, or its place from 1; without `grant` it must be the only one",
+                self.agent
+            )
+        } else {
+            let known: Vec<&str> = agents.keys().map(String::as_str).collect();
+            let guess = closest(&self.agent, &known).map(|guess| format!(". Did you mean `{guess}`?"));
+            format!(
+                "opens nothing: `{}` is no agent that is declared here{}",
+                self.agent,
+                guess.unwrap_or_default()
+            )
+        };
+        Some(self.warn("approval", message))
+    }
 }
 
 /// Reads one `kind: Approval`.
@@ -34,7 +78,7 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<Granted> 
         for field in reader.map(&entry.value, "spec", keys) {
             let place = format!("spec.{}", field.key);
             match field.key.as_str() {
-                "grant" => what = Some(words(reader, &field.value, &place)),
+                "grant" => what = Some(entry_meant(reader, &field.value, &place)),
                 "start" | "end" => {
                     let time = moment(reader, &field.value, &place);
                     if field.key == "start" { start = time } else { end = time }
@@ -61,7 +105,30 @@ pub(super) fn read(reader: &mut Reader<'_>, document: &Node) -> Option<Granted> 
         origin.push_str(&format!(", {ticket}"));
     }
     let window = Window { start, end, ticket, origin };
-    Some(Granted { agent, grant: what, window, file: reader.file.to_owned(), line: document.line })
+    Some(Granted {
+        agent,
+        what: what.unwrap_or(What::Only),
+        approver,
+        window,
+        file: reader.file.to_owned(),
+        line: document.line,
+        met: Cell::new(false),
+    })
+}
+
+/// `grant: 2`, or `grant: {delete: idle_compute}`.
+fn entry_meant(reader: &mut Reader<'_>, node: &Node, place: &str) -> What {
+    let Shape::Text(text) = &node.shape else { return What::Words(words(reader, node, place)) };
+    match text.parse() {
+        Ok(at) if at > 0 => What::Place(at),
+        _ => {
+            let message = format!(
+                "`{text}` in `{place}` is no entry: write it as the agent's `approvals` have it, or its place there, from 1"
+            );
+            reader.error(node.line, message);
+            What::Only
+        }
+    }
 }
 
 /// `approvals: [{grant, by, ticket, max}]`
@@ -74,9 +141,9 @@ pub(super) fn approvals(
 ) {
     let items = reader.list(&field.value, "spec.approvals");
     let alone = items.len() == 1;
-    for item in items {
+    for (at, item) in (1..).zip(items) {
         let (from, from_elsewhere) = (draft.parts.statements.len(), draft.parts.elsewhere.len());
-        let (mut what, mut prefix, mut most) = (Vec::new(), None, None);
+        let (mut what, mut prefix, mut most, mut by) = (Vec::new(), None, None, Vec::new());
         for entry in reader.map(item, "spec.approvals", &["grant", "by", "ticket", "max"]) {
             let place = format!("spec.approvals.{}", entry.key);
             match entry.key.as_str() {
@@ -86,16 +153,26 @@ pub(super) fn approvals(
                 }
                 "ticket" => prefix = reader.text(&entry.value, &place),
                 "max" => most = length(reader, &entry.value, &place),
-                _ => {
-                    reader.texts(&entry.value, &place);
-                }
+                _ => by.extend(reader.texts(&entry.value, &place).into_iter().map(|(_, who)| who)),
             }
         }
         let mut windows = Vec::new();
         for granted in setting.approvals.iter().filter(|granted| granted.agent == agent) {
-            let meant = granted.grant.as_ref().map_or(alone, |words| *words == what);
-            if meant && let Some(window) = fitting(reader, granted, prefix.as_deref(), most) {
-                windows.push(window);
+            let meant = match &granted.what {
+                What::Only => alone,
+                What::Place(place) => *place == at,
+                What::Words(words) => *words == what,
+            };
+            if !meant {
+                continue;
+            }
+            granted.met.set(true);
+            match fitting(granted, &by, prefix.as_deref(), most) {
+                Ok((window, shortened)) => {
+                    windows.push(window);
+                    reader.warnings.extend(shortened);
+                }
+                Err(refused) => reader.warnings.push(refused),
             }
         }
         let approval = Arc::new(Approval { ticket: prefix.is_some(), windows });
@@ -108,36 +185,40 @@ pub(super) fn approvals(
     }
 }
 
-/// The window, if it is one that the entry takes.
+/// The window, if it is one that the entry takes, and a word where it is cut short.
 fn fitting(
-    reader: &mut Reader<'_>,
     granted: &Granted,
+    by: &[String],
     prefix: Option<&str>,
     most: Option<Duration>,
-) -> Option<Window> {
+) -> Result<(Window, Option<Warning>), Warning> {
     let mut window = granted.window.clone();
-    let place = format!("{}:{}", granted.file, granted.line);
+    let approver = &granted.approver;
+    if *approver == granted.agent {
+        let message = format!("opens nothing: `{approver}` cannot approve for itself");
+        return Err(granted.warn("spec.approvals.by", message));
+    }
+    // Who is in a group only the company's directory knows; people are known by their addresses.
+    if !by.is_empty() && by.iter().all(|one| one.contains('@')) && !by.contains(approver) {
+        let message =
+            format!("opens nothing: `{approver}` is none of those who may approve it: {}", by.join(", "));
+        return Err(granted.warn("spec.approvals.by", message));
+    }
     if let Some(prefix) = prefix
         && !window.ticket.as_ref().is_some_and(|ticket| ticket.starts_with(prefix))
     {
-        reader.warn(
-            granted.line,
-            "spec.approvals.ticket",
-            format!("the approval at {place} has no ticket that begins with `{prefix}`, so it opens nothing"),
-        );
-        return None;
+        let message = format!("opens nothing: it has no `ticket` that begins with `{prefix}`");
+        return Err(granted.warn("spec.approvals.ticket", message));
     }
-    if let Some(most) = most.and_then(|most| i64::try_from(most.as_micros()).ok())
-        && window.end - window.start > most
-    {
-        window.end = window.start + most;
-        reader.warn(
-            granted.line,
-            "spec.approvals.max",
-            format!("the approval at {place} is longer than `max` allows: it ends when that is over"),
-        );
+    let Some(most) = most.and_then(|most| i64::try_from(most.as_micros()).ok()) else {
+        return Ok((window, None));
+    };
+    if window.end.saturating_sub(window.start) <= most {
+        return Ok((window, None));
     }
-    Some(window)
+    window.end = window.start.saturating_add(most);
+    let message = "is longer than `max` allows: it ends when that is over".to_owned();
+    Ok((window, Some(granted.warn("spec.approvals.max", message))))
 }
 
 /// `delete: idle_compute` of `{delete: idle_compute}`, each verb's names sorted, so that two ways to write it are one.
@@ -258,6 +339,59 @@ mod tests {
         let manifests = approved(&window("a", ""));
         assert_eq!(asked(&manifests, "2026-11-20T10:30:00Z", "run-CHG7").1, Reason::OutsideApproval);
         assert!(manifests.warnings.iter().any(|warning| warning.key == "spec.approvals.ticket"));
+    }
+
+    #[test]
+    fn an_approval_that_meets_no_entry_is_told_in_its_own_file() {
+        let told = |approval: &str| {
+            let warnings = approved(approval).warnings;
+            let found = warnings.into_iter().find(|warning| warning.key == "approval");
+            found.map(|warning| format!("{}:{}: {}", warning.file, warning.line, warning.message))
+        };
+        let stranger = told(&window("aa", ", ticket: CHG7")).unwrap();
+        assert!(
+            stranger.contains("approval.yaml:1: ") && stranger.contains("Did you mean `a`?"),
+            "{stranger}"
+        );
+        let other = told(&window("a", ", ticket: CHG7, grant: {read: tickets}")).unwrap();
+        assert!(other.contains("`a` has no such entry"), "{other}");
+        assert_eq!(told(&window("a", ", ticket: CHG7")), None);
+    }
+
+    #[test]
+    fn an_entry_is_meant_by_its_place_too() {
+        let text =
+            agent("a", ROLE, "  approvals:\n    - grant: {write: tickets}\n    - grant: {delete: tickets}\n");
+        let during = |grant: &str| {
+            let approval = window("a", grant);
+            let files = [("a.yaml", text.as_str()), ("c.yaml", CATALOG), ("approval.yaml", &approval)];
+            asked(&load(&files).unwrap(), "2026-11-20T10:30:00Z", "run").1
+        };
+        assert_eq!(during(", grant: 2"), Reason::Approved);
+        assert_eq!(during(", grant: 1"), Reason::OutsideApproval);
+        assert_eq!(during(", grant: 3"), Reason::OutsideApproval);
+        assert_eq!(during(""), Reason::OutsideApproval, "which of two is not said");
+        let zero = fault(&[("approval.yaml", &window("a", ", grant: 0"))]);
+        assert!(zero.contains("`0` in `spec.grant` is no entry"), "{zero}");
+    }
+
+    #[test]
+    fn who_is_not_among_those_who_may_approve_opens_nothing() {
+        let during = |by: &str, approver: &str| {
+            let text =
+                agent("a", ROLE, &format!("  approvals: [{{grant: {{delete: tickets}}, by: [{by}]}}]\n"));
+            let approval = window("a", "").replace("approver: ann", &format!("approver: {approver}"));
+            let files = [("a.yaml", text.as_str()), ("c.yaml", CATALOG), ("approval.yaml", &approval)];
+            asked(&load(&files).unwrap(), "2026-11-20T10:30:00Z", "run").1
+        };
+        assert_eq!(during("ann@example.com, bob@example.com", "ann@example.com"), Reason::Approved);
+        assert_eq!(during("ann@example.com, bob@example.com", "eve@example.com"), Reason::OutsideApproval);
+        assert_eq!(
+            during("\"group:leads\"", "ann@example.com"),
+            Reason::Approved,
+            "who is in it is not known"
+        );
+        assert_eq!(during("\"group:leads\"", "a"), Reason::OutsideApproval, "nobody approves for itself");
     }
 
     #[test]

@@ -77,6 +77,14 @@ struct Verb {
     except: Vec<String>,
 }
 
+/// Why a name stands for nothing.
+pub(super) enum NoMeaning {
+    /// No catalog has it, nor one like it
+    Unnamed(String),
+    /// It is a slip, or not written as it must be
+    Wrong(String),
+}
+
 /// What a name stands for.
 #[derive(Default)]
 pub(super) struct Meaning {
@@ -92,6 +100,11 @@ pub(super) struct Meaning {
 impl Meaning {
     fn aws(patterns: Vec<ArnPattern>) -> Meaning {
         Meaning { resources: Resources { not: false, patterns }, ..Meaning::default() }
+    }
+
+    /// Anything, perhaps: a key says what would tell.
+    pub(super) fn unjudged(key: String) -> Meaning {
+        Meaning { resources: Resources::any(), any: true, unjudged: vec![key], ..Meaning::default() }
     }
 
     /// The things in a cloud; `None` where it means none there.
@@ -263,7 +276,7 @@ impl Catalog {
     }
 
     /// What a name means. In a `deny`, what lies below the name is meant as well.
-    pub(super) fn meaning(&self, name: &str, below: bool) -> Result<Meaning, String> {
+    pub(super) fn meaning(&self, name: &str, below: bool) -> Result<Meaning, NoMeaning> {
         if name == "*" {
             return Ok(Meaning { resources: Resources::any(), any: true, ..Meaning::default() });
         }
@@ -289,19 +302,21 @@ impl Catalog {
                 ["//", "gs://"].iter().any(|start| name.starts_with(start)).then_some(Cloud::Gcp)
             };
             if let Some(cloud) = place {
-                let thing =
-                    elsewhere::thing(cloud, name, below).map_err(|help| format!("`{name}` {help}"))?;
+                let thing = elsewhere::thing(cloud, name, below)
+                    .map_err(|help| NoMeaning::Wrong(format!("`{name}` {help}")))?;
                 return Ok(Meaning { things: vec![(cloud, thing)], ..Meaning::default() });
             }
             let mut known: Vec<&str> = self.resources.keys().map(String::as_str).collect();
             known.extend(BUILT_IN.iter().map(|(name, _)| *name));
-            let guess =
-                closest(name, &known).map(|guess| format!(" Did you mean `{guess}`?")).unwrap_or_default();
+            let told = |guess: &str, known: &[&str]| {
+                format!("`{name}` is in no ResourceCatalog.{guess} Known names: {}", known.join(", "))
+            };
+            let guess = closest(name, &known);
             known.truncate(20);
-            return Err(format!(
-                "`{name}` is in no ResourceCatalog.{guess} Known names: {}",
-                known.join(", ")
-            ));
+            return Err(match guess {
+                Some(guess) => NoMeaning::Wrong(told(&format!(" Did you mean `{guess}`?"), &known)),
+                None => NoMeaning::Unnamed(told("", &known)),
+            });
         };
         let mut named = vec![own];
         let under = format!("{name}/");

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::agent::{Draft, Setting};
-use super::catalog::doubt_about;
+use super::catalog::{Meaning, NoMeaning, doubt_about};
 use super::elsewhere::{self, CLOUDS};
 use super::from::from;
 use super::reader::Reader;
@@ -34,7 +34,14 @@ pub(super) fn grant(
                     for (line, object) in reader.texts(&entry.value, &format!("{place}.{verb}")) {
                         let meaning = match setting.catalog.meaning(&object, kind == Kind::Deny) {
                             Ok(meaning) => meaning,
-                            Err(message) => {
+                            // A guide comes without a catalog: what it names may be anything until one says it.
+                            Err(NoMeaning::Unnamed(message)) if setting.is_guide => {
+                                let message =
+                                    format!("{message}. Until one has it, what it decides is unknown");
+                                reader.warn(line, format!("{place}.{verb}"), message);
+                                Meaning::unjudged(format!("resources.{object}"))
+                            }
+                            Err(NoMeaning::Unnamed(message) | NoMeaning::Wrong(message)) => {
                                 reader.error(line, message);
                                 continue;
                             }

@@ -1,5 +1,6 @@
 //! What surrounds the entries of a scope: bounds, hops and expected denials
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::agent::{Draft, Setting};
@@ -78,7 +79,7 @@ pub(super) fn assume(
         };
         let mut patterns = Vec::new();
         for (line, text) in listed {
-            match who(reader, line, &text, &place, setting) {
+            match who(reader, line, &text, &place, setting, &agent.name) {
                 Some(found) if entry.key == "to" => {
                     let origin = format!("{}:{line} assume to: {text}", reader.file);
                     let actions = HOPS.iter().map(|hop| ActionPattern::new(hop)).collect();
@@ -99,13 +100,14 @@ pub(super) fn assume(
     agent.assume = assume;
 }
 
-/// The ARN patterns behind an entry: itself, a service, or the identities of an agent.
+/// The ARN patterns behind an entry: itself, a service, the identities of an agent, or the role or user of a name.
 fn who(
     reader: &mut Reader<'_>,
     line: u64,
     text: &str,
     place: &str,
     setting: &Setting<'_>,
+    agent: &str,
 ) -> Option<Vec<String>> {
     if text == "*" || text.starts_with("arn:") || text.contains(".amazonaws.com") {
         return Some(vec![text.to_owned()]);
@@ -113,18 +115,33 @@ fn who(
     if let Some(identities) = setting.identities.get(text) {
         return Some(identities.clone());
     }
-    // Who is no agent here may still be one that is declared elsewhere: its hops cannot be told from others.
     let known: Vec<&str> = setting.identities.keys().map(String::as_str).collect();
     let guess = super::reader::closest(text, &known).map(|guess| format!(" Did you mean `{guess}`?"));
-    reader.warn(
-        line,
-        place.to_owned(),
-        format!(
-            "`{text}` is no agent that is declared here, no ARN and no service, so nothing matches it.{}",
-            guess.unwrap_or_default()
-        ),
+    let guess = guess.unwrap_or_default();
+    let plain = text.bytes().all(|b| b.is_ascii_alphanumeric() || b"+=,.@_-".contains(&b));
+    // A name in an account of somebody else is nobody's that the manifest means.
+    let accounts: BTreeSet<&str> = setting
+        .identities
+        .get(agent)
+        .into_iter()
+        .flatten()
+        .filter_map(|arn| arn.split(':').nth(4))
+        .filter(|account| !account.contains(['*', '?']))
+        .collect();
+    if !plain || accounts.is_empty() {
+        let message = format!(
+            "`{text}` is no agent that is declared here, no ARN and no service, so nothing matches it.{guess}"
+        );
+        reader.warn(line, place.to_owned(), message);
+        return None;
+    }
+    let message = format!(
+        "`{text}` is no agent that is declared here: the role or user of this name in the agent's own accounts is meant.{guess}"
     );
-    None
+    reader.warn(line, place.to_owned(), message);
+    let forms = ["role/", "role/*/", "user/", "user/*/"];
+    let named = |account: &str| forms.map(|form| format!("arn:*:iam::{account}:{form}{text}"));
+    Some(accounts.into_iter().flat_map(named).collect())
 }
 
 /// `expected_denials: [{aws: {actions: [...]}}]`: what the agent asks for and knows to be refused.
@@ -223,10 +240,44 @@ mod tests {
     }
 
     #[test]
-    fn nobody_but_a_declared_agent_is_meant_by_a_name() {
-        let manifests = load(&[("a.yaml", &with("  assume: {to: [othr]}\n"))]).unwrap();
+    fn a_name_that_is_no_agents_is_a_role_of_the_same_account() {
+        let other = agent("other", "arn:aws:iam::111122223333:role/other", "");
+        let text = with("  assume: {to: [othr]}\n");
+        let manifests = load(&[("a.yaml", &text), ("b.yaml", &other)]).unwrap();
         let warning = manifests.warnings.iter().find(|warning| warning.key == "spec.assume.to").unwrap();
-        assert!(warning.message.contains("`othr` is no agent"), "{}", warning.message);
+        assert!(warning.message.contains("Did you mean `other`?"), "{}", warning.message);
+        let hop = |role: &str| {
+            let scope = &manifests.named("a").unwrap().scope;
+            scope.verdict("sts:AssumeRole", &[role.to_owned()], true, &Context::partial()).verdict
+        };
+        assert_eq!(hop("arn:aws:iam::111122223333:role/othr"), Verdict::In);
+        assert_eq!(hop("arn:aws:iam::111122223333:role/team/othr"), Verdict::In);
+        // near-misses: another account's, another name, and the agent that was perhaps meant
+        assert_eq!(hop("arn:aws:iam::999999999999:role/othr"), Verdict::Out);
+        assert_eq!(hop("arn:aws:iam::111122223333:role/not-othr"), Verdict::Out);
+        assert_eq!(hop("arn:aws:iam::111122223333:role/other"), Verdict::Out);
+    }
+
+    #[test]
+    fn an_agent_is_meant_in_its_own_accounts_only() {
+        let other = "apiVersion: remit/v1\nkind: Agent\nmetadata: {name: other}\nspec:\n  identities:\n    - aws.role: \"arn:aws:iam::*:role/other\"\n      accounts: [\"444455556666\"]\n";
+        let manifests = load(&[("a.yaml", &with("  assume: {from: [other]}\n")), ("b.yaml", other)]).unwrap();
+        let from = manifests.named("a").unwrap().assume.from.clone();
+        assert_eq!(from, Some(vec!["arn:aws:iam::444455556666:role/other".to_owned()]));
+    }
+
+    #[test]
+    fn whoever_begins_a_session_under_another_name_takes_the_agents_role_all_the_same() {
+        let text = format!(
+            "apiVersion: remit/v1\nkind: Agent\nmetadata: {{name: a}}\nspec:\n  identities: [{{aws.role: \"{ROLE}\", session: \"run-*\"}}]\n"
+        );
+        let manifests = load(&[("a.yaml", &text)]).unwrap();
+        let taken = |session| manifests.agent_of_role(ROLE, session).map(|agent| agent.name.as_str());
+        assert_eq!([taken(Some("run-1")), taken(Some("eve")), taken(None)], [Some("a"); 3]);
+        // near-misses: a call of such a session is not the agent's, and another role is nobody's
+        let call = Caller { actor: ROLE, session_name: Some("eve"), ..Caller::default() };
+        assert!(manifests.agent(&call).is_none());
+        assert!(manifests.agent_of_role("arn:aws:iam::111122223333:role/x", None).is_none());
     }
 
     #[test]

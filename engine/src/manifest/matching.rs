@@ -80,12 +80,24 @@ impl Manifests {
         if !self.matchers.principals.is_empty() && !caller.actor.starts_with("arn:") {
             return self.agents.get(*self.matchers.principals.get(&identity::id_of(caller.actor))?);
         }
+        self.best(caller, |matcher| matcher.accepts(caller) && matcher.takes(caller.session_name))
+    }
+
+    /// The agent that a session of a role is, or would be. Whoever begins the session names it: under a name that is no
+    /// agent's, it is taken for the one whose role it is.
+    #[must_use]
+    pub fn agent_of_role(&self, role: &str, session_name: Option<&str>) -> Option<&Arc<Agent>> {
+        let caller = Caller { actor: role, session_name, ..Caller::default() };
+        self.agent(&caller).or_else(|| self.best(&caller, |matcher| matcher.accepts(&caller)))
+    }
+
+    fn best(&self, caller: &Caller<'_>, fits: impl Fn(&Matcher) -> bool) -> Option<&Arc<Agent>> {
         let exact = self.matchers.exact.get(caller.actor).map_or(&[][..], Vec::as_slice).iter();
         let patterns = self.matchers.patterns.iter();
         let patterns = patterns
             .filter(|(arn, _)| arn.matches(Target::Exact(caller.actor)) == Match::Yes)
             .map(|(_, matcher)| matcher);
-        let matching = exact.chain(patterns).filter(|matcher| matcher.accepts(caller));
+        let matching = exact.chain(patterns).filter(|matcher| fits(matcher));
         let best = matching.max_by_key(|matcher| (matcher.rank, std::cmp::Reverse(matcher.agent)))?;
         self.agents.get(best.agent)
     }
@@ -125,19 +137,20 @@ impl Matchers {
 }
 
 impl Matcher {
+    fn takes(&self, session_name: Option<&str>) -> bool {
+        self.session
+            .as_ref()
+            .is_none_or(|pattern| session_name.is_some_and(|name| pattern.matches_exactly(name)))
+    }
+
+    /// By everything but the session's name.
     fn accepts(&self, caller: &Caller<'_>) -> bool {
-        let session = match (&self.session, caller.session_name) {
-            (None, _) => true,
-            (Some(pattern), Some(name)) => pattern.matches_exactly(name),
-            (Some(_), None) => false,
-        };
         let own = Arn::parse(caller.actor).map(|arn| arn.account).filter(|account| !account.is_empty());
         let account = own.or(caller.account);
         let has_tag = self.tag.as_ref().is_none_or(|(key, value)| {
             caller.tags.and_then(|tags| tags.get(key)).is_some_and(|known| known == value)
         });
-        session
-            && has_tag
+        has_tag
             && (self.accounts.is_empty()
                 || account.is_some_and(|account| self.accounts.iter().any(|one| one == account)))
     }

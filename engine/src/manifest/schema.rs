@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-/// The JSON Schema (draft 2020-12) of an `Agent`, `Approval` or `ResourceCatalog` document.
+/// The JSON Schema (draft 2020-12) of an `Agent`, `Approval` or `ResourceCatalog` document, and of the two forms of
+/// published guides.
 ///
 /// It tells shapes and keys. Names, ARNs and dates are checked when the manifests are loaded.
 #[must_use]
@@ -10,12 +11,15 @@ pub fn schema() -> Value {
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "remit manifest",
-        "oneOf": [{"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/approval"}, {"$ref": "#/$defs/catalog"}],
+        "oneOf": [
+            {"$ref": "#/$defs/agent"}, {"$ref": "#/$defs/approval"}, {"$ref": "#/$defs/catalog"}, {"$ref": "#/$defs/guide"},
+        ],
         "$defs": {
             "text": {"type": ["string", "number", "integer", "boolean"]},
             "texts": {"anyOf": [{"$ref": "#/$defs/text"}, {"type": "array", "items": {"$ref": "#/$defs/text"}}]},
             "agent": agent(),
             "approval": approval(),
+            "guide": guide(),
             "catalog": catalog(),
             "identity": identity(),
             "entry": entry(),
@@ -162,7 +166,10 @@ fn approval() -> Value {
                 "required": ["agent", "start", "end", "approver"],
                 "properties": {
                     "agent": text("Whose approval this is"),
-                    "grant": {"$ref": "#/$defs/entry"},
+                    "grant": {
+                        "anyOf": [{"type": ["integer", "number"]}, {"$ref": "#/$defs/entry"}],
+                        "description": "The entry of `approvals` that it opens: as the agent has it, or its place from 1",
+                    },
                     "start": text("2026-11-20T10:00:00Z"),
                     "end": text("2026-11-20T11:00:00Z"),
                     "approver": text("Who approved it"),
@@ -171,6 +178,33 @@ fn approval() -> Value {
             },
         },
     })
+}
+
+fn guide() -> Value {
+    let role = closed(json!({
+        "description": text("What it does"),
+        "permissions": {"anyOf": [
+            {"type": "array", "items": {"$ref": "#/$defs/entry"}}, {"$ref": "#/$defs/entry"},
+        ]},
+    }));
+    let rule = json!({
+        "type": "object",
+        "additionalProperties": false,
+        "required": ["condition", "actions"],
+        "properties": {
+            "name": text("What the scope is called"),
+            "description": text("What it is for"),
+            "condition": text("identity.type == \"ai-generated\", or identity.age > 30 days"),
+            "actions": {"type": "array", "items": {"type": "object"}, "description": "deny and allow verbs, or delete: true"},
+        },
+    });
+    closed(json!({
+        "version": text("Of the document"),
+        "name": text("Of the document"),
+        "description": text("Of the document"),
+        "roles": {"type": "object", "additionalProperties": role, "description": "Agents by the name of their role"},
+        "rules": {"type": "array", "items": rule},
+    }))
 }
 
 fn azure() -> Value {

@@ -413,6 +413,17 @@ fn the_schema_takes_what_the_loader_takes() {
     assert!(fits(&schema, &schema, &json(CATALOG)));
     assert!(!fits(&schema, &schema, &json(&agent("a", ROLE, "  alow: []\n"))));
     assert!(!fits(&schema, &schema, &json("apiVersion: remit/v1\nkind: Robot\n")));
+    for good in [
+        "apiVersion: remit/v1\nkind: Approval\nspec: {agent: a, grant: 2, start: x, end: y, approver: ann}\n",
+        "apiVersion: remit/v1\nkind: Approval\nspec: {agent: a, grant: {delete: idle}, start: x, end: y, approver: ann}\n",
+        "roles: {Orders: {permissions: [{read: orders}, {write: status}]}}\n",
+        "rules: [{condition: identity.age > 30 days, actions: [{delete: true}]}]\n",
+    ] {
+        assert!(fits(&schema, &schema, &json(good)), "{good}");
+    }
+    for bad in ["roles: {Orders: {permission: []}}\n", "rules: [{actions: []}]\n"] {
+        assert!(!fits(&schema, &schema, &json(bad)), "{bad}");
+    }
     let from = |from: &str| json(&agent("a", ROLE, &format!("  allow: [{{from: {from}}}]\n")));
     for good in [
         "{aws_policy: p.json}",

@@ -168,6 +168,27 @@ fn faults_in_a_guide_say_what_to_do() {
 }
 
 #[test]
+fn a_guide_without_a_catalog_loads_and_what_it_names_is_unknown() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("a.yaml"), ROLES).unwrap();
+    let manifests = Manifests::load(dir.path(), "2026-11-21T00:00:00Z".parse().unwrap()).unwrap();
+    let of = |permission: &str| {
+        let scope = &manifests.named("OrderProcessor").unwrap().scope;
+        scope.verdict(permission, &[ORDERS.to_owned()], true, &Context::partial())
+    };
+    let read = of("dynamodb:GetItem");
+    assert_eq!(
+        (read.verdict, read.missing),
+        (Verdict::Unknown, vec!["resources.customer_orders".to_owned()])
+    );
+    assert_eq!(of("dynamodb:PutItem").missing, ["resources.order_status"]);
+    // near-misses: what no word of it can mean
+    assert_eq!(of("dynamodb:DeleteTable").reason, Reason::NotDeclared);
+    assert_eq!(of("iam:AttachRolePolicy").reason, Reason::NotDeclared);
+    assert_eq!(manifests.warnings.iter().filter(|one| one.message.contains("customer_orders")).count(), 1);
+}
+
+#[test]
 fn what_has_a_kind_or_a_version_is_no_guide() {
     assert!(fault("apiVersion: remit/v1\nroles: {}").contains("unknown kind ``"));
     assert!(fault("kind: Agent\nroles: {}").contains("`apiVersion` is ``"));
