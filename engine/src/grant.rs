@@ -316,22 +316,24 @@ impl Grants {
     /// Takes changes in that the log shows, and gives the number of those that were not known before. The order
     /// in which they come does not matter.
     pub fn apply(&self, changes: &[PolicyChange]) -> usize {
+        // Most batches bring none, and need not keep other workers from reading.
+        if changes.is_empty() {
+            return 0;
+        }
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
         let new = changes.iter().filter(|change| history.add(change)).count();
-        if changes.iter().any(|change| matches!(change.what, Change::Session { .. })) {
+        if changes.iter().any(PolicyChange::is_of_a_session) {
             self.narrows_sessions.store(true, Ordering::Release);
         }
         if new > 0 {
-            let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
-            touched.sort();
-            touched.dedup();
+            let touched = history.touched(changes);
             let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
             if recent.len() >= RECENT_MAX {
                 recent.pop_front();
             }
             recent.push_back((self.revision() + 1, touched));
             // A session narrows itself alone: what identities hold stays as it is remembered.
-            if changes.iter().any(|change| !matches!(change.what, Change::Session { .. })) {
+            if !changes.iter().all(PolicyChange::is_of_a_session) {
                 self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
                 self.holders_revision.fetch_add(1, Ordering::Release);
             }
@@ -343,11 +345,7 @@ impl Grants {
     /// Whose grants changes touch, and from when on.
     #[must_use]
     pub fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
-        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
-        let mut touched: Vec<Touch> = changes.iter().flat_map(|change| history.touched(change)).collect();
-        touched.sort();
-        touched.dedup();
-        touched
+        self.history.read().unwrap_or_else(PoisonError::into_inner).touched(changes)
     }
 
     /// Whose grants were touched since a revision; `None` where that is too long ago to be told.
@@ -469,12 +467,6 @@ impl Grants {
         !self.dated(identity).0.is_empty()
     }
 
-    /// Names of the policies that an identity holds now, directly or through groups.
-    #[must_use]
-    pub fn policies_of(&self, identity: &str) -> Vec<String> {
-        self.now(identity).map(|holder| holder.policies()).unwrap_or_default()
-    }
-
     /// Every statement that an identity holds now, and those of its boundary.
     #[must_use]
     pub fn statements_of(&self, identity: &str) -> Vec<GrantedStatement> {
@@ -485,12 +477,6 @@ impl Grants {
     #[must_use]
     pub fn granted_permissions(&self, identity: &str) -> Vec<Granted> {
         self.now(identity).map(|holder| holder.granted()).unwrap_or_default()
-    }
-
-    /// Policies that an identity holds now and that cannot be read: what it is granted is then not the whole truth.
-    #[must_use]
-    pub fn unread_of(&self, identity: &str) -> Vec<String> {
-        self.now(identity).map(|holder| holder.unread().to_vec()).unwrap_or_default()
     }
 }
 

@@ -3,6 +3,7 @@
 mod azure;
 mod decide;
 mod gcp;
+mod line;
 mod matching;
 
 pub use azure::decide as decide_azure;

@@ -80,8 +80,13 @@ impl History {
         self.changes.entry(subject).or_default().insert(moment, change.what.clone()).is_none()
     }
 
-    /// Whose grants a change touches.
-    pub(super) fn touched(&self, change: &PolicyChange) -> Vec<Touch> {
+    /// Whose grants changes touch, each once, sorted.
+    pub(super) fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
+        let touched: BTreeSet<Touch> = changes.iter().flat_map(|change| self.touched_by(change)).collect();
+        touched.into_iter().collect()
+    }
+
+    fn touched_by(&self, change: &PolicyChange) -> Vec<Touch> {
         let holders: Vec<PrincipalName> = match &change.what {
             Change::Session { session, .. } => {
                 return vec![Touch { principal: Touch::session_of(session), from: change.time }];

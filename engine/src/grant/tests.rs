@@ -84,7 +84,10 @@ fn an_export_brings_inline_and_attached_policies_and_the_boundary() {
         Grant::Denied,
         "the old version counts no more"
     );
-    assert_eq!(grants.policies_of(ROLE), ["inline", "arn:aws:iam::111122223333:policy/M"]);
+    assert_eq!(
+        grants.at(ROLE, i64::MAX).unwrap().policies(),
+        ["inline", "arn:aws:iam::111122223333:policy/M"]
+    );
     let granted: Vec<String> =
         grants.granted_permissions(ROLE).into_iter().map(|one| one.permission).collect();
     assert!(
@@ -130,7 +133,7 @@ fn an_attached_policy_that_the_export_leaves_out_is_unknown_not_nothing() {
     let export = json!({"RoleDetailList": [role("x", json!({"AttachedManagedPolicies": [{"PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"}]}))], "Policies": []});
     let grants = load(&[("account.json", export)]);
     assert_eq!(grant(&grants, ROLE, "s3:GetObject", "arn:aws:s3:::a/k").0, Grant::Unknown);
-    assert_eq!(grants.unread_of(ROLE), ["arn:aws:iam::aws:policy/AdministratorAccess"]);
+    assert_eq!(grants.at(ROLE, i64::MAX).unwrap().unread(), ["arn:aws:iam::aws:policy/AdministratorAccess"]);
 }
 
 #[test]

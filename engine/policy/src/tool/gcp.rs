@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::azure::{context, items, text, texts, told};
+use super::line::{answered, context, items, text, texts, told};
 use crate::gcp::{Policies, Request};
 use crate::judgement::Answer;
 
@@ -27,15 +27,7 @@ use crate::judgement::Answer;
 /// that is not in `roles`, an attribute that is not in `context` and that the resource's name does not show.
 #[must_use]
 pub fn decide(input: &Value) -> Value {
-    let id = input.get("id").cloned().unwrap_or(Value::Null);
-    match answer(input) {
-        Ok(Value::Object(mut answer)) => {
-            answer.insert("id".into(), id);
-            Value::Object(answer)
-        }
-        Ok(other) => other,
-        Err(error) => json!({"id": id, "error": error}),
-    }
+    answered(input, answer)
 }
 
 fn answer(input: &Value) -> Result<Value, String> {
