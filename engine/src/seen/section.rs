@@ -336,7 +336,7 @@ impl Filter {
 
     // Multiplied into the range: the topmost bits choose.
     fn block_of(&self, hash: u64) -> usize {
-        (u128::from(hash) * self.blocks.len() as u128 >> 64) as usize
+        ((u128::from(hash) * self.blocks.len() as u128) >> 64) as usize
     }
 
     /// One bit in each word, six bits of the hash mixed again for each.
