@@ -21,3 +21,4 @@ pub mod scope;
 pub mod standing;
 pub mod store;
 pub mod time;
+pub mod usage;
