@@ -22,3 +22,4 @@ pub mod seen;
 pub mod standing;
 pub mod store;
 pub mod time;
+pub mod usage;
