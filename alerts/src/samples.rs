@@ -8,6 +8,7 @@ use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
+use engine::seen::EventIds;
 use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
@@ -138,7 +139,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         sha256: "",
         read: 0,
         duplicates: 0,
-        event_ids: &[],
+        events: &EventIds::default(),
         quarantined: &[],
         baseline: &BaselineDelta::default(),
         findings: &findings,
@@ -146,6 +147,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         touched: &[],
         measures: &Measures::default(),
         origin: None,
+        is_outdated: false,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),
