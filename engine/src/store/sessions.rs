@@ -1,10 +1,14 @@
 //! Who gave whom credentials or a task, and chains followed back through it.
 
+use super::findings::finding_of;
 use super::{ROWS_MAX, Store, StoreError};
-use crate::chain::{Ask, Asked, Chain, Issued, SESSION_MAX};
+use crate::chain::{Ask, Asked, Chain, Issued, SESSION_MAX, Walk};
 use crate::finding::Finding;
 use crate::time::{DAY, HOUR};
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
+use serde::de::DeserializeOwned;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
+use std::collections::{BTreeSet, HashMap};
 
 /// How long links are kept, by the clock: longer than any session lives, and most logs are late.
 pub const LINKS_KEPT: i64 = 4 * DAY;
@@ -26,11 +30,8 @@ pub(super) async fn keep(
 ) -> Result<(), StoreError> {
     let mut rows = Vec::new();
     for one in issued {
-        let body = serde_json::to_string(&one.by).map_err(|cause| StoreError::Damaged {
-            what: "link",
-            id: one.by.step.event.clone(),
-            cause: cause.to_string(),
-        })?;
+        let body =
+            serde_json::to_string(&one.by).map_err(|cause| damaged("link", &one.by.step.event, &cause))?;
         rows.extend(one.targets().map(|target| (one, target, body.clone())));
     }
     for chunk in rows.chunks(ROWS_MAX) {
@@ -58,53 +59,91 @@ pub(super) async fn keep(
     Ok(())
 }
 
-/// Gives each finding the chain that leads to its earliest event.
+/// Gives each finding the chain that leads to its earliest event. All are followed back together, a step at a time.
 pub(super) async fn attribute(db: &mut SqliteConnection, findings: &mut [Finding]) -> Result<(), StoreError> {
-    for finding in findings {
-        finding.sample.caller.chain = chain(db, finding).await?;
+    let mut walks: Vec<(usize, Walk)> =
+        findings.iter().enumerate().filter_map(|(at, finding)| Some((at, finding.walk()?))).collect();
+    loop {
+        let asks: Vec<Ask<'_>> = walks.iter().filter_map(|(_, walk)| walk.ask()).collect();
+        if asks.is_empty() {
+            break;
+        }
+        let links = look(db, &asks).await?;
+        for (_, walk) in &mut walks {
+            let Some(ask) = walk.ask() else { continue };
+            let key = (ask.target.to_owned(), ask.kind.to_owned(), ask.holder.to_owned());
+            walk.answer(links.get(&key).cloned());
+        }
+    }
+    let mut chains: HashMap<usize, Chain> = walks.into_iter().map(|(at, walk)| (at, walk.chain())).collect();
+    let written = written(db, findings).await?;
+    for (at, finding) in findings.iter_mut().enumerate() {
+        let followed = chains.remove(&at).unwrap_or_default();
+        let earliest = finding.events.first().map(|event| event.event_id.as_str()).unwrap_or_default();
+        let written = written.get(&finding.id).filter(|(event, _)| event == earliest).map(|(_, chain)| chain);
+        // Links that arrive late may tell more than was written down.
+        finding.sample.caller.chain = match written {
+            Some(written) if written.steps.len() >= followed.steps.len() => written.clone(),
+            _ => followed,
+        };
     }
     Ok(())
 }
 
-async fn chain(db: &mut SqliteConnection, finding: &Finding) -> Result<Chain, StoreError> {
-    let (Some(mut walk), Some(earliest)) = (finding.walk(), finding.events.first()) else {
-        return Ok(Chain::default());
-    };
-    while let Some(ask) = walk.ask() {
-        let found = look(db, &ask).await?;
-        walk.answer(found);
+/// Links by target, kind and holder.
+type Links = HashMap<(String, String, String), Asked>;
+
+async fn look(db: &mut SqliteConnection, asks: &[Ask<'_>]) -> Result<Links, StoreError> {
+    let targets: BTreeSet<&str> = asks.iter().map(|ask| ask.target).collect();
+    let targets: Vec<&str> = targets.into_iter().collect();
+    let mut links = Links::new();
+    for chunk in targets.chunks(ROWS_MAX) {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT target, kind, holder, body FROM issued WHERE target IN (");
+        let mut list = query.separated(", ");
+        for target in chunk {
+            list.push_bind(*target);
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *db).await? {
+            let target: String = row.try_get("target")?;
+            let asked = read(&row, "link", &target)?;
+            links.insert((target, row.try_get("kind")?, row.try_get("holder")?), asked);
+        }
     }
-    let followed = walk.chain();
-    let written: Option<String> =
-        sqlx::query_scalar("SELECT body FROM chains WHERE finding = $1 AND event_id = $2")
-            .bind(&finding.id)
-            .bind(&earliest.event_id)
-            .fetch_optional(&mut *db)
-            .await?;
-    let Some(written) = written else { return Ok(followed) };
-    let written: Chain = serde_json::from_str(&written).map_err(|cause| StoreError::Damaged {
-        what: "chain",
-        id: finding.id.clone(),
-        cause: cause.to_string(),
-    })?;
-    // Links that arrive late may tell more than was written down.
-    Ok(if followed.steps.len() > written.steps.len() { followed } else { written })
+    Ok(links)
 }
 
-async fn look(db: &mut SqliteConnection, ask: &Ask<'_>) -> Result<Option<Asked>, StoreError> {
-    let body: Option<String> =
-        sqlx::query_scalar("SELECT body FROM issued WHERE target = $1 AND kind = $2 AND holder = $3")
-            .bind(ask.target)
-            .bind(ask.kind)
-            .bind(ask.holder)
-            .fetch_optional(db)
-            .await?;
-    let asked = body.map(|body| serde_json::from_str(&body)).transpose();
-    asked.map_err(|cause| StoreError::Damaged {
-        what: "link",
-        id: ask.target.to_owned(),
-        cause: cause.to_string(),
-    })
+/// Chains that were written down, with the event that each leads to, by finding.
+async fn written(
+    db: &mut SqliteConnection,
+    findings: &[Finding],
+) -> Result<HashMap<String, (String, Chain)>, StoreError> {
+    let mut chains = HashMap::new();
+    for chunk in findings.chunks(ROWS_MAX) {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT finding, event_id, body FROM chains WHERE finding IN (");
+        let mut list = query.separated(", ");
+        for finding in chunk {
+            list.push_bind(finding.id.as_str());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *db).await? {
+            let finding: String = row.try_get("finding")?;
+            let chain = read(&row, "chain", &finding)?;
+            chains.insert(finding, (row.try_get("event_id")?, chain));
+        }
+    }
+    Ok(chains)
+}
+
+fn read<T: DeserializeOwned>(row: &SqliteRow, what: &'static str, id: &str) -> Result<T, StoreError> {
+    let body: String = row.try_get("body")?;
+    serde_json::from_str(&body).map_err(|cause| damaged(what, id, &cause))
+}
+
+fn damaged(what: &'static str, id: &str, cause: &serde_json::Error) -> StoreError {
+    StoreError::Damaged { what, id: id.to_owned(), cause: cause.to_string() }
 }
 
 impl Store {
@@ -146,10 +185,10 @@ impl Store {
         .bind(CHAINS_AT_ONCE)
         .fetch_all(&mut *tx)
         .await?;
-        for row in &rows {
-            let finding = super::findings::finding_of(row)?;
-            let chain = chain(&mut tx, &finding).await?;
-            write_down(&mut tx, &finding, &chain).await?;
+        let mut findings = rows.iter().map(finding_of).collect::<Result<Vec<Finding>, StoreError>>()?;
+        attribute(&mut tx, &mut findings).await?;
+        for finding in &findings {
+            write_down(&mut tx, finding).await?;
         }
         let mut gone = 0;
         // Else the next call goes on: nothing is forgotten that a finding still needs.
@@ -162,17 +201,10 @@ impl Store {
     }
 }
 
-async fn write_down(
-    tx: &mut Transaction<'static, Sqlite>,
-    finding: &Finding,
-    chain: &Chain,
-) -> Result<(), StoreError> {
+async fn write_down(tx: &mut Transaction<'static, Sqlite>, finding: &Finding) -> Result<(), StoreError> {
     let event = finding.events.first().map(|event| event.event_id.as_str()).unwrap_or_default();
-    let body = serde_json::to_string(chain).map_err(|cause| StoreError::Damaged {
-        what: "chain",
-        id: finding.id.clone(),
-        cause: cause.to_string(),
-    })?;
+    let chain = &finding.sample.caller.chain;
+    let body = serde_json::to_string(chain).map_err(|cause| damaged("chain", &finding.id, &cause))?;
     sqlx::query(
         "INSERT INTO chains (finding, event_id, body) VALUES ($1, $2, $3)
          ON CONFLICT (finding) DO UPDATE SET event_id = excluded.event_id, body = excluded.body",
@@ -184,3 +216,6 @@ async fn write_down(
     .await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
