@@ -10,6 +10,7 @@ mod measures;
 mod objects;
 mod outbox;
 mod quarantine;
+mod sessions;
 mod silences;
 mod standing;
 mod usage;
@@ -20,6 +21,7 @@ pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::QuarantinedRow;
+pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use usage::Use;
 

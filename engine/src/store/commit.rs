@@ -5,6 +5,7 @@ use super::findings::{StoredFinding, read_findings, write_finding};
 use super::incidents::{join_incident, refresh_incident};
 use super::{ClaimToken, ROWS_MAX, Store, StoreError};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
+use crate::chain::Issued;
 use crate::finding::{Finding, FindingState};
 use crate::grant::{PolicyChange, Touch};
 use crate::measure::Measures;
@@ -38,6 +39,8 @@ pub struct Commit<'a> {
     pub changes: &'a [PolicyChange],
     /// Whose grants they change: what was judged of them is judged again.
     pub touched: &'a [Touch],
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: &'a [Issued],
     /// How the answers fell out.
     pub measures: &'a Measures,
     /// How the object can be judged again; `None` where it never will be.
@@ -105,6 +108,7 @@ impl Store {
         merge_presence(&mut tx, commit.baseline).await?;
         merge_denials(&mut tx, commit.baseline).await?;
 
+        super::sessions::keep(&mut tx, commit.issued, commit.terms.now).await?;
         super::measures::add(&mut tx, commit.measures).await?;
         super::again::keep_origin(&mut tx, commit).await?;
         super::again::keep_changes(&mut tx, commit).await?;

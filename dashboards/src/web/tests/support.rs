@@ -63,6 +63,7 @@ pub fn finding(id: &str, severity: Severity) -> Finding {
             grant: Some("allowed".into()),
             grant_why: Some("policies/support-bot.json, statement 3".into()),
             active_days: 21,
+            ..Sample::default()
         },
         incident: None,
         close_reason: None,
@@ -166,6 +167,7 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             findings,
             changes: &[],
             touched: &[],
+            issued: &[],
             measures: &Measures::default(),
             origin: None,
             terms: Terms {
