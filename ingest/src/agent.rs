@@ -179,7 +179,7 @@ const CLIENTS: &[(&str, &str)] = &[
 ];
 
 /// The first of [`CLIENTS`] that stands in `text`, in any case, with no letter or digit next to it.
-fn client(text: &str) -> Option<&'static str> {
+pub(crate) fn client(text: &str) -> Option<&'static str> {
     let text = text.as_bytes();
     let letter = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
     let mut before = false;
