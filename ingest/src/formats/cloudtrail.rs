@@ -94,7 +94,7 @@ fn append_record(
     let additional = redact.option(record.additional());
     let event_context = redact.option(record.event_context());
     let resources: Vec<&str> = record.resources().collect();
-    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, workload } = &caller;
+    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
     builder.append(&Event {
         event_id,
@@ -130,8 +130,8 @@ fn append_record(
         mfa: record.mfa(),
         source_identity: identity.and_then(|identity| identity.source_identity()),
         invoked_by: identity.and_then(|identity| identity.invoked_by()),
-        on_behalf_of: identity.and_then(|identity| identity.on_behalf_of()),
-        workload: *workload,
+        on_behalf_of: caller.on_behalf_of.as_deref(),
+        workload: caller.workload.as_deref(),
         agent_hint: hint.map(|(hint, _)| hint),
         agent_evidence: hint.map(|(_, evidence)| evidence),
         source_ip: record.source_ip(),
