@@ -1,6 +1,7 @@
 //! The commands, as people type them.
 
 mod scope;
+mod usage;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::finding::Severity;
@@ -10,6 +11,7 @@ use std::path::PathBuf;
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
+pub use usage::{UsageArgs, UsageListing};
 
 const EPILOGUE: &str = "\
 Exit codes:
@@ -47,6 +49,9 @@ pub enum Command {
     Run(ConfigArgs),
     /// Judge past logs and print what would have been found; never alerts anybody
     Replay(ReplayArgs),
+    /// List what each identity calls: which operations, how often, and when first and last
+    #[command(after_help = usage::EXAMPLES)]
+    Usage(UsageArgs),
     /// Say what is declared, granted, used and unused, and propose smaller policies
     Report(ReportArgs),
     /// Ask what a scope says, check manifests, draft them, and see what a change means

@@ -22,4 +22,5 @@ mod rubbish;
 mod s3_sqs;
 mod scope;
 mod support;
+mod usage;
 mod web;

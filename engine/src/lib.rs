@@ -18,6 +18,8 @@ pub mod posture;
 pub mod reference;
 pub mod right_size;
 pub mod scope;
+pub mod seen;
 pub mod standing;
 pub mod store;
 pub mod time;
+pub mod usage;

@@ -192,7 +192,7 @@ columns! {
     session_started: Instant, true, Option<i64>, Option<i64>;
     /// The access key's id.
     credential: Text, true, Str<'a>, Str<'a>;
-    /// `long_lived`, `temporary`, `service`, `console`, `federated` or `anonymous`.
+    /// `long_lived`, `temporary`, `service`, `console`, `federated`, `anonymous` or `bedrock_api_key`.
     credential_kind: Name, true, Str<'a>, Str<'a>;
     /// Whether a second factor was shown.
     mfa: Flag, true, Option<bool>, Option<bool>;

@@ -308,7 +308,7 @@ impl Facts<'_> {
             };
         }
         let service = reference::prefix_of(self.call.service);
-        let plain = super::without_date(self.call.operation);
+        let plain = super::naming::without_date(self.call.operation);
         let takes = reference::operation(service, plain).map(|known| known.takes_tags);
         let is_known =
             reference::permission(&format!("{service}:{plain}")).is_some_and(|known| known.operation);

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use ingest::denial::{self, Denial};
 use serde_json::Value;
 
 use super::request::{find, is_empty, same, strings_below};
@@ -18,6 +19,7 @@ pub struct Facts<'a> {
     additional: OnceCell<Value>,
     event_context: OnceCell<Value>,
     tags: OnceCell<Tags>,
+    denial: OnceCell<Option<Denial<'a>>>,
 }
 
 /// What a request hands to a service to act by.
@@ -42,6 +44,7 @@ impl<'a> Facts<'a> {
             additional: OnceCell::new(),
             event_context: OnceCell::new(),
             tags: OnceCell::new(),
+            denial: OnceCell::new(),
         }
     }
 
@@ -59,6 +62,11 @@ impl<'a> Facts<'a> {
 
     pub(super) fn event_context(&self) -> &Value {
         self.event_context.get_or_init(|| json(self.call.event_context))
+    }
+
+    /// What the text of a denial names.
+    pub(crate) fn denial(&self) -> Option<&Denial<'a>> {
+        self.denial.get_or_init(|| self.call.error_message.and_then(denial::parse)).as_ref()
     }
 
     /// Whether the log shows the request, so that a field that is not there was not given. CloudTrail leaves the request

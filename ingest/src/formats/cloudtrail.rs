@@ -3,147 +3,34 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use sha2::{Digest, Sha256};
-
 use crate::agent::{self, Caller};
 use crate::denial;
-use crate::event::{Event, EventBatch, EventBuilder};
-use crate::fingerprint::hex;
-use crate::inflate::{Limits, ObjectError, inflate};
-use crate::quarantine::{Quarantined, reason};
+use crate::event::{Event, EventBuilder};
+use crate::formats::frames::{Frame, Shape, frames};
+use crate::inflate::Limits;
+use crate::object::{Place, Rows, Unread};
+use crate::quarantine::reason;
 use crate::redact::Redaction;
-use crate::source::ObjectRef;
 use crate::time::micros;
-use crate::token::{balanced, skip_space};
-use frames::{Frame, Shape, frames};
 use record::Record;
 
-mod frames;
+pub use crate::object::{ReadObject, read_object, read_record};
+
 pub(crate) mod record;
 
-/// Quarantined records of one object that keep their text: a file of nothing else must not fill the memory.
-const HEADS_MAX: usize = 256;
-
-/// What one object held.
-#[derive(Debug)]
-pub struct ReadObject {
-    /// The events that could be read, in the object's order.
-    pub batch: EventBatch,
-    /// What could not be read, and why.
-    pub quarantined: Vec<Quarantined>,
-    /// Records that went in: always rows and quarantined together.
-    pub read: u64,
-    /// SHA-256 of the bytes as stored, in hexadecimal.
-    pub sha256: String,
-    /// Why an object without records has none on purpose: `digest` or `empty`.
-    pub ignored: Option<&'static str>,
-}
-
-/// Reads one object. The same bytes give the same answer.
-///
-/// `bytes`: as stored, gzip or plain; the content decides, not the name. Shapes: `{"Records": [...]}`, an array, one
-/// event, one of these on each line. A record that cannot be read is quarantined and its neighbours go on.
-///
-/// # Errors
-/// [`ObjectError`] when the object is refused as a whole; nothing of it may be committed then.
-pub fn read_object(
-    object: &ObjectRef,
-    bytes: &[u8],
-    limits: &Limits,
-    redact: &Redaction,
-) -> Result<ReadObject, ObjectError> {
-    let plain = inflate(bytes, limits)?;
-    let text = without_bom(&plain)?;
-    let mut reader = Reader {
-        builder: EventBuilder::with_capacity(text.len() / 1500),
-        quarantined: Vec::new(),
-        row: 0,
-        object: object.display(),
-        limits,
-        redact,
-    };
-    let shape = frames(text, limits.records_max, &mut |frame| reader.frame(frame));
-    let ignored = match shape {
-        Shape::Unknown => return Err(ObjectError::BadJson),
-        Shape::Digest => Some("digest"),
-        Shape::Events => (reader.row == 0).then_some("empty"),
-    };
-    let sha256 = hex(&Sha256::digest(bytes));
-    let Reader { builder, quarantined, row, .. } = reader;
-    Ok(ReadObject { batch: builder.finish(), quarantined, read: u64::from(row), sha256, ignored })
-}
-
-/// Reads one raw record into a batch of one row, or says why it cannot.
-///
-/// # Errors
-/// The quarantined record, as [`read_object`] would give it.
-pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<EventBatch, Quarantined> {
-    let text = record.as_bytes();
-    let bad = |reason, detail: &str| Quarantined::new(Some(0), reason, detail, text, redact);
-    let start = skip_space(text, 0);
-    let value = balanced(text, start, &mut Vec::new());
-    let Some(value) = value.filter(|value| skip_space(text, value.end) == text.len()) else {
-        return Err(bad(reason::BAD_JSON, "not one JSON value"));
-    };
-    let mut builder = EventBuilder::with_capacity(1);
-    let text = text.get(start..value.end).unwrap_or_default();
-    append(&mut builder, text, value.depth, Place { object: None, row: 0 }, limits, redact)
-        .map_err(|unread| bad(unread.reason, &unread.detail))?;
-    Ok(builder.finish())
-}
-
-struct Reader<'l> {
-    builder: EventBuilder,
-    quarantined: Vec<Quarantined>,
-    row: u32,
-    object: String,
-    limits: &'l Limits,
-    redact: &'l Redaction,
-}
-
-impl Reader<'_> {
-    fn frame(&mut self, frame: Frame<'_>) {
-        match frame {
-            Frame::Record { text, depth } => {
-                let place = Place { object: Some(&self.object), row: self.row };
-                if let Err(unread) = append(&mut self.builder, text, depth, place, self.limits, self.redact) {
-                    self.quarantine(unread.reason, unread.detail, text);
-                }
-            }
-            Frame::Broken { text, reason, detail } => self.quarantine(reason, detail.into(), text),
+/// Gives every record of an object to `rows`.
+pub(crate) fn read(text: &[u8], rows: &mut Rows<'_>) -> Shape {
+    let (limits, redact) = (rows.limits, rows.redact);
+    frames(text, limits.records_max, &mut |frame| match frame {
+        Frame::Record { text, depth } => {
+            rows.record(text, |builder, place| append(builder, text, depth, place, limits, redact));
         }
-        self.row += 1;
-    }
-
-    fn quarantine(&mut self, reason: &'static str, detail: Cow<'static, str>, text: &[u8]) {
-        let row = Some(self.row);
-        self.quarantined.push(if self.quarantined.len() < HEADS_MAX {
-            Quarantined::new(row, reason, detail, text, self.redact)
-        } else {
-            Quarantined { row, reason, detail: String::new(), head: String::new() }
-        });
-    }
+        Frame::Broken { text, reason, detail } => rows.broken(reason, detail.into(), text),
+    })
 }
 
-/// Where a record stands.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    object: Option<&'a str>,
-    row: u32,
-}
-
-struct Unread {
-    reason: &'static str,
-    detail: Cow<'static, str>,
-}
-
-impl Unread {
-    fn new(reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
-    }
-}
-
-fn append(
+/// Makes a row of one record. `depth`: how deep it nests.
+pub(crate) fn append(
     builder: &mut EventBuilder,
     text: &[u8],
     depth: usize,
@@ -207,7 +94,7 @@ fn append_record(
     let additional = redact.option(record.additional());
     let event_context = redact.option(record.event_context());
     let resources: Vec<&str> = record.resources().collect();
-    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, workload } = &caller;
+    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
     builder.append(&Event {
         event_id,
@@ -243,8 +130,8 @@ fn append_record(
         mfa: record.mfa(),
         source_identity: identity.and_then(|identity| identity.source_identity()),
         invoked_by: identity.and_then(|identity| identity.invoked_by()),
-        on_behalf_of: identity.and_then(|identity| identity.on_behalf_of()),
-        workload: *workload,
+        on_behalf_of: caller.on_behalf_of.as_deref(),
+        workload: caller.workload.as_deref(),
         agent_hint: hint.map(|(hint, _)| hint),
         agent_evidence: hint.map(|(_, evidence)| evidence),
         source_ip: record.source_ip(),
@@ -287,14 +174,6 @@ fn source_kind(record: &Record<'_>) -> Option<&'static str> {
         return Some("vpce");
     }
     source.parse::<IpAddr>().is_ok().then_some("ip")
-}
-
-fn without_bom(text: &[u8]) -> Result<&[u8], ObjectError> {
-    match text {
-        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
-        _ => Ok(text),
-    }
 }
 
 #[cfg(test)]

@@ -95,6 +95,8 @@ pub(crate) struct UserIdentity<'a> {
     #[serde(borrow)]
     invoked_by: Option<Text<'a>>,
     #[serde(borrow)]
+    identity_provider: Option<Text<'a>>,
+    #[serde(borrow)]
     session_context: Option<SessionContext<'a>>,
     #[serde(borrow)]
     on_behalf_of: Option<OnBehalfOf<'a>>,
@@ -111,6 +113,10 @@ struct SessionContext<'a> {
     attributes: Option<SessionAttributes<'a>>,
     #[serde(borrow)]
     source_identity: Option<Text<'a>>,
+    #[serde(borrow)]
+    sign_in_session_arn: Option<Text<'a>>,
+    #[serde(borrow)]
+    web_id_federation_data: Option<&'a RawValue>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -192,7 +198,7 @@ macro_rules! texts {
 
 texts!(Record: event_id, shared_event_id, event_time, event_type, event_category, api_version, aws_region,
     recipient_account_id, request_id, source_ip, user_agent, error_code, error_message, vpc_endpoint_id);
-texts!(UserIdentity: principal_id, arn, account_id, access_key_id, user_name, invoked_by);
+texts!(UserIdentity: principal_id, arn, account_id, access_key_id, user_name, invoked_by, identity_provider);
 texts!(Issuer: arn, principal_id, account_id);
 
 fn text<'a>(field: &'a Option<Text<'_>>) -> Option<&'a str> {
@@ -281,6 +287,16 @@ impl<'a> UserIdentity<'a> {
 
     pub(crate) fn source_identity(&self) -> Option<&str> {
         text(&self.session_context.as_ref()?.source_identity)
+    }
+
+    /// The sign-in that the session came from: an agent's client holds it, where the cloud runs its tools.
+    pub(crate) fn sign_in_session(&self) -> Option<&str> {
+        text(&self.session_context.as_ref()?.sign_in_session_arn)
+    }
+
+    /// What the identity provider of a web identity told of the caller: raw JSON, often `{}`.
+    pub(crate) fn federation(&self) -> Option<&'a str> {
+        self.session_context.as_ref()?.web_id_federation_data.map(RawValue::get)
     }
 
     pub(crate) fn session_started(&self) -> Option<&str> {

@@ -5,7 +5,7 @@ use crate::token::{balanced, skip_space, string_end};
 
 /// A piece of an object.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Frame<'a> {
+pub(crate) enum Frame<'a> {
     /// A value whose brackets balance, to be parsed.
     Record { text: &'a [u8], depth: usize },
     /// What no record can be made of: from where the text breaks to where it can be trusted again.
@@ -14,7 +14,7 @@ pub(super) enum Frame<'a> {
 
 /// What the object holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(crate) enum Shape {
     /// Events, in any of the shapes below; perhaps none.
     Events,
     /// A digest: a signed list of log files, no events.
@@ -28,7 +28,7 @@ pub(super) enum Shape {
 /// Shapes: `{"Records": [...]}`, `[...]`, one event, and one of these a line. After a break inside an array nothing can
 /// be trusted: with a bracket too few or too many, what looks like the next record may be text that a caller put
 /// into a request. The rest is one broken frame then. Between lines that begin with `{` the next line can be trusted.
-pub(super) fn frames<'a>(text: &'a [u8], records_max: u32, each: &mut dyn FnMut(Frame<'a>)) -> Shape {
+pub(crate) fn frames<'a>(text: &'a [u8], records_max: u32, each: &mut dyn FnMut(Frame<'a>)) -> Shape {
     let mut cutter = Cutter { text, left: records_max, full: false, open: Vec::new(), each };
     let start = skip_space(text, 0);
     match text.get(start) {

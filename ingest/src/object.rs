@@ -1,0 +1,158 @@
+//! One object of a bucket or folder, from its bytes to its rows.
+//!
+//! The bytes are inflated under caps ([`mod@crate::inflate`]), the format is told by the content
+//! ([`crate::formats`]), and each record becomes a row or is quarantined: `read = rows + quarantined`, always.
+
+use std::borrow::Cow;
+
+use sha2::{Digest, Sha256};
+
+use crate::event::{EventBatch, EventBuilder};
+use crate::fingerprint::hex;
+use crate::formats::cloudtrail;
+use crate::formats::{Format, frames::Shape};
+use crate::inflate::{Limits, ObjectError, inflate};
+use crate::quarantine::{Quarantined, reason};
+use crate::redact::Redaction;
+use crate::source::ObjectRef;
+use crate::token::{balanced, skip_space};
+
+/// Quarantined records of one object that keep their text: a file of nothing else must not fill the memory.
+pub(crate) const HEADS_MAX: usize = 256;
+
+/// What one object held.
+#[derive(Debug)]
+pub struct ReadObject {
+    /// The events that could be read, in the object's order.
+    pub batch: EventBatch,
+    /// What could not be read, and why.
+    pub quarantined: Vec<Quarantined>,
+    /// Records that went in: always rows and quarantined together.
+    pub read: u64,
+    /// SHA-256 of the bytes as stored, in hexadecimal.
+    pub sha256: String,
+    /// Why an object without records has none on purpose: `digest` or `empty`.
+    pub ignored: Option<&'static str>,
+}
+
+/// Reads one object. The same bytes give the same answer.
+///
+/// `bytes`: as stored, gzip or plain; the content decides, not the name. Shapes: `{"Records": [...]}`, an array, one
+/// event, one of these on each line. A record that cannot be read is quarantined and its neighbours go on.
+///
+/// # Errors
+/// [`ObjectError`] when the object is refused as a whole; nothing of it may be committed then.
+pub fn read_object(
+    object: &ObjectRef,
+    bytes: &[u8],
+    limits: &Limits,
+    redact: &Redaction,
+) -> Result<ReadObject, ObjectError> {
+    let plain = inflate(bytes, limits)?;
+    let text = without_bom(&plain)?;
+    let mut rows = Rows {
+        builder: EventBuilder::with_capacity(text.len() / 1500),
+        quarantined: Vec::new(),
+        row: 0,
+        object: object.display(),
+        limits,
+        redact,
+    };
+    let ignored = match Format::of(text).read(text, &mut rows) {
+        Shape::Unknown => return Err(ObjectError::BadJson),
+        Shape::Digest => Some("digest"),
+        Shape::Events => (rows.row == 0).then_some("empty"),
+    };
+    let sha256 = hex(&Sha256::digest(bytes));
+    let Rows { builder, quarantined, row, .. } = rows;
+    Ok(ReadObject { batch: builder.finish(), quarantined, read: u64::from(row), sha256, ignored })
+}
+
+/// Reads one raw record into a batch of one row, or says why it cannot.
+///
+/// # Errors
+/// The quarantined record, as [`read_object`] would give it.
+pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<EventBatch, Quarantined> {
+    let text = record.as_bytes();
+    let bad = |reason, detail: &str| Quarantined::new(Some(0), reason, detail, text, redact);
+    let start = skip_space(text, 0);
+    let value = balanced(text, start, &mut Vec::new());
+    let Some(value) = value.filter(|value| skip_space(text, value.end) == text.len()) else {
+        return Err(bad(reason::BAD_JSON, "not one JSON value"));
+    };
+    let mut builder = EventBuilder::with_capacity(1);
+    let text = text.get(start..value.end).unwrap_or_default();
+    let place = Place { object: None, row: 0 };
+    match Format::of(text) {
+        Format::CloudTrail => cloudtrail::append(&mut builder, text, value.depth, place, limits, redact),
+    }
+    .map_err(|unread| bad(unread.reason, &unread.detail))?;
+    Ok(builder.finish())
+}
+
+/// The rows of one object as its format finds them.
+pub(crate) struct Rows<'l> {
+    /// Where readable records are appended.
+    pub builder: EventBuilder,
+    /// The rest.
+    pub quarantined: Vec<Quarantined>,
+    /// The index of the next record.
+    pub row: u32,
+    /// The object's name for people.
+    pub object: String,
+    pub limits: &'l Limits,
+    pub redact: &'l Redaction,
+}
+
+impl Rows<'_> {
+    /// Takes one record: `append` makes a row of it or says why it cannot.
+    pub(crate) fn record(
+        &mut self,
+        text: &[u8],
+        append: impl FnOnce(&mut EventBuilder, Place<'_>) -> Result<(), Unread>,
+    ) {
+        let place = Place { object: Some(&self.object), row: self.row };
+        match append(&mut self.builder, place) {
+            Ok(()) => self.row += 1,
+            Err(unread) => self.broken(unread.reason, unread.detail, text),
+        }
+    }
+
+    /// Takes a piece that no row can be made of.
+    pub(crate) fn broken(&mut self, reason: &'static str, detail: Cow<'static, str>, text: &[u8]) {
+        let row = Some(self.row);
+        self.row += 1;
+        self.quarantined.push(if self.quarantined.len() < HEADS_MAX {
+            Quarantined::new(row, reason, detail, text, self.redact)
+        } else {
+            Quarantined { row, reason, detail: String::new(), head: String::new() }
+        });
+    }
+}
+
+/// Where a record stands.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    pub object: Option<&'a str>,
+    pub row: u32,
+}
+
+/// Why a record cannot be read.
+pub(crate) struct Unread {
+    pub reason: &'static str,
+    pub detail: Cow<'static, str>,
+}
+
+impl Unread {
+    pub(crate) fn new(reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { reason, detail: detail.into() }
+    }
+}
+
+fn without_bom(text: &[u8]) -> Result<&[u8], ObjectError> {
+    match text {
+        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
+        _ => Ok(text),
+    }
+}
