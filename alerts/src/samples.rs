@@ -1,5 +1,6 @@
 //! Findings, alerts and stores made by hand, for tests.
 
+use engine::attribution::Attribution;
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
@@ -52,6 +53,7 @@ pub fn finding(n: usize) -> Finding {
             grant: Some("allowed".into()),
             grant_why: Some("LegacyS3Full#1".into()),
             active_days: 12,
+            caller: Attribution::default(),
         },
         incident: Some("i-f0".into()),
         close_reason: None,
@@ -88,6 +90,7 @@ pub fn hostile(n: usize) -> Finding {
         grant: Some(evil.clone()),
         grant_why: Some(evil),
         active_days: i64::MAX,
+        caller: Attribution::default(),
     };
     finding
 }
@@ -145,6 +148,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         findings: &findings,
         changes: &[],
         touched: &[],
+        issued: &[],
         measures: &Measures::default(),
         origin: None,
         is_outdated: false,

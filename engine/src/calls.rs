@@ -8,7 +8,9 @@ mod table;
 pub use answers::{Answer, Answers, Asker};
 pub use table::schema;
 
+use crate::attribution::{Attribution, Grade};
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
+use crate::chain::Issued;
 use crate::finding::Sample;
 use crate::grant::{Grants, PolicyChange, Touch};
 use crate::manifest::{Agent, Caller, Versions};
@@ -51,6 +53,8 @@ pub struct Calls {
     pub measures: Measures,
     /// Changes of policies that the batch brought, by anybody.
     pub changes: Vec<PolicyChange>,
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: Vec<Issued>,
     /// The revision of the grants that it was held against.
     pub grants_revision: u64,
 }
@@ -99,6 +103,7 @@ impl Calls {
             baseline: BaselineDelta::default(),
             measures: Measures::default(),
             grants_revision: rules.grants.revision(),
+            issued: (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect(),
             changes,
         };
         for event in 0..batch.rows() {
@@ -153,6 +158,7 @@ impl CallFacts {
             grant_why: answer.map(|a| a.grant.why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
+            caller: Attribution::of(view, event, self.agent.is_some().then_some(Grade::Manifest)),
         }
     }
 }

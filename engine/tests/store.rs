@@ -82,6 +82,7 @@ impl World {
             findings: &part.findings,
             changes: &part.changes,
             touched: &part.touched,
+            issued: &[],
             measures: &part.measures,
             origin: part.origin.as_ref(),
             is_outdated: false,

@@ -9,6 +9,7 @@ use super::incidents::{join_incident, refresh_incident};
 use super::sum::Sum;
 use super::{ClaimToken, Store, StoreError, pieces};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
+use crate::chain::Issued;
 use crate::finding::{Finding, FindingState};
 use crate::grant::{PolicyChange, Touch};
 use crate::measure::Measures;
@@ -43,6 +44,8 @@ pub struct Commit<'a> {
     pub changes: &'a [PolicyChange],
     /// Whose grants they change: what was judged of them is judged again.
     pub touched: &'a [Touch],
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: &'a [Issued],
     /// How the answers fell out.
     pub measures: &'a Measures,
     /// How the object can be judged again; `None` where it never will be.
@@ -129,7 +132,7 @@ impl Store {
         super::again::keep_changes(&mut tx, &winners).await?;
         let mut sum = Sum::default();
         for winner in &winners {
-            sum.add(winner.baseline, winner.measures, winner.findings);
+            sum.add(winner.baseline, winner.measures, winner.findings, winner.issued);
         }
         let keeps_parts = winners.iter().any(|winner| winner.origin.is_some());
         let told = write_sum(&mut tx, &sum, keeps_parts, &terms).await?;
@@ -227,6 +230,7 @@ async fn write_sum(
     merge_presence(tx, &sum.baseline).await?;
     merge_denials(tx, &sum.baseline).await?;
     super::measures::add(tx, &sum.measures).await?;
+    super::sessions::keep(tx, &sum.issued, terms.now).await?;
     let mut changed = merge_findings(tx, sum, keeps_parts, terms).await?;
     settle_past(tx, &sum.baseline, &mut changed).await?;
     tell(tx, terms, changed).await

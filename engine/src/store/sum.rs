@@ -1,6 +1,7 @@
 //! What judged objects add together
 
 use crate::baseline::BaselineDelta;
+use crate::chain::Issued;
 use crate::finding::Finding;
 use crate::measure::Measures;
 use std::collections::HashMap;
@@ -14,11 +15,13 @@ pub struct Sum {
     pub measures: Measures,
     /// What the detections said, by id.
     pub findings: HashMap<String, Finding>,
+    /// What the events gave to later ones.
+    pub issued: Vec<Issued>,
 }
 
 impl Sum {
     /// Adds an object.
-    pub fn add(&mut self, baseline: &BaselineDelta, measures: &Measures, findings: &[Finding]) {
+    pub fn add(&mut self, baseline: &BaselineDelta, measures: &Measures, findings: &[Finding], issued: &[Issued]) {
         for (key, presence) in &baseline.uses {
             match self.baseline.uses.get_mut(key) {
                 Some(known) => {
@@ -45,6 +48,7 @@ impl Sum {
             }
         }
         self.measures.merge(measures);
+        self.issued.extend_from_slice(issued);
         for finding in findings {
             match self.findings.get_mut(&finding.id) {
                 Some(known) => known.merge(finding.clone()),
