@@ -390,4 +390,6 @@ pub struct MatchArgs {
 pub enum EventFormat {
     Auto,
     Cloudtrail,
+    AzureActivity,
+    GcpAudit,
 }
