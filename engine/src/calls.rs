@@ -127,6 +127,12 @@ impl Calls {
 }
 
 impl CallFacts {
+    /// How a manifest knows the agent, if one declares it.
+    #[must_use]
+    pub fn declared(&self) -> Option<Grade> {
+        self.agent.is_some().then_some(Grade::Manifest)
+    }
+
     /// What the row shows to people; `view` is of the batch that it was annotated from.
     #[must_use]
     pub fn sample(&self, view: &EventView<'_>) -> Sample {
@@ -158,7 +164,7 @@ impl CallFacts {
             grant_why: answer.map(|a| a.grant.why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
-            caller: Attribution::of(view, event, self.agent.is_some().then_some(Grade::Manifest)),
+            caller: Attribution::of(view, event, self.declared()),
         }
     }
 }
