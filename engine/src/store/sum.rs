@@ -21,7 +21,13 @@ pub struct Sum {
 
 impl Sum {
     /// Adds an object.
-    pub fn add(&mut self, baseline: &BaselineDelta, measures: &Measures, findings: &[Finding], issued: &[Issued]) {
+    pub fn add(
+        &mut self,
+        baseline: &BaselineDelta,
+        measures: &Measures,
+        findings: &[Finding],
+        issued: &[Issued],
+    ) {
         for (key, presence) in &baseline.uses {
             match self.baseline.uses.get_mut(key) {
                 Some(known) => {
