@@ -396,4 +396,6 @@ pub struct MatchArgs {
 pub enum EventFormat {
     Auto,
     Cloudtrail,
+    AzureActivity,
+    GcpAudit,
 }

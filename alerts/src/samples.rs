@@ -10,6 +10,7 @@ use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
+use engine::seen::EventIds;
 use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
@@ -169,7 +170,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         sha256: "",
         read: 0,
         duplicates: 0,
-        event_ids: &[],
+        events: &EventIds::default(),
         quarantined: &[],
         baseline: &BaselineDelta::default(),
         findings: &findings,
@@ -178,6 +179,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         issued: &[],
         measures: &Measures::default(),
         origin: None,
+        is_outdated: false,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),

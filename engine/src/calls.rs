@@ -3,6 +3,7 @@
 //! What needs memory or a policy is computed here, in Rust, so that a detection is plain SQL.
 
 mod answers;
+mod elsewhere;
 mod table;
 
 pub use answers::{Answer, Answers, Asker};
@@ -222,6 +223,9 @@ fn annotate_event(
     builder: &mut table::CallsBuilder,
     calls: &mut Calls,
 ) {
+    if elsewhere::annotate(view, event, rules, answers, builder, calls) {
+        return;
+    }
     let actor = view.actor(event).unwrap_or("unknown");
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);

@@ -147,7 +147,7 @@ fn writer(fields: &Fields<'_>) -> Writer {
         "eventType",
     ];
     // A record without a single key lacks everything, its writer too.
-    if fields.is_empty() || marks.iter().any(|mark| fields.exact(mark).is_some()) {
+    if fields.is_empty() || marks.iter().any(|mark| fields.has(&[mark])) {
         return Writer::CloudTrail;
     }
     Writer::Unknown
