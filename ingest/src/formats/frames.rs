@@ -1,5 +1,7 @@
 //! Where one record ends and the next begins, so that a broken one takes nobody with it.
 
+use std::borrow::Cow;
+
 use crate::quarantine::reason;
 use crate::token::{balanced, skip_space, string_end};
 
@@ -34,8 +36,8 @@ pub(crate) fn frames<'a>(text: &'a [u8], records_max: u32, each: &mut dyn FnMut(
     match text.get(start) {
         None => Shape::Events,
         Some(b'[') => {
-            if let Some(end) = cutter.array(start + 1, text.len()) {
-                cutter.nothing_more(end, text.len(), "text follows the array");
+            if let Some(rest) = cutter.array(start + 1, text.len()) {
+                cutter.lines(rest);
             }
             Shape::Events
         }
@@ -92,7 +94,7 @@ impl<'a> Cutter<'a, '_> {
         }
         loop {
             let Some((key, value)) = key(text, at) else { return Object::Broken };
-            match (key, text.get(value)) {
+            match (&*key, text.get(value)) {
                 (b"Records", Some(b'[')) => return Object::Records { first: value + 1 },
                 (b"digestStartTime" | b"digestEndTime", _) => digest_keys += 1,
                 _ => {}
@@ -123,7 +125,7 @@ impl<'a> Cutter<'a, '_> {
             let Some((key, value)) = key(text, next) else {
                 return self.broken(at, end, reason::BAD_JSON, "the object of `Records` breaks off");
             };
-            if key == b"Records" {
+            if &*key == b"Records" {
                 return self.broken(next, end, reason::DUPLICATE_KEY, "a second `Records`");
             }
             let Some(value) = balanced(text, value, &mut self.open) else {
@@ -164,27 +166,31 @@ impl<'a> Cutter<'a, '_> {
         let mut next = Some(from);
         while let Some(start) = next {
             next = next_line(self.text, start);
-            let end = next.unwrap_or(self.text.len());
-            let start = skip_space(self.text, start);
-            if start >= end {
-                continue;
-            }
-            let past = match self.text.get(start) {
-                Some(b'{') => match self.object(start, end) {
-                    Object::Records { first } => self.wrapper(first, end),
-                    Object::Event { end: past, depth } => self.record(start, past, depth).map(|()| past),
-                    Object::Digest | Object::Broken => {
-                        self.broken(start, end, reason::BAD_JSON, "the line is no JSON object")
-                    }
-                },
-                _ => self.broken(start, end, reason::BAD_JSON, "the line is no JSON object"),
-            };
+            self.values(start, next.unwrap_or(self.text.len()));
             if self.full {
                 return;
             }
-            if let Some(past) = past {
-                self.nothing_more(past, end, "text follows the record");
-            }
+        }
+    }
+
+    /// Reads one value behind the other: on lines that do not begin with their bracket, or on one line, as Firehose
+    /// joins them. No comma stands between them, so that no place inside a record looks like the end of one.
+    fn values(&mut self, from: usize, end: usize) {
+        let mut at = skip_space(self.text, from);
+        let mut detail = "the line is no JSON object";
+        while at < end {
+            let past = match self.text.get(at) {
+                Some(b'{') => match self.object(at, end) {
+                    Object::Records { first } => self.wrapper(first, end),
+                    Object::Event { end: past, depth } => self.record(at, past, depth).map(|()| past),
+                    Object::Digest | Object::Broken => self.broken(at, end, reason::BAD_JSON, detail),
+                },
+                Some(b'[') => self.array(at + 1, end),
+                _ => self.broken(at, end, reason::BAD_JSON, detail),
+            };
+            let Some(past) = past else { return };
+            detail = "text follows the record";
+            at = skip_space(self.text, past);
         }
     }
 
@@ -207,13 +213,6 @@ impl<'a> Cutter<'a, '_> {
         Some(())
     }
 
-    fn nothing_more(&mut self, from: usize, end: usize, detail: &'static str) {
-        let from = skip_space(self.text, from);
-        if from < end {
-            self.broken::<()>(from, end, reason::BAD_JSON, detail);
-        }
-    }
-
     fn broken<T>(
         &mut self,
         from: usize,
@@ -226,15 +225,22 @@ impl<'a> Cutter<'a, '_> {
     }
 }
 
-/// The key at `at`, as it is written, and where its value starts.
-fn key(text: &[u8], at: usize) -> Option<(&[u8], usize)> {
+/// The key at `at`, its escapes resolved, and where its value starts.
+fn key(text: &[u8], at: usize) -> Option<(Cow<'_, [u8]>, usize)> {
     if text.get(at) != Some(&b'"') {
         return None;
     }
     let past = string_end(text, at)?;
     let colon = skip_space(text, past);
     let value = (text.get(colon) == Some(&b':')).then(|| skip_space(text, colon + 1))?;
-    Some((text.get(at + 1..past - 1)?, value))
+    let name = text.get(at + 1..past - 1)?;
+    // Another reader would know `\u0052ecords` for what it is.
+    if memchr::memchr(b'\\', name).is_some()
+        && let Ok(name) = serde_json::from_slice::<String>(text.get(at..past)?)
+    {
+        return Some((Cow::Owned(name.into_bytes()), value));
+    }
+    Some((Cow::Borrowed(name), value))
 }
 
 /// The next line after `from` that begins with `{`.
@@ -277,6 +283,13 @@ mod tests {
         );
         assert_eq!(cut("{\"Records\":[{\"a\":1}]}\n{\"Records\":[{\"b\":2}]}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(cut("{\"Records\":[\n{\"a\":1},\n{\"b\":2}\n]}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(cut(" {\"a\":1}\n {\"b\":2}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(cut("[{\"a\":1}]\n[{\"b\":2}]\n{\"c\":3}"), [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);
+        assert_eq!(
+            cut(r#"{"a":1}{"b":2} {"Records":[{"c":3}]}[]"#),
+            [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]
+        );
+        assert_eq!(cut(r#"{"\u0052ecords":[{"a":1}]}"#), [r#"{"a":1}"#]);
     }
 
     #[test]
@@ -319,6 +332,8 @@ mod tests {
     fn a_second_list_of_records_is_not_believed() {
         let found = cut(r#"{"Records":[{"a":1}],"Records":[{"b":2}]}"#);
         assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Records":[{"b":2}]}"#]);
+        let found = cut(r#"{"Records":[{"a":1}],"Rec\u006frds":[{"b":2}]}"#);
+        assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Rec\u006frds":[{"b":2}]}"#]);
     }
 
     #[test]
