@@ -228,6 +228,9 @@ columns! {
     additional: Text, true, Str<'a>, Str<'a>;
     /// Tags and condition keys that the log was told to add: raw JSON, redacted.
     event_context: Text, true, Str<'a>, Str<'a>;
+    /// What was asked of the cloud's own access control, and what it answered: raw JSON, redacted. Google Cloud:
+    /// `authorizationInfo`, a list; Azure: `authorization`, with the assignment that let the call through.
+    granted: Text, true, Str<'a>, Str<'a>;
     /// The object that the event came in.
     object: Name, true, Str<'a>, Str<'a>;
     /// Its index in the object; unreadable records count too.

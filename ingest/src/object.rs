@@ -9,8 +9,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::{EventBatch, EventBuilder};
 use crate::fingerprint::hex;
-use crate::formats::cloudtrail;
-use crate::formats::{Format, frames::Shape};
+use crate::formats::{self, Format, cloudtrail, frames::Shape};
 use crate::inflate::{Limits, ObjectError, inflate};
 use crate::quarantine::{Quarantined, reason};
 use crate::redact::Redaction;
@@ -54,7 +53,8 @@ pub fn read_object(
         builder: EventBuilder::with_capacity(text.len() / 1500),
         quarantined: Vec::new(),
         row: 0,
-        object: object.display(),
+        object: Some(object.display()),
+        unwrapped: 0,
         limits,
         redact,
     };
@@ -68,7 +68,8 @@ pub fn read_object(
     Ok(ReadObject { batch: builder.finish(), quarantined, read: u64::from(row), sha256, ignored })
 }
 
-/// Reads one raw record into a batch of one row, or says why it cannot.
+/// Reads one raw record into a batch of one row, or says why it cannot. An envelope gives a row for each record in it,
+/// perhaps none.
 ///
 /// # Errors
 /// The quarantined record, as [`read_object`] would give it.
@@ -80,14 +81,22 @@ pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<
     let Some(value) = value.filter(|value| skip_space(text, value.end) == text.len()) else {
         return Err(bad(reason::BAD_JSON, "not one JSON value"));
     };
-    let mut builder = EventBuilder::with_capacity(1);
     let text = text.get(start..value.end).unwrap_or_default();
-    let place = Place { object: None, row: 0 };
-    match Format::of(text) {
-        Format::CloudTrail => cloudtrail::append(&mut builder, text, value.depth, place, limits, redact),
+    let mut rows = Rows {
+        builder: EventBuilder::with_capacity(1),
+        quarantined: Vec::new(),
+        row: 0,
+        object: None,
+        unwrapped: 0,
+        limits,
+        redact,
+    };
+    rows.record(text, |builder, place| cloudtrail::append(builder, text, value.depth, place, limits, redact));
+    let Rows { builder, quarantined, .. } = rows;
+    match quarantined.into_iter().next() {
+        Some(quarantined) => Err(quarantined),
+        None => Ok(builder.finish()),
     }
-    .map_err(|unread| bad(unread.reason, &unread.detail))?;
-    Ok(builder.finish())
 }
 
 /// The rows of one object as its format finds them.
@@ -99,23 +108,59 @@ pub(crate) struct Rows<'l> {
     /// The index of the next record.
     pub row: u32,
     /// The object's name for people.
-    pub object: String,
+    pub object: Option<String>,
+    /// Bytes that its envelopes held.
+    pub unwrapped: u64,
     pub limits: &'l Limits,
     pub redact: &'l Redaction,
 }
 
 impl Rows<'_> {
-    /// Takes one record: `append` makes a row of it or says why it cannot.
+    /// Takes one record: `append` makes a row of it or says why it cannot; then others are asked.
     pub(crate) fn record(
         &mut self,
         text: &[u8],
         append: impl FnOnce(&mut EventBuilder, Place<'_>) -> Result<(), Unread>,
     ) {
-        let place = Place { object: Some(&self.object), row: self.row };
+        self.inner(text, 0, append);
+    }
+
+    /// As [`Rows::record`], of a record inside `level` envelopes.
+    pub(crate) fn inner(
+        &mut self,
+        text: &[u8],
+        level: usize,
+        append: impl FnOnce(&mut EventBuilder, Place<'_>) -> Result<(), Unread>,
+    ) {
+        let place = Place { object: self.object.as_deref(), row: self.row };
+        match append(&mut self.builder, place) {
+            Ok(()) => self.row += 1,
+            Err(unread) => formats::elsewhere(self, text, level, unread),
+        }
+    }
+
+    /// As [`Rows::inner`], of a record whose writer is known.
+    pub(crate) fn appended(
+        &mut self,
+        text: &[u8],
+        append: impl FnOnce(&mut EventBuilder, Place<'_>) -> Result<(), Unread>,
+    ) {
+        let place = Place { object: self.object.as_deref(), row: self.row };
         match append(&mut self.builder, place) {
             Ok(()) => self.row += 1,
             Err(unread) => self.broken(unread.reason, unread.detail, text),
         }
+    }
+
+    /// How many bytes more its envelopes may hold.
+    pub(crate) fn left(&self) -> u64 {
+        self.limits.inflated_bytes_max.saturating_sub(self.unwrapped)
+    }
+
+    /// Counts what an envelope held; false where it is too much.
+    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
+        self.unwrapped = self.unwrapped.saturating_add(bytes as u64);
+        self.unwrapped <= self.limits.inflated_bytes_max
     }
 
     /// Takes a piece that no row can be made of.

@@ -144,6 +144,8 @@ fn append_record(
         response: response.as_deref(),
         additional: additional.as_deref(),
         event_context: event_context.as_deref(),
+        // CloudTrail tells only what was refused.
+        granted: None,
         object: place.object,
         row: place.row,
     });

@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use crate::formats::wraps::LISTS;
 use crate::quarantine::reason;
 use crate::token::{balanced, skip_space, string_end};
 
@@ -94,8 +95,10 @@ impl<'a> Cutter<'a, '_> {
         }
         loop {
             let Some((key, value)) = key(text, at) else { return Object::Broken };
+            if is_list(text, &key, value) {
+                return Object::Records { first: value + 1 };
+            }
             match (&*key, text.get(value)) {
-                (b"Records", Some(b'[')) => return Object::Records { first: value + 1 },
                 (b"digestStartTime" | b"digestEndTime", _) => digest_keys += 1,
                 _ => {}
             }
@@ -125,8 +128,8 @@ impl<'a> Cutter<'a, '_> {
             let Some((key, value)) = key(text, next) else {
                 return self.broken(at, end, reason::BAD_JSON, "the object of `Records` breaks off");
             };
-            if &*key == b"Records" {
-                return self.broken(next, end, reason::DUPLICATE_KEY, "a second `Records`");
+            if is_list(text, &key, value) {
+                return self.broken(next, end, reason::DUPLICATE_KEY, "a second list of records");
             }
             let Some(value) = balanced(text, value, &mut self.open) else {
                 return self.broken(at, end, reason::BAD_JSON, "the object of `Records` breaks off");
@@ -243,6 +246,17 @@ fn key(text: &[u8], at: usize) -> Option<(Cow<'_, [u8]>, usize)> {
     Some((Cow::Borrowed(name), value))
 }
 
+/// Whether the value of `key` is a list of records. `Records` is one whatever it holds; other names are common words, and
+/// mean records only where they list objects.
+fn is_list(text: &[u8], key: &[u8], value: usize) -> bool {
+    if text.get(value) != Some(&b'[') {
+        return false;
+    }
+    let first = skip_space(text, value + 1);
+    key == b"Records"
+        || LISTS.iter().any(|list| list.as_bytes() == key) && matches!(text.get(first), Some(b'{' | b']'))
+}
+
 /// The next line after `from` that begins with `{`.
 fn next_line(text: &[u8], from: usize) -> Option<usize> {
     let mut at = from;
@@ -275,6 +289,9 @@ mod tests {
     fn every_shape_gives_its_records() {
         assert_eq!(cut(r#"{"Records": [ {"a":1} , {"b":[2]}]}"#), [r#"{"a":1}"#, r#"{"b":[2]}"#]);
         assert_eq!(cut(r#"{"x":{"Records":[1]},"Records":[{"a":1}],"y":2}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"records":[{"a":1}]}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"value":[{"a":1}],"nextLink":"x"}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"value":[1,2]}"#), [r#"{"value":[1,2]}"#], "a field like others");
         assert_eq!(cut(r#"[{"a":1},{"b":2}]"#), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(cut("{\"a\":1}\r\n\n{\"b\":2}\n"), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(
@@ -334,6 +351,8 @@ mod tests {
         assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Records":[{"b":2}]}"#]);
         let found = cut(r#"{"Records":[{"a":1}],"Rec\u006frds":[{"b":2}]}"#);
         assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Rec\u006frds":[{"b":2}]}"#]);
+        let found = cut(r#"{"Records":[{"a":1}],"records":[{"b":2}]}"#);
+        assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "records":[{"b":2}]}"#]);
     }
 
     #[test]

@@ -1,0 +1,176 @@
+//! Rows of Azure and Google Cloud, held against what is declared, granted and usual as AWS's are
+
+use std::sync::Arc;
+
+use super::{Answer, Answers, CallFacts, Calls, Rules, bound_facts, count_use, outcome_of, table};
+use crate::baseline::ANY_PERMISSION;
+use crate::cloud::Cloud;
+use crate::grant::{Grant, GrantVerdict, Grants};
+use crate::manifest::{Agent, Caller};
+use crate::measure::Observed;
+use crate::permission::{self, Elsewhere, Needed};
+use crate::scope::{Scope, ScopeVerdict, Verdict};
+use crate::time::{day_of, rfc3339};
+use ingest::event::EventView;
+use policy::context::{Context, Fact};
+
+/// Annotates one row of another cloud than AWS. `false`: it is AWS's.
+pub(super) fn annotate(
+    view: &EventView<'_>,
+    event: usize,
+    rules: &Rules,
+    answers: &mut Answers,
+    builder: &mut table::CallsBuilder,
+    calls: &mut Calls,
+) -> bool {
+    let Some(mut told) = permission::elsewhere(view, event) else { return false };
+    let actor = view.actor(event).unwrap_or("unknown");
+    let time = view.time(event).unwrap_or_default();
+    let outcome = outcome_of(view, event);
+    let agent = agent(&told, view, event, rules, answers, time);
+    let mut context = Context::partial();
+    context.set("aws:CurrentTime", Fact::one(rfc3339(time)));
+    if outcome == "success" {
+        calls.baseline.used(actor, ANY_PERMISSION, time);
+    }
+    let bounds = match &agent {
+        Some(agent) if !agent.bounds.is_empty() => agent.bounds.broken(&bound_facts(view, event, time)),
+        _ => Vec::new(),
+    };
+    // An event that needs no permission is still an event: detections may ask for it.
+    let needed = std::mem::take(&mut told.needed);
+    let needed: Vec<Option<Needed>> =
+        if needed.is_empty() { vec![None] } else { needed.into_iter().map(Some).collect() };
+    for needed in needed {
+        let mut facts = CallFacts {
+            event,
+            time,
+            agent: agent.clone(),
+            actor: actor.to_owned(),
+            needed,
+            answer: None,
+            active_days: 0,
+        };
+        let mut row = table::CallRow {
+            outcome,
+            own_iam: false,
+            policy_fault: None,
+            is_expected_denial: false,
+            bounds: &bounds,
+            hop_into: None,
+            first_use: false,
+            level: None,
+        };
+        if let Some(needed) = &facts.needed {
+            row.level = permission::level(&needed.permission);
+            count_use(&mut calls.baseline, needed, needed.certain, actor, outcome, time);
+            let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
+            row.first_use = novelty.first_use;
+            facts.active_days = novelty.active_days;
+            let grant = granted(&told, needed, &rules.grants, &context);
+            let scope = agent.as_ref().map(|agent| declared(&agent.scope, &told, needed, &context));
+            if scope.is_some() || grant.is_some() {
+                let grant = grant.unwrap_or_else(GrantVerdict::no_policies_known);
+                if let Some(scope) = scope.as_ref().filter(|_| needed.certain) {
+                    let (permission, denied_by) = (&needed.permission, view.denied_by(event));
+                    calls.measures.count(scope, &grant, &Observed { time, outcome, denied_by, permission });
+                }
+                row.is_expected_denial = outcome == "denied"
+                    && agent.as_ref().is_some_and(|agent| expects(&agent.scope, &told, needed, &context));
+                facts.answer = Some(Arc::new(Answer { scope, grant }));
+            }
+        }
+        builder.append(view, &facts, &row);
+        calls.rows.push(facts);
+    }
+    true
+}
+
+/// The declared agent behind a call, by any of its caller's names.
+fn agent(
+    told: &Elsewhere<'_>,
+    view: &EventView<'_>,
+    event: usize,
+    rules: &Rules,
+    answers: &mut Answers,
+    time: i64,
+) -> Option<Arc<Agent>> {
+    let (session_name, account) = (view.session_name(event), view.account(event));
+    told.names.iter().find_map(|actor| {
+        let caller = Caller { actor, session_name, account, tags: None };
+        answers.asker(&rules.manifests, &rules.grants, &caller, None, time).agent
+    })
+}
+
+/// Each resource on its own, or none where the log names none.
+fn places(needed: &Needed) -> Vec<Option<&str>> {
+    if needed.resources.is_empty() {
+        return vec![None];
+    }
+    needed.resources.iter().map(|resource| Some(resource.as_str())).collect()
+}
+
+/// What the manifest says of all resources together: one that is outside decides, then one of which it cannot be told.
+fn declared(scope: &Scope, told: &Elsewhere<'_>, needed: &Needed, context: &Context) -> ScopeVerdict {
+    let verdict = |place: Option<&str>| match told.cloud {
+        Cloud::Azure => scope.verdict_azure(&needed.permission, told.plane, place, context),
+        _ => scope.verdict_gcp(&needed.permission, place, context),
+    };
+    let weight = |verdict: &ScopeVerdict| match verdict.verdict {
+        Verdict::Out => 2,
+        Verdict::Unknown => 1,
+        Verdict::In => 0,
+    };
+    let mut worst = verdict(None);
+    for (index, place) in places(needed).into_iter().enumerate() {
+        let next = verdict(place);
+        if index == 0 || weight(&next) > weight(&worst) {
+            worst = next;
+        }
+    }
+    worst
+}
+
+fn expects(scope: &Scope, told: &Elsewhere<'_>, needed: &Needed, context: &Context) -> bool {
+    scope.expects_denials()
+        && places(needed).into_iter().all(|place| {
+            let plane = (told.cloud == Cloud::Azure).then_some(told.plane);
+            scope.expects_denial_elsewhere(told.cloud, &needed.permission, plane, place, context)
+        })
+}
+
+/// What the cloud's exports say of all resources together; `None` where there are none of that cloud.
+fn granted(
+    told: &Elsewhere<'_>,
+    needed: &Needed,
+    grants: &Grants,
+    context: &Context,
+) -> Option<GrantVerdict> {
+    let known = match told.cloud {
+        Cloud::Azure => !grants.azure.is_empty(),
+        _ => !grants.gcp.is_empty(),
+    };
+    let principal = told.principal.filter(|_| known)?;
+    let verdict = |place: Option<&str>| {
+        let place = place.unwrap_or_default();
+        match told.cloud {
+            Cloud::Azure => {
+                grants.azure.verdict(principal, None, &needed.permission, told.plane, place, context)
+            }
+            _ => grants.gcp.verdict(principal, &needed.permission, place, &told.within, context),
+        }
+    };
+    let weight = |verdict: &GrantVerdict| match verdict.grant {
+        Grant::Denied => 2,
+        Grant::Unknown => 1,
+        Grant::Allowed => 0,
+    };
+    places(needed).into_iter().map(verdict).reduce(
+        |worst, next| {
+            if weight(&next) > weight(&worst) { next } else { worst }
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests;
