@@ -89,6 +89,12 @@ impl Redaction {
         Cow::Owned(out)
     }
 
+    /// Whether there are names of one's own, which [`may_be_secret`] does not know.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// [`Self::text`] of what may not be there.
     pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
         json.map(|json| self.text(json))
     }
@@ -119,12 +125,44 @@ impl Redaction {
     }
 }
 
+/// Whether a key, as it stands in JSON without escapes, may be one of the built-in names: what is passed over here is
+/// surely none, so that a value without such a key need not be looked through again.
+///
+/// Told by the last two characters, since punctuation does not matter but stands there seldom.
+#[inline]
+pub(crate) fn may_be_secret(key: &[u8]) -> bool {
+    let [.., before, last] = key else { return false };
+    // No name ends with a digit: `x-amz-id-2`.
+    if key.len() < SECRET_BYTES_MIN || last.is_ascii_digit() {
+        return false;
+    }
+    if !before.is_ascii_alphanumeric() || !last.is_ascii_alphanumeric() {
+        return true;
+    }
+    matches!(
+        [before.to_ascii_lowercase(), last.to_ascii_lowercase()],
+        [b'e', b'n' | b'y' | b't']
+            | [b'o', b'n']
+            | [b'u', b'e']
+            | [b's', b'e']
+            | [b'x', b't']
+            | [b'n', b'g']
+            | [b'a', b'l']
+            | [b'r', b'y' | b'd']
+            | [b't', b's']
+            | [b'w', b'd']
+    )
+}
+
+/// The shortest built-in name: `apikey`, `passwd`.
+const SECRET_BYTES_MIN: usize = 6;
+
 fn normalised(name: &str) -> String {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
 fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
+    memchr::memchr(wanted, bytes.get(from..)?).map(|at| from + at)
 }
 
 /// Just past the string that opens at `open`; the end of `bytes` if it never closes.
@@ -211,6 +249,56 @@ mod tests {
     fn ones_own_names_count_too() {
         let own = Redaction::with(["Card-Number"]);
         assert_eq!(own.text(r#"{"cardNumber":"4111","card":1}"#), r#"{"cardNumber":"[redacted]","card":1}"#);
+    }
+
+    #[test]
+    fn no_secret_name_is_passed_over() {
+        let names = [
+            "accessToken",
+            "api_key",
+            "apiKeyValue",
+            "Authorization",
+            "authorizationToken",
+            "authToken",
+            "bearerToken",
+            "clientSecret",
+            "connectionString",
+            "idToken",
+            "keyMaterial",
+            "passphrase",
+            "plaintext",
+            "refreshToken",
+            "SAMLAssertion",
+            "secretBinary",
+            "secretString",
+            "securityToken",
+            "sessionToken",
+            "webIdentityToken",
+            "arguments",
+            "masterPassword",
+            "passwd",
+            "privateKey",
+            "secretAccessKey",
+            "pass-word-",
+            "api_key_",
+            "pass.w.d",
+        ];
+        for name in names {
+            assert!(may_be_secret(name.as_bytes()), "{name}");
+        }
+        for name in ["key", "bucketName", "Host", "roleArn", "x-amz-id-2", "instanceId", ""] {
+            assert!(!may_be_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_passed_over_is_no_secret(key in "[-_.a-zA-Z0-9é]{0,6}(?i)(token|key|password|passwd|phrase|[a-z]{4})[-_.é]{0,2}") {
+            if !may_be_secret(key.as_bytes()) {
+                let json = format!("{{\"{key}\":\"x\"}}");
+                proptest::prop_assert_eq!(redacted(&json), json);
+            }
+        }
     }
 
     #[test]
