@@ -104,7 +104,8 @@ fn difference(expected: &Expected, folder: &Path) -> Option<String> {
         && kept == expected.kept;
     (!is_right).then(|| {
         let lost: Vec<_> = expected.kept.iter().filter(|id| !kept.contains(&id.as_str())).take(5).collect();
-        let forged: Vec<_> = kept.iter().filter(|id| !expected.kept.iter().any(|kept| kept == *id)).take(5).collect();
+        let forged: Vec<_> =
+            kept.iter().filter(|id| !expected.kept.iter().any(|kept| kept == *id)).take(5).collect();
         format!(
             "read {} rows of {}; lost {lost:?}, forged {forged:?}; refused but should not be {surprising:?}, \
              should be refused {left:?}; ignored {:?}",
