@@ -79,7 +79,7 @@ fn who_is_behind_a_service_account_is_told() {
         {"principalSubject": "serviceAccount:hop@acme-ops.iam.gserviceaccount.com"}]);
     assert_eq!(
         caller(json!({"principalEmail": BOT, "serviceAccountDelegationInfo": chain})),
-        [BOT, "ServiceAccount", "Ann@acme.io", "temporary"]
+        [BOT, "ServiceAccount", "ann@acme.io", "temporary"]
     );
     assert_eq!(
         caller(
