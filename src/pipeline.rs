@@ -96,7 +96,8 @@ impl Pipeline {
 
     /// Plans the detections for one worker.
     pub async fn worker(&self) -> Result<Judge, JudgeError> {
-        Judge::new(self.rules.clone(), &self.detections).await
+        let judge = Judge::new(self.rules.clone(), &self.detections).await?;
+        Ok(if self.calls.is_some() { judge.keeping_rows() } else { judge })
     }
 
     /// Also writes one line per judged event.

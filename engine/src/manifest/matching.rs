@@ -102,6 +102,17 @@ impl Manifests {
         self.agents.get(best.agent)
     }
 
+    /// Whether an agent behind this actor is told by its session's name too.
+    #[must_use]
+    pub(crate) fn tells_by_session(&self, actor: &str) -> bool {
+        let exact = self.matchers.exact.get(actor).map_or(&[][..], Vec::as_slice).iter();
+        let patterns = self.matchers.patterns.iter();
+        let patterns = patterns
+            .filter(|(arn, _)| arn.matches(Target::Exact(actor)) == Match::Yes)
+            .map(|(_, matcher)| matcher);
+        exact.chain(patterns).any(|matcher| matcher.session.is_some())
+    }
+
     /// Whether some agent is known by a tag, so that a caller's tags matter.
     #[must_use]
     pub fn tells_by_tag(&self) -> bool {
