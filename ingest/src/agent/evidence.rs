@@ -178,7 +178,16 @@ fn may_name_client(text: &[u8]) -> bool {
         let is = |word: &[u8; 3]| {
             u8::from(three[0] == word[0]) & u8::from(three[1] == word[1]) & u8::from(three[2] == word[2])
         };
-        found | is(b"cla") | is(b"cur") | is(b"dex") | is(b"dsu") | is(b"gem") | is(b"kir") | is(b"mcp") | is(b"n-q") | is(b"onq")
+        found
+            | is(b"cla")
+            | is(b"cur")
+            | is(b"dex")
+            | is(b"dsu")
+            | is(b"gem")
+            | is(b"kir")
+            | is(b"mcp")
+            | is(b"n-q")
+            | is(b"onq")
     });
     found != 0
 }
