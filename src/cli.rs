@@ -325,6 +325,12 @@ pub struct SynthArgs {
     /// The last day, as 2026-11-20; yesterday by default
     #[arg(long)]
     pub end: Option<chrono::NaiveDate>,
+    /// Write so many events to measure with instead: only logs, and nothing planted in them
+    #[arg(long, value_name = "EVENTS", conflicts_with_all = ["days", "end"])]
+    pub load: Option<u64>,
+    /// Files that the load lies in
+    #[arg(long, requires = "load", default_value_t = 90)]
+    pub files: u64,
     /// The folder to write
     #[arg(long)]
     pub out: PathBuf,

@@ -229,6 +229,7 @@ impl Pipeline {
                 findings: &judged.findings,
                 changes: &judged.calls.changes,
                 touched: &self.rules.grants.touched(&judged.calls.changes),
+                issued: &judged.calls.issued,
                 measures: &judged.calls.measures,
                 origin: origin.as_ref(),
                 terms: self.terms(),

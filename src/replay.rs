@@ -68,7 +68,8 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     if is_interrupted {
         tracing::warn!("interrupted; what follows covers only what was read before");
     }
-    let found = store.findings(&FindingFilter::default()).await?;
+    let mut found = store.findings(&FindingFilter::default()).await?;
+    store.attribute(&mut found).await?;
     let totals = store.object_totals().await?;
     print(&found, totals, args.output)?;
     store.close().await;

@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod corpus;
 mod dashboards;
 mod demo;
 mod fakes;

@@ -9,10 +9,12 @@ mod table;
 pub use answers::{Answer, Answers, Asker};
 pub use table::schema;
 
+use crate::attribution::{Attribution, Grade};
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
+use crate::chain::Issued;
 use crate::finding::Sample;
 use crate::grant::{Grants, PolicyChange, Touch};
-use crate::manifest::{Agent, Caller, Versions};
+use crate::manifest::{Agent, Caller, Shown, Versions};
 use crate::measure::{Measures, Observed};
 use crate::permission::{self, AccessLevel, Call, Needed};
 use crate::scope::{BoundFacts, HOPS};
@@ -52,6 +54,8 @@ pub struct Calls {
     pub measures: Measures,
     /// Changes of policies that the batch brought, by anybody.
     pub changes: Vec<PolicyChange>,
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: Vec<Issued>,
     /// The revision of the grants that it was held against.
     pub grants_revision: u64,
 }
@@ -100,6 +104,7 @@ impl Calls {
             baseline: BaselineDelta::default(),
             measures: Measures::default(),
             grants_revision: rules.grants.revision(),
+            issued: (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect(),
             changes,
         };
         for event in 0..batch.rows() {
@@ -123,6 +128,19 @@ impl Calls {
 }
 
 impl CallFacts {
+    /// How a manifest knows the agent, if one declares it; `view` is of the batch that it was annotated from.
+    #[must_use]
+    pub fn declared(&self, view: &EventView<'_>) -> Option<Grade> {
+        let caller = Caller {
+            actor: &self.actor,
+            session_name: view.session_name(self.event),
+            account: view.account(self.event),
+            tags: None,
+            shown: Shown::of(view, self.event),
+        };
+        self.agent.as_ref().map(|agent| agent.grade(&caller))
+    }
+
     /// What the row shows to people; `view` is of the batch that it was annotated from.
     #[must_use]
     pub fn sample(&self, view: &EventView<'_>) -> Sample {
@@ -154,6 +172,7 @@ impl CallFacts {
             grant_why: answer.map(|a| a.grant.why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
+            caller: Attribution::of(view, event, self.declared(view)),
         }
     }
 }
@@ -211,7 +230,7 @@ fn annotate_event(
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);
     let (session_name, account) = (view.session_name(event), view.account(event));
-    let caller = Caller { actor, session_name, account, tags: None };
+    let caller = Caller { actor, session_name, account, tags: None, shown: Shown::of(view, event) };
     let asker = answers.asker(&rules.manifests, &rules.grants, &caller, view.session(event), time);
     let call = Call { directory: Some(&rules.grants), ..Call::of(view, event) };
     let call_facts = permission::Facts::new(&call);

@@ -1,7 +1,9 @@
 //! Judgement: scope, grants, baseline, detections, and the memory they need.
 
+pub mod attribution;
 pub mod baseline;
 pub mod calls;
+pub mod chain;
 pub mod cloud;
 pub mod detection;
 pub mod draft;

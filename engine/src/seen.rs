@@ -4,7 +4,11 @@
 //! What does not fit into the budget lies on disk in sorted sections, each with a filter in memory that answers most
 //! questions. A filter or a hash only ever says "look closer": an event counts as seen when its id is equal.
 
+mod events;
 mod section;
+
+pub(crate) use events::OfAccount;
+pub use events::{EventIds, event_of};
 
 use rustc_hash::FxHashMap;
 use section::{Entry, Section, Sections};
@@ -24,11 +28,8 @@ const ACCOUNTS_MAX: usize = 65_536;
 /// The number under which an account's text is part of the id.
 const UNNUMBERED: u32 = 0;
 
-/// Bytes that an id costs in a hash set, about: itself, a control byte, and free slots.
-const ID_COST: usize = 32;
-
-/// Bytes that a text costs beside itself: pointer, length, control byte, free slots and the allocation.
-const TEXT_COST: usize = 48;
+/// Bytes that an allocation costs beside its content, about.
+const ALLOCATION: usize = 16;
 
 /// Why a set that outgrew its budget cannot go on.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -107,32 +108,22 @@ pub struct Seen {
     shards: Box<[Mutex<Shard>]>,
     budget: usize,
     disk: Mutex<Disk>,
-    // Counts generations; each has its own file on disk and is forgotten as a whole.
+    // Each has its own file on disk and is forgotten as a whole.
     generation: AtomicU64,
 }
 
 /// Where sections are written.
 #[derive(Debug)]
 struct Disk {
-    parent: PathBuf,
-    folder: Option<Arc<tempfile::TempDir>>,
+    folder: PathBuf,
     file: Option<(u64, Arc<Spill>)>,
 }
 
-/// The sections of one generation; the file goes when the last of them does.
+/// The sections of one generation. The file has no name: it goes with the last of them, or with the process.
 #[derive(Debug)]
 struct Spill {
     file: File,
     end: AtomicU64,
-    path: PathBuf,
-    _folder: Arc<tempfile::TempDir>,
-}
-
-impl Drop for Spill {
-    fn drop(&mut self) {
-        // What is left goes with its folder.
-        let _ = std::fs::remove_file(&self.path);
-    }
 }
 
 #[derive(Debug)]
@@ -171,14 +162,14 @@ impl std::borrow::Borrow<[u8]> for Text {
 }
 
 impl Seen {
-    /// An empty set that holds about `budget` bytes in memory; the rest goes to files in the system's temporary folder,
-    /// made when they are needed and removed with the set.
+    /// An empty set that holds about `budget` bytes in memory; the rest goes to nameless files in the system's temporary
+    /// folder, made when they are needed and gone with the set.
     #[must_use]
     pub fn new(budget: usize) -> Seen {
         Seen::within(&std::env::temp_dir(), budget)
     }
 
-    /// As [`Seen::new`], with its files in a temporary folder below `folder`.
+    /// As [`Seen::new`], with its files in `folder`.
     #[must_use]
     pub fn within(folder: &Path, budget: usize) -> Seen {
         Seen::with_secret(folder, budget, Secret::random())
@@ -196,7 +187,7 @@ impl Seen {
             accounts: RwLock::default(),
             shards: (0..SHARDS).map(|_| Mutex::new(shard())).collect(),
             budget,
-            disk: Mutex::new(Disk { parent: folder.to_owned(), folder: None, file: None }),
+            disk: Mutex::new(Disk { folder: folder.to_owned(), file: None }),
             generation: AtomicU64::new(0),
         }
     }
@@ -240,17 +231,19 @@ impl Seen {
         let key = Key::of(account, id);
         let hash = self.secret.hash(key.bytes());
         let mut shard = self.shard(hash);
-        if !shard.add(&key) {
+        self.make_room(&mut shard, &key)?;
+        if !shard.sections.is_empty()
+            && !shard.has(&key)
+            && shard.sections.contain(hash, key.entry()).map_err(|cause| self.failed(cause))?
+        {
             return Ok(false);
         }
-        if shard.sections.contain(hash, key.entry()).map_err(|cause| self.failed(cause))? {
-            shard.remove(&key);
-            return Ok(false);
-        }
-        if shard.table_memory() > self.budget / 2 / SHARDS {
-            self.spill(&mut shard)?;
-        }
-        Ok(true)
+        Ok(shard.add(&key))
+    }
+
+    /// Spills a shard that would outgrow its share of the budget.
+    fn make_room(&self, shard: &mut Shard, key: &Key) -> Result<(), SeenError> {
+        if shard.memory_with(key) > self.budget / 2 / SHARDS { self.spill(shard) } else { Ok(()) }
     }
 
     /// As [`Seen::contains`], for an account whose number is known.
@@ -292,24 +285,30 @@ impl Seen {
         self.len() == 0
     }
 
-    /// Closes the present generation, whose events go to disk, and forgets those that ended more than `kept`
-    /// generations ago.
+    /// Begins a later generation: the events of the present one go to disk. An earlier or the same one changes nothing.
     ///
     /// # Errors
-    /// [`SeenError`] when the files cannot be written; nothing is forgotten then.
-    pub fn turn(&self, kept: u64) -> Result<(), SeenError> {
+    /// [`SeenError`] when the files cannot be written; then the present one goes on.
+    pub fn turn_to(&self, generation: u64) -> Result<(), SeenError> {
+        if generation <= self.generation.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         for shard in &self.shards {
             let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
             if !shard.ids.is_empty() || !shard.texts.is_empty() {
                 self.spill(&mut shard)?;
             }
         }
-        let closed = self.generation.fetch_add(1, Ordering::Relaxed);
-        for shard in &self.shards {
-            let mut shard = shard.lock().unwrap_or_else(PoisonError::into_inner);
-            shard.sections.forget_before((closed + 1).saturating_sub(kept));
-        }
+        self.generation.store(generation, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// Forgets the events of the generations before `generation`, save those of the present one.
+    pub fn forget_before(&self, generation: u64) {
+        let generation = generation.min(self.generation.load(Ordering::Relaxed));
+        for shard in &self.shards {
+            shard.lock().unwrap_or_else(PoisonError::into_inner).sections.forget_before(generation);
+        }
     }
 
     // The low bits place an id within its shard's table and the topmost tag it there.
@@ -348,54 +347,52 @@ impl Seen {
         {
             return Ok(spill.clone());
         }
-        let failed =
-            |cause: std::io::Error| SeenError { folder: disk.parent.clone(), cause: Arc::new(cause) };
-        let folder = match &disk.folder {
-            Some(folder) => folder.clone(),
-            None => {
-                let folder = tempfile::Builder::new().prefix("remit-seen-").tempdir_in(&disk.parent);
-                Arc::new(folder.map_err(failed)?)
-            }
-        };
-        let path = folder.path().join(generation.to_string());
-        let file = File::options().create_new(true).read(true).write(true).open(&path).map_err(failed)?;
-        let spill = Arc::new(Spill { file, end: AtomicU64::new(0), path, _folder: folder.clone() });
-        disk.folder = Some(folder);
+        let file = tempfile::tempfile_in(&disk.folder)
+            .map_err(|cause| SeenError { folder: disk.folder.clone(), cause: Arc::new(cause) })?;
+        let spill = Arc::new(Spill { file, end: AtomicU64::new(0) });
         disk.file = Some((generation, spill.clone()));
         Ok(spill)
     }
 
     fn failed(&self, cause: std::io::Error) -> SeenError {
-        let folder = self.disk.lock().unwrap_or_else(PoisonError::into_inner).parent.clone();
+        let folder = self.disk.lock().unwrap_or_else(PoisonError::into_inner).folder.clone();
         SeenError { folder, cause: Arc::new(cause) }
     }
 }
 
+/// Bytes of a hash table that takes `capacity` entries: an eighth of its slots stays free, each has a byte of its own.
+fn slots_memory(capacity: usize, entry: usize) -> usize {
+    capacity * 8 / 7 * (entry + 1)
+}
+
 impl Shard {
     fn table_memory(&self) -> usize {
-        self.ids.len() * ID_COST + self.texts.len() * TEXT_COST + self.text_bytes
+        slots_memory(self.ids.capacity(), size_of::<Id>())
+            + slots_memory(self.texts.capacity(), size_of::<Text>())
+            + self.text_bytes
+    }
+
+    /// The memory once `key` is in it as well: a full table grows to twice its size.
+    fn memory_with(&self, key: &Key) -> usize {
+        let growth = match key {
+            Key::Id(_) if self.ids.len() == self.ids.capacity() => {
+                slots_memory(self.ids.capacity(), size_of::<Id>())
+            }
+            Key::Text(_) if self.texts.len() == self.texts.capacity() => {
+                slots_memory(self.texts.capacity(), size_of::<Text>())
+            }
+            Key::Id(_) | Key::Text(_) => 0,
+        };
+        self.table_memory() + growth
     }
 
     fn add(&mut self, key: &Key) -> bool {
         match key {
             Key::Id(id) => self.ids.insert(Id(*id)),
             Key::Text(text) => {
-                let is_new =
-                    !self.texts.contains(text.as_slice()) && self.texts.insert(Text(text.as_slice().into()));
-                self.text_bytes += if is_new { text.len() } else { 0 };
+                let is_new = self.texts.insert(Text(text.as_slice().into()));
+                self.text_bytes += if is_new { text.len() + ALLOCATION } else { 0 };
                 is_new
-            }
-        }
-    }
-
-    fn remove(&mut self, key: &Key) {
-        match key {
-            Key::Id(id) => {
-                self.ids.remove(&Id(*id));
-            }
-            Key::Text(text) => {
-                self.texts.remove(text.as_slice());
-                self.text_bytes -= text.len();
             }
         }
     }
@@ -409,9 +406,16 @@ impl Shard {
 }
 
 /// An event as the tables hold it.
+#[derive(Debug, PartialEq, Eq)]
 enum Key {
     Id([u8; 20]),
     Text(Vec<u8>),
+}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write(self.bytes());
+    }
 }
 
 impl Key {

@@ -4,13 +4,14 @@
 //! use engine::usage::{Selection, Usage};
 //!
 //! let mut usage = Usage::new(Selection::default());
-//! usage.add(&ingest::EventBatch::empty(), |_| true)?;
+//! usage.add(&ingest::EventBatch::empty(), &[])?;
 //! assert!(usage.rows().is_empty());
 //! # Ok::<(), engine::usage::UsageError>(())
 //! ```
 
+mod meeting;
 mod needs;
-mod seen;
+
 #[cfg(test)]
 mod tests;
 mod words;
@@ -24,7 +25,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-pub use seen::Seen;
+pub use meeting::Meeting;
 use words::{ABSENT, Words};
 
 /// Rows that one inventory may have. Names are the attacker's to choose, so there must be an end; a row takes some 100
@@ -119,9 +120,20 @@ struct Scratch {
     outcome: Vec<u32>,
 }
 
-/// The columns that [`Usage::add`] reads, in the event table's words; a batch needs no others.
-pub const COLUMNS: [&str; 8] =
-    ["time", "provider", "service", "operation", "event_type", "outcome", "error_message", "actor"];
+/// The event table's columns that [`Usage::add`] and [`Meeting::of`] read; a batch needs no others.
+pub const COLUMNS: [&str; 11] = [
+    "event_id",
+    "time",
+    "provider",
+    "account",
+    "recipient_account",
+    "service",
+    "operation",
+    "event_type",
+    "outcome",
+    "error_message",
+    "actor",
+];
 
 impl Usage {
     /// Nothing counted yet.
@@ -130,15 +142,11 @@ impl Usage {
         Usage { selection, ..Usage::default() }
     }
 
-    /// Counts the rows for which `counts` says so; it is asked once for each row, in order.
+    /// Counts the rows that are new, as [`Meeting::of`] tells them. A row without an answer is not counted.
     ///
     /// # Errors
     /// [`UsageError::TooManyRows`]; what was counted until then stays.
-    pub fn add(
-        &mut self,
-        batch: &EventBatch,
-        mut counts: impl FnMut(usize) -> bool,
-    ) -> Result<(), UsageError> {
+    pub fn add(&mut self, batch: &EventBatch, is_new: &[bool]) -> Result<(), UsageError> {
         let mut scratch = std::mem::take(&mut self.scratch);
         let records = &batch.records;
         self.words.number(records.column_by_name("actor"), &mut scratch.actor, batch.rows());
@@ -155,9 +163,12 @@ impl Usage {
         let messages = records.column_by_name("error_message").and_then(|column| column.as_string_view_opt());
 
         let keys = scratch.actor.iter().zip(&scratch.service).zip(&scratch.operation);
-        let keys = keys.zip(&scratch.kind).zip(&scratch.provider).zip(&scratch.outcome).zip(times);
-        for (row, ((((((actor, service), operation), kind), provider), outcome), time)) in keys.enumerate() {
-            if !counts(row) || !self.selects(*actor, *time) {
+        let keys =
+            keys.zip(&scratch.kind).zip(&scratch.provider).zip(&scratch.outcome).zip(times).zip(is_new);
+        for (row, (((((((actor, service), operation), kind), provider), outcome), time), is_new)) in
+            keys.enumerate()
+        {
+            if !is_new || !self.selects(*actor, *time) {
                 continue;
             }
             let [actor, service, operation, kind, provider] =

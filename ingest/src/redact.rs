@@ -64,6 +64,11 @@ impl Redaction {
     /// Also takes JSON that breaks off, or is none: what looks like a secret's key then hides what follows it, to the
     /// end if need be. Borrows when nothing was secret.
     pub fn text<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.at_level(json, LEVELS_MAX)
+    }
+
+    /// As [`Redaction::text`], and in JSON that is written into strings: Azure logs what was sent like that.
+    pub fn deep<'a>(&self, json: &'a str) -> Cow<'a, str> {
         self.at_level(json, 0)
     }
 
@@ -104,7 +109,7 @@ impl Redaction {
         Cow::Owned(out)
     }
 
-    /// A string that holds JSON in its turn, as Azure logs what was sent: the same without secrets. None where there are
+    /// A string that holds JSON in its turn: the same without secrets. None where there are
     /// none in it.
     fn within(&self, string: &str, level: usize) -> Option<String> {
         if level >= LEVELS_MAX || !string.contains("\\\"") {
@@ -124,8 +129,14 @@ impl Redaction {
         }
     }
 
-    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
-        json.map(|json| self.text(json))
+    /// Whether there are names of one's own, which [`may_be_secret`] does not know.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// [`Self::deep`] of what may not be there.
+    pub(crate) fn deep_option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.deep(json))
     }
 
     /// Whether values under `key`, as it stands in JSON, are secret.
@@ -154,12 +165,44 @@ impl Redaction {
     }
 }
 
+/// Whether a key, as it stands in JSON without escapes, may be one of the built-in names: what is passed over here is
+/// surely none, so that a value without such a key need not be looked through again.
+///
+/// Told by the last two characters, since punctuation does not matter but stands there seldom.
+#[inline]
+pub(crate) fn may_be_secret(key: &[u8]) -> bool {
+    let [.., before, last] = key else { return false };
+    // No name ends with a digit: `x-amz-id-2`.
+    if key.len() < SECRET_BYTES_MIN || last.is_ascii_digit() {
+        return false;
+    }
+    if !before.is_ascii_alphanumeric() || !last.is_ascii_alphanumeric() {
+        return true;
+    }
+    matches!(
+        [before.to_ascii_lowercase(), last.to_ascii_lowercase()],
+        [b'e', b'n' | b'y' | b't']
+            | [b'o', b'n']
+            | [b'u', b'e']
+            | [b's', b'e']
+            | [b'x', b't']
+            | [b'n', b'g']
+            | [b'a', b'l']
+            | [b'r', b'y' | b'd']
+            | [b't', b's']
+            | [b'w', b'd']
+    )
+}
+
+/// The shortest built-in name: `apikey`, `passwd`.
+const SECRET_BYTES_MIN: usize = 6;
+
 fn normalised(name: &str) -> String {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
 fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
+    memchr::memchr(wanted, bytes.get(from..)?).map(|at| from + at)
 }
 
 /// Just past the string that opens at `open`; the end of `bytes` if it never closes.
@@ -231,12 +274,18 @@ mod tests {
 
     #[test]
     fn a_secret_written_into_a_string_goes() {
+        let deep = |json: &str| Redaction::default().deep(json).into_owned();
         assert_eq!(
-            redacted(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
+            deep(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
             r#"{"requestbody":"{\"adminPassword\":\"[redacted]\",\"size\":1}","a":"b"}"#
         );
-        assert_eq!(redacted(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
-        let cut = redacted(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
+        assert_eq!(deep(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
+        assert_eq!(
+            redacted(r#"["{\"password\":1}"]"#),
+            r#"["{\"password\":1}"]"#,
+            "only where it is asked for"
+        );
+        let cut = deep(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
         assert!(!cut.contains("hunter2"), "{cut}");
     }
 
@@ -257,6 +306,56 @@ mod tests {
     fn ones_own_names_count_too() {
         let own = Redaction::with(["Card-Number"]);
         assert_eq!(own.text(r#"{"cardNumber":"4111","card":1}"#), r#"{"cardNumber":"[redacted]","card":1}"#);
+    }
+
+    #[test]
+    fn no_secret_name_is_passed_over() {
+        let names = [
+            "accessToken",
+            "api_key",
+            "apiKeyValue",
+            "Authorization",
+            "authorizationToken",
+            "authToken",
+            "bearerToken",
+            "clientSecret",
+            "connectionString",
+            "idToken",
+            "keyMaterial",
+            "passphrase",
+            "plaintext",
+            "refreshToken",
+            "SAMLAssertion",
+            "secretBinary",
+            "secretString",
+            "securityToken",
+            "sessionToken",
+            "webIdentityToken",
+            "arguments",
+            "masterPassword",
+            "passwd",
+            "privateKey",
+            "secretAccessKey",
+            "pass-word-",
+            "api_key_",
+            "pass.w.d",
+        ];
+        for name in names {
+            assert!(may_be_secret(name.as_bytes()), "{name}");
+        }
+        for name in ["key", "bucketName", "Host", "roleArn", "x-amz-id-2", "instanceId", ""] {
+            assert!(!may_be_secret(name.as_bytes()), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_passed_over_is_no_secret(key in "[-_.a-zA-Z0-9é]{0,6}(?i)(token|key|password|passwd|phrase|[a-z]{4})[-_.é]{0,2}") {
+            if !may_be_secret(key.as_bytes()) {
+                let json = format!("{{\"{key}\":\"x\"}}");
+                proptest::prop_assert_eq!(redacted(&json), json);
+            }
+        }
     }
 
     #[test]

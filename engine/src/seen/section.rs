@@ -67,6 +67,10 @@ impl Sections {
         self.all.push(section);
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.all.is_empty()
+    }
+
     pub(super) fn contain(&self, hash: u64, entry: Entry<'_>) -> Result<bool> {
         for section in &self.all {
             if section.contains(hash, entry)? {

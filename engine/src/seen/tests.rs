@@ -81,26 +81,49 @@ fn workers_that_see_the_same_events_count_each_once() {
 
 #[test]
 fn a_generation_is_forgotten_as_a_whole() {
-    let folder = tempfile::tempdir().unwrap();
-    let seen = Seen::within(folder.path(), 1 << 20);
+    let seen = Seen::new(1 << 20);
+    seen.turn_to(100).unwrap();
     assert!(seen.insert("1", "first").unwrap());
-    seen.turn(2).unwrap();
+    seen.turn_to(101).unwrap();
     assert!(seen.insert("1", "second").unwrap());
     assert!(!seen.insert("1", "first").unwrap());
-    seen.turn(2).unwrap();
-    assert!(seen.contains("1", "first").unwrap(), "two generations are kept");
-    seen.turn(2).unwrap();
+    seen.turn_to(99).unwrap();
+    seen.forget_before(100);
+    assert!(seen.contains("1", "first").unwrap());
+    seen.forget_before(101);
     assert!(!seen.contains("1", "first").unwrap());
-    assert!(seen.contains("1", "second").unwrap());
-    let files = || {
-        std::fs::read_dir(folder.path())
-            .unwrap()
-            .flat_map(|d| std::fs::read_dir(d.unwrap().path()).unwrap())
-            .count()
-    };
-    assert_eq!(files(), 1, "the first generation's file is gone");
-    drop(seen);
-    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0, "nothing is left behind");
+    seen.forget_before(200);
+    assert!(seen.contains("1", "second").unwrap(), "the present one stays");
+}
+
+#[test]
+fn objects_that_share_an_event_clash_and_the_first_wins() {
+    let ids = |texts: &[&str]| texts.iter().map(|id| ("1", *id)).collect::<EventIds>();
+    let seen = Seen::new(1 << 20);
+    seen.add_all(&ids(&["old", UUID])).unwrap();
+    let objects =
+        [ids(&["a", UUID]), ids(&["a", "b"]), ids(&["b", "c"]), ids(&["c", "d"]), ids(&["A"]), ids(&[])];
+    let clashes = seen.clashes(objects.iter()).unwrap();
+    // The third loses to the second, and so does not stand in the way of the fourth.
+    assert_eq!(clashes, [true, false, true, false, false, false]);
+    assert!(!seen.contains("1", "a").unwrap(), "asking adds nothing");
+}
+
+#[test]
+fn what_is_new_is_told_row_by_row() {
+    let seen = Seen::new(1 << 20);
+    assert!(seen.insert("1", UUID).unwrap());
+    let rows = [("1", UUID), ("2", UUID), ("2", UUID), ("1", "x"), ("1", "x")];
+    let (is_new, ids) = seen.unseen(rows.into_iter()).unwrap();
+    assert_eq!(is_new, [false, true, false, true, false]);
+    assert_eq!(ids, [("2", UUID), ("1", "x")].into_iter().collect());
+    assert_eq!(ids.len(), 2);
+    assert_eq!(
+        seen.insert_all(rows.into_iter()).unwrap(),
+        is_new,
+        "the same answers, and now they are in it"
+    );
+    assert_eq!(seen.insert_all(rows.into_iter()).unwrap(), [false; 5]);
 }
 
 #[test]

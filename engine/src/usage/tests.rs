@@ -1,4 +1,5 @@
 use super::*;
+use crate::seen::Seen;
 use ingest::event::{Event, EventBuilder};
 
 fn call<'a>(id: &'a str, actor: &'a str, operation: &'a str, outcome: &'a str, second: i64) -> Event<'a> {
@@ -27,7 +28,7 @@ fn batch(events: &[Event<'_>]) -> EventBatch {
 fn usage(selection: Selection, batches: &[EventBatch]) -> Vec<UsageRow> {
     let mut usage = Usage::new(selection);
     for batch in batches {
-        usage.add(batch, |_| true).unwrap();
+        usage.add(batch, &vec![true; batch.rows()]).unwrap();
     }
     usage.rows()
 }
@@ -133,7 +134,7 @@ fn workers_that_share_the_work_tell_what_one_tells() {
     for at in [0, 1, 17, 40] {
         let mut workers = [Usage::default(), Usage::default()];
         for (n, batch) in calls.iter().enumerate() {
-            workers[usize::from(n < at)].add(batch, |_| true).unwrap();
+            workers[usize::from(n < at)].add(batch, &[true, true]).unwrap();
         }
         let [mut first, second] = workers;
         first.merge(second).unwrap();
@@ -143,12 +144,14 @@ fn workers_that_share_the_work_tell_what_one_tells() {
 
 #[test]
 fn an_event_is_new_once_in_its_account() {
-    let seen = Seen::default();
-    let mut new = Vec::new();
+    let seen = Seen::new(1 << 20);
+    let mut meeting = Meeting::default();
     let ours = call("1", "ant", "GetObject", "success", 1);
     let theirs = Event { recipient_account: Some("444455556666"), ..ours.clone() };
+    let callers = Event { recipient_account: None, account: Some("444455556666"), ..ours.clone() };
+    let nobodys = Event { recipient_account: None, ..ours.clone() };
     let other = call("2", "ant", "GetObject", "success", 1);
-    assert_eq!(seen.meet(&batch(&[ours.clone(), theirs, ours.clone(), other]), &mut new), 1);
-    assert_eq!(new, [true, true, false, true]);
-    assert_eq!(seen.meet(&batch(&[ours]), &mut new), 1, "in another file as well");
+    let rows = batch(&[ours.clone(), theirs, ours.clone(), other, callers, nobodys]);
+    assert_eq!(meeting.of(&rows, &seen).unwrap(), [true, true, false, true, false, true]);
+    assert_eq!(meeting.of(&batch(&[ours]), &seen).unwrap(), [false], "in another file as well");
 }

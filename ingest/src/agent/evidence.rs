@@ -129,6 +129,14 @@ pub(super) const CLIENTS: &[(&str, &str)] = &[
     ("mcp", "mcp"),
 ];
 
+/// Every client that [`client`] knows, each once.
+#[must_use]
+pub fn clients() -> Vec<&'static str> {
+    let mut known: Vec<&str> = CLIENTS.iter().map(|(_, client)| *client).collect();
+    known.dedup();
+    known
+}
+
 /// The agent client that `text` names, in any case, with no letter or digit next to the name: `claude-code`. What only
 /// says that tools are called (`mcp`) gives way to a client that stands beside it.
 #[must_use]

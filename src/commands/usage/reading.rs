@@ -2,7 +2,8 @@
 
 use super::totals::{Totals, reason_of};
 use anyhow::Context;
-use engine::usage::{Seen, Usage};
+use engine::seen::Seen;
+use engine::usage::{Meeting, Usage};
 use ingest::source::SourceError;
 use ingest::sources::directory::{LogFile, log_files};
 use ingest::{Limits, ObjectRef, Redaction};
@@ -19,6 +20,9 @@ const WINDOW: usize = 8_192;
 const TURN_FILES: usize = 64;
 const TURN_BYTES: u64 = 1 << 20;
 
+/// Memory for the ids of events; those of some two million fit, what does not lies on disk.
+const SEEN_BYTES: usize = 64 << 20;
+
 /// Turns that lie ready for each thread.
 const TURNS_READY: usize = 4;
 
@@ -28,7 +32,7 @@ pub fn read(
     threads: usize,
     empty: impl Fn() -> Usage + Sync,
 ) -> anyhow::Result<(Usage, Totals)> {
-    let seen = Seen::default();
+    let seen = Seen::new(SEEN_BYTES);
     let found = paths.iter().map(|path| log_files(path)).collect::<Result<Vec<_>, _>>()?;
     let files = found.into_iter().flatten();
     let mut walk_faults = Totals::default();
@@ -105,7 +109,7 @@ struct Worker<'s> {
     limits: Limits,
     redact: Redaction,
     bytes: Vec<u8>,
-    new: Vec<bool>,
+    meeting: Meeting,
 }
 
 impl<'s> Worker<'s> {
@@ -117,7 +121,7 @@ impl<'s> Worker<'s> {
             limits: Limits::default(),
             redact: Redaction::default(),
             bytes: Vec::new(),
-            new: Vec::new(),
+            meeting: Meeting::default(),
         }
     }
 
@@ -163,11 +167,11 @@ impl<'s> Worker<'s> {
         if !read.quarantined.is_empty() {
             self.totals.quarantine(&path.to_string_lossy(), &read.quarantined);
         }
-        let again = self.seen.meet(&read.batch, &mut self.new);
-        self.totals.duplicates += again;
-        self.totals.unique += read.batch.rows() as u64 - again;
-        let new = &self.new;
-        self.usage.add(&read.batch, |row| new.get(row).copied().unwrap_or(true))?;
+        let is_new = self.meeting.of(&read.batch, self.seen)?;
+        let unique = is_new.iter().filter(|is_new| **is_new).count() as u64;
+        self.totals.unique += unique;
+        self.totals.duplicates += read.batch.rows() as u64 - unique;
+        self.usage.add(&read.batch, is_new)?;
         Ok(())
     }
 }
