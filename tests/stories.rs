@@ -8,6 +8,7 @@
     reason = "a story that meets what it did not expect must stop and say where"
 )]
 
+mod actors;
 mod cli;
 mod clouds;
 mod corpus;

@@ -393,7 +393,11 @@ impl Unread {
 fn bom(text: &[u8]) -> Result<usize, ObjectError> {
     match text {
         [0xef, 0xbb, 0xbf, ..] => Ok(3),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
+        // Without a mark the zeros of wider units tell: https://www.rfc-editor.org/rfc/rfc4627#section-3
+        [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] | [0, 0, 0, b'{' | b'[', ..] => {
+            Err(ObjectError::BadEncoding)
+        }
         _ => Ok(0),
     }
 }

@@ -25,6 +25,7 @@ pub use crate::object::{ReadObject, read_object, read_record};
 pub(crate) use slots::Slots;
 
 mod escapes;
+mod identities;
 mod keys;
 pub(crate) mod record;
 mod scan;

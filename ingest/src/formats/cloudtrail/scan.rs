@@ -96,7 +96,7 @@ impl<'t> Scanner<'t> {
         self.value::<false>(depth, &mut false)
     }
 
-    /// Validates a value whose text is kept: whether a key in it may be a secret's.
+    /// Validates a value whose text is kept: whether a key in it is a secret's, or has escapes.
     #[inline(always)]
     pub(super) fn raw(&mut self, depth: usize) -> Result<bool, Fault> {
         let mut secret = false;
@@ -129,7 +129,7 @@ impl<'t> Scanner<'t> {
                 let escaped = self.string::<false>()?;
                 if KEYS {
                     let name = self.bytes.get(start..self.pos - 1).unwrap_or_default();
-                    *secret |= escaped || redact::may_be_secret(name);
+                    *secret |= escaped || redact::is_secret_key(name);
                 }
                 self.expect(b':')?;
             }

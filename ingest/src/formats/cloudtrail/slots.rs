@@ -5,6 +5,7 @@
 //! bytes) falls back to a general path, so that any order of keys, white space and escapes in keys read the same.
 
 use super::escapes;
+use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
 use super::scan::{Fault, Scanner, ensure};
 use crate::token;
@@ -12,9 +13,12 @@ use crate::token;
 /// How many keys past the expected one are tried before a key is looked up by its name.
 const AHEAD: usize = 6;
 
+/// Keys of a record whose followers are remembered; one more than the keys, for the first.
+const FOLLOWS: usize = RECORD.len() + 1;
+
 /// A range of the text. 32 bits: half the memory, and no window of an object is larger.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Span {
+pub(super) struct Span {
     start: u32,
     end: u32,
 }
@@ -24,6 +28,17 @@ impl Span {
     #[inline(always)]
     fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
+    }
+
+    /// The same range, counted from `start`. What is not counted is no matter: its slot is not present.
+    #[inline(always)]
+    pub(super) fn minus(self, start: usize) -> Self {
+        Self { start: self.start.wrapping_sub(start as u32), end: self.end.wrapping_sub(start as u32) }
+    }
+
+    #[inline(always)]
+    pub(super) fn plus(self, start: usize) -> Self {
+        Self { start: self.start.wrapping_add(start as u32), end: self.end.wrapping_add(start as u32) }
     }
 
     #[inline(always)]
@@ -48,6 +63,10 @@ pub(crate) struct Slots {
     secret: u64,
     resources: Vec<(Span, bool)>,
     unescaped: String,
+    identities: Identities,
+    depth_max: usize,
+    /// The key that came after each key of the last record: records of a kind leave the same ones out.
+    follows: [u8; FOLLOWS],
     /// `Records`, or a key of a digest, was among the keys: this may be no event.
     pub(super) marked: bool,
 }
@@ -63,6 +82,9 @@ impl Default for Slots {
             secret: 0,
             resources: Vec::new(),
             unescaped: String::new(),
+            identities: Identities::default(),
+            depth_max: 0,
+            follows: std::array::from_fn(|at| at as u8),
             marked: false,
         }
     }
@@ -112,12 +134,17 @@ impl Slots {
         self.marked = false;
         self.resources.clear();
         self.unescaped.clear();
+        if self.depth_max != depth_max {
+            // What was known is valid only under the limit that it was read by.
+            self.identities = Identities::default();
+            self.depth_max = depth_max;
+        }
         ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
         let mut walk = Walk { scan: Scanner::new(text, start, depth_max), slots: self };
         if walk.scan.next_byte() != b'{' {
             return Err((Fault::Type("a record"), start));
         }
-        match walk.object(RECORD, 1) {
+        match walk.record() {
             Ok(()) => Ok(walk.scan.pos),
             Err(fault) => Err((fault, walk.scan.pos)),
         }
@@ -130,6 +157,39 @@ struct Walk<'s, 't> {
 }
 
 impl Walk<'_, '_> {
+    /// Walks the record itself: like [`Self::object`], but the key that is expected is the one that came last time.
+    fn record(&mut self) -> Result<(), Fault> {
+        let mut before = 0;
+        let mut more = self.scan.open(b'}', 1)?;
+        while more {
+            let expected = usize::from(self.slots.follows.get(before).copied().unwrap_or_default());
+            let found = match (self.scan.window(), RECORD.get(expected)) {
+                (Some(window), Some(key)) if key.begins(window) => {
+                    self.scan.pos += key.length;
+                    Some((expected, key))
+                }
+                _ => {
+                    let found = self.key(RECORD, before)?;
+                    if let Some((at, _)) = found
+                        && let Some(follows) = self.slots.follows.get_mut(before)
+                    {
+                        *follows = at as u8;
+                    }
+                    found
+                }
+            };
+            match found {
+                Some((at, key)) => {
+                    before = at + 1;
+                    self.member(key, 2)?;
+                }
+                None => self.scan.skip(2)?,
+            }
+            more = self.scan.comma_or(b'}')?;
+        }
+        Ok(())
+    }
+
     /// Walks an object whose keys matter. The cursor is on its brace.
     fn object(&mut self, keys: &'static [Key], depth: usize) -> Result<(), Fault> {
         let mut expected = 0;
@@ -220,6 +280,9 @@ impl Walk<'_, '_> {
                 self.slots.secret |= if secret { bit } else { 0 };
             }
             (Target::Flag, b't' | b'f' | b'"') => self.flag(key)?,
+            (Target::Object(keys), b'{') if key.slot as u8 == Slot::Identity as u8 => {
+                self.identity(keys, depth)?
+            }
             (Target::Object(keys), b'{') => self.object(keys, depth)?,
             (Target::Resources, b'[') => self.resources(depth)?,
             (Target::Arn, b'"') => {
@@ -232,6 +295,33 @@ impl Walk<'_, '_> {
             _ => return Err(self.mistyped(key.name)),
         }
         self.slots.present |= bit;
+        Ok(())
+    }
+
+    /// Reads the caller, or knows him again.
+    #[inline]
+    fn identity(&mut self, keys: &'static [Key], depth: usize) -> Result<(), Fault> {
+        let start = self.scan.pos;
+        let rest = self.scan.bytes.get(start..).unwrap_or_default();
+        let Some(place) = Identities::place(rest) else { return self.object(keys, depth) };
+        let Slots { identities, spans, present, seen, truth, escaped, secret, .. } = &mut *self.slots;
+        if let Some((known, length)) = identities.known(place, rest) {
+            known.fill(start, spans);
+            *present |= known.present;
+            *seen |= known.seen;
+            *truth = *truth & !known.present | known.truth;
+            self.scan.pos += length;
+            return Ok(());
+        }
+        let before = (*escaped, *secret);
+        self.object(keys, depth)?;
+        let Slots { identities, spans, present, seen, truth, escaped, secret, .. } = &mut *self.slots;
+        // What has escapes stands in the side buffer of its own record alone.
+        if before == (*escaped, *secret)
+            && let Some(text) = rest.get(..self.scan.pos - start)
+        {
+            identities.keep(place, text, start, spans, (*present, *seen, *truth));
+        }
         Ok(())
     }
 
