@@ -10,6 +10,7 @@
 
 mod actors;
 mod cli;
+mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
