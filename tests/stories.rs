@@ -11,6 +11,7 @@
 mod cli;
 mod dashboards;
 mod demo;
+mod digest;
 mod fakes;
 mod grants;
 mod kill;

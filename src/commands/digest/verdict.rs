@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, SecondsFormat, Utc};
 use ingest::digest::chain::Gap;
-use ingest::digest::logs::JudgedLogs;
-use ingest::digest::{ChainId, Linked};
+use ingest::digest::logs::{JudgedLogs, LogNote};
+use ingest::digest::{ChainId, Linked, Place};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -49,22 +49,21 @@ impl Verdict {
             |(place, note)| json!({ "object": place.to_string(), "note": note.text(), "code": note.as_str() }),
         );
         let chains = self.chains().into_iter().map(|(chain, proved)| {
-            let mut about = named(chain);
-            about["from"] = json!(time(proved.from));
-            about["through"] = json!(time(proved.through));
-            about["digests"] = json!(proved.digests);
-            about["logs"] = json!(proved.logs);
-            about
+            let Proved { from, through, digests, logs } = proved;
+            let what =
+                json!({ "from": time(from), "through": time(through), "digests": digests, "logs": logs });
+            named(chain, what)
         });
         let gaps = self.gaps().map(|gap| {
-            let mut about = named(&gap.chain);
-            about["kind"] = json!(gap.kind.as_str());
-            about["from"] = json!(gap.from.map(time));
-            about["to"] = json!(time(gap.to));
-            about["after"] = json!(gap.after.as_ref().map(ToString::to_string));
-            about["before"] = json!(gap.before.as_ref().map(ToString::to_string));
-            about["backfilled"] = json!(gap.is_backfilled);
-            about
+            let what = json!({
+                "kind": gap.kind.as_str(),
+                "from": gap.from.map(time),
+                "to": time(gap.to),
+                "after": gap.after.as_ref().map(ToString::to_string),
+                "before": gap.before.as_ref().map(ToString::to_string),
+                "backfilled": gap.is_backfilled,
+            });
+            named(&gap.chain, what)
         });
         json!({
             "digests_valid": self.linked.hours.len(),
@@ -103,9 +102,16 @@ impl Verdict {
                 format!("{}  {from} to {}: {}{filled}", gap.chain, time(gap.to), gap.kind.as_str());
             line(format!("{}     {gap_line}", painted("GAP", 33, colour)));
         }
-        for (place, note) in &self.judged.notes {
-            line(format!("{}    {}", painted("NOTE", 36, colour), shown(&place.to_string())));
-            line(format!("        {} [{}]", note.text(), note.as_str()));
+        for (note, places) in self.notes() {
+            let Some(first) = places.first() else { continue };
+            let (count, first) = (places.len(), shown(&first.to_string()));
+            line(format!(
+                "{}    {count} log files: {} [{}]",
+                painted("NOTE", 36, colour),
+                note.text(),
+                note.as_str()
+            ));
+            line(format!("        the first is {first}"));
         }
         for (path, why) in &self.unread {
             line(format!("{}    {}: {}", painted("NOTE", 36, colour), shown(path), shown(why)));
@@ -141,6 +147,14 @@ impl Verdict {
         digests.chain(logs)
     }
 
+    fn notes(&self) -> BTreeMap<LogNote, Vec<&Place>> {
+        let mut notes: BTreeMap<LogNote, Vec<&Place>> = BTreeMap::new();
+        for (place, note) in &self.judged.notes {
+            notes.entry(*note).or_default().push(place);
+        }
+        notes
+    }
+
     fn chains(&self) -> BTreeMap<&ChainId, Proved> {
         let mut chains = BTreeMap::new();
         for (_, hour) in &self.linked.hours {
@@ -158,16 +172,19 @@ impl Verdict {
     }
 }
 
-fn named(chain: &ChainId) -> Value {
-    json!({
-        "chain": chain.to_string(),
-        "organization": chain.organization,
-        "account": chain.account,
-        "region": chain.region,
-        "trail": chain.trail,
-        "home_region": chain.home_region,
-        "backfill": chain.backfill,
-    })
+/// Something about a chain, with the chain's name whole and in its parts.
+fn named(chain: &ChainId, mut what: Value) -> Value {
+    let ChainId { organization, account, region, trail, home_region, backfill } = chain;
+    if let (Value::Object(what), Value::Object(name)) = (
+        &mut what,
+        json!({
+            "chain": chain.to_string(), "organization": organization, "account": account, "region": region,
+            "trail": trail, "home_region": home_region, "backfill": backfill,
+        }),
+    ) {
+        what.extend(name);
+    }
+    what
 }
 
 fn time(time: DateTime<Utc>) -> String {
