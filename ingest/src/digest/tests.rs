@@ -56,6 +56,11 @@ fn contents(bucket: &Bucket) -> Vec<(Place, Result<[u8; 32], LogProblem>)> {
     .collect()
 }
 
+/// How many log files large tests have: some hundreds; 10,000 with `REMIT_DIGEST_LOGS=10000`.
+fn logs_wanted() -> u32 {
+    std::env::var("REMIT_DIGEST_LOGS").ok().and_then(|text| text.parse().ok()).unwrap_or(400)
+}
+
 /// Verifies all that is in a bucket.
 fn told(bucket: &Bucket) -> Told {
     told_with(bucket, &keys(), None)

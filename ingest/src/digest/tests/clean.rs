@@ -219,11 +219,9 @@ fn more_that_aws_may_say_one_day_is_no_fault() {
     assert_eq!(told(&bucket), Told::clean(1, 1));
 }
 
-/// Some hundreds of files; 10,000 with `REMIT_DIGEST_LOGS=10000`.
 #[test]
 fn a_large_clean_bucket_raises_no_false_alarm() {
-    let wanted: u32 =
-        std::env::var("REMIT_DIGEST_LOGS").ok().and_then(|text| text.parse().ok()).unwrap_or(400);
+    let wanted = logs_wanted();
     let hours = (wanted / 50).clamp(8, 200);
     let mut bucket = Bucket::default();
     let mut digests = 0;

@@ -1,6 +1,7 @@
 //! What somebody may do to a bucket, each told apart from the others, with what is nearly the same and harmless beside it.
 
 mod digests;
+mod large;
 mod logs;
 mod places;
 
