@@ -12,12 +12,11 @@ pub enum DigestCommand {
 
 const VERIFY_EXAMPLES: &str = "\
 Examples:
-  aws cloudtrail list-public-keys --region eu-west-1 --start-time 2026-01-01 --end-time 2026-02-01 > keys.json
+  aws cloudtrail list-public-keys --start-time 2026-01-01 --end-time 2026-02-01 > keys.json
   remit digest verify --root ./copy --keys keys.json
   remit digest verify --root ./copy --keys keys.json --from 2026-01-05T00:00:00Z --output json
 
-The folder holds <bucket>/<key> as CloudTrail delivered it: its digests with <key>.metadata.json beside each (what
-`aws s3api head-object` prints, or its `Metadata` alone), and its log files. Accounts, regions and trails may be many.
+The folder holds <bucket>/<key> as CloudTrail delivered it: log files, and digests with <key>.metadata.json beside each: what `aws s3api head-object` prints, or its `Metadata` alone. Accounts, regions and trails may be many.
 
 A gap is a time that no digest covers; it has a name and its times, and is no fault by itself.
 
