@@ -14,6 +14,7 @@ mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
+mod digest;
 mod fakes;
 mod grants;
 mod kill;
