@@ -149,7 +149,7 @@ fn append_record<'r>(
     };
     let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, workload } = &caller;
 
-    builder.append(&Event {
+    let event = Event {
         event_id,
         shared_event_id: record.shared_event_id(),
         time,
@@ -199,7 +199,8 @@ fn append_record<'r>(
         event_context: event_context.as_deref(),
         object: place.object,
         row: place.row,
-    });
+    };
+    builder.append_by(&event, record.caller());
     Ok(())
 }
 
