@@ -55,11 +55,11 @@ def duck(folder, threads, options):
 
     database = duckdb.connect()
     database.execute(f"SET threads = {threads}")
-    source = f"read_json('{folder}/**/*.json.gz', maximum_object_size = 1000000000{options})"
-    # With columns that are guessed, a key that no sampled record has is not there to be asked for.
+    source = f"read_json('{folder}/**/*.json.gz', maximum_object_size = 67108864{options})"
+    # Each file is one object for it, so that is how large one may be.
     who = WHO.format(u="r.userIdentity")
     query = f"""
-        SELECT count(*), sum(c), min(f), max(l) FROM (
+        SELECT count(*), sum(c), CAST(min(f) AS VARCHAR), CAST(max(l) AS VARCHAR) FROM (
             SELECT {who} AS who, r.eventSource AS service, r.eventName AS operation,
                    count(*) AS c, min(r.eventTime) AS f, max(r.eventTime) AS l
             FROM (SELECT unnest(Records) AS r FROM {source}) GROUP BY ALL)"""
