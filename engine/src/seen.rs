@@ -62,25 +62,40 @@ impl<'a> EventId<'a> {
 
 /// The 16 bytes of `0f8fad5b-d9cb-469f-a165-70867728950e`; no other spelling of them will do.
 fn uuid(text: &[u8]) -> Option<[u8; 16]> {
-    if text.len() != 36 || [8, 13, 18, 23].iter().any(|&at| text.get(at) != Some(&b'-')) {
-        return None;
-    }
+    let text: &[u8; 36] = text.try_into().ok()?;
+    // Asked of every event: each digit is looked up, and whether all were digits is asked once.
     let mut id = [0; 16];
-    let mut bytes = id.iter_mut();
+    let mut all = 0;
+    let mut places = id.iter_mut();
     for group in [0..8, 9..13, 14..18, 19..23, 24..36] {
         for &[high, low] in text.get(group)?.as_chunks::<2>().0 {
-            *bytes.next()? = nibble(high)? << 4 | nibble(low)?;
+            let [high, low] = [high, low].map(digit);
+            all |= high | low;
+            *places.next()? = high << 4 | low & 0xf;
         }
     }
-    Some(id)
+    let dashes = [8, 13, 18, 23].iter().all(|&at| text.get(at) == Some(&b'-'));
+    (all & NO_DIGIT == 0 && dashes).then_some(id)
 }
 
-fn nibble(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// Marks what is no lower-case hexadecimal digit.
+const NO_DIGIT: u8 = 0x80;
+
+const DIGITS: [u8; 256] = {
+    let mut digits = [NO_DIGIT; 256];
+    let mut value = 0;
+    while value < 16 {
+        #[expect(clippy::indexing_slicing, reason = "both have a place for each of 16 digits")]
+        {
+            digits[b"0123456789abcdef"[value] as usize] = value as u8;
+        }
+        value += 1;
     }
+    digits
+};
+
+fn digit(letter: u8) -> u8 {
+    DIGITS.get(usize::from(letter)).copied().unwrap_or(NO_DIGIT)
 }
 
 /// An account as the set numbers it; ask once for many events.
@@ -482,24 +497,33 @@ impl Secret {
         Secret { words: [word(0), word(1), word(2)], mask: u64::MAX }
     }
 
+    #[inline]
     fn hash(&self, bytes: &[u8]) -> u64 {
         let [a, b, c] = self.words;
         let mut hash = fold(bytes.len() as u64 ^ a, b);
         let (chunks, rest) = bytes.as_chunks::<16>();
         for chunk in chunks {
-            hash = mixed(*chunk, hash, b);
+            hash = mixed(u128::from_le_bytes(*chunk), hash, b);
         }
-        let mut last = [0; 16];
-        last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+        // Nearly all that is hashed are a UUID and its account's number.
+        let last = match rest.as_array::<4>() {
+            Some(number) => u128::from(u32::from_le_bytes(*number)),
+            None => {
+                let mut last = [0; 16];
+                last.iter_mut().zip(rest).for_each(|(to, from)| *to = *from);
+                u128::from_le_bytes(last)
+            }
+        };
         fold(mixed(last, hash, c), a) & self.mask
     }
 }
 
-fn mixed(chunk: [u8; 16], hash: u64, secret: u64) -> u64 {
-    let word = u128::from_le_bytes(chunk);
+#[inline]
+fn mixed(word: u128, hash: u64, secret: u64) -> u64 {
     fold(word as u64 ^ secret, (word >> 64) as u64 ^ hash)
 }
 
+#[inline]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a) * u128::from(b);
     product as u64 ^ (product >> 64) as u64
