@@ -97,7 +97,7 @@ fn agent(
 ) -> Option<Arc<Agent>> {
     let (session_name, account) = (view.session_name(event), view.account(event));
     told.names.iter().find_map(|actor| {
-        let caller = Caller { actor, session_name, account, tags: None };
+        let caller = Caller { actor, session_name, account, ..Caller::default() };
         answers.asker(&rules.manifests, &rules.grants, &caller, None, time).agent
     })
 }

@@ -1,5 +1,5 @@
 use super::super::Durability;
-use super::super::findings::{StoredFinding, write_finding};
+use super::super::findings::{StoredFinding, write_findings};
 use super::*;
 use crate::attribution::Attribution;
 use crate::chain::{Given, Step, StepKind};
@@ -81,7 +81,7 @@ impl World {
     async fn write(&self, finding: Finding, now: i64) {
         let mut tx = self.store.begin().await.unwrap();
         let stored = StoredFinding { finding, settled: false, is_new: true };
-        write_finding(&mut tx, &stored, now).await.unwrap();
+        write_findings(&mut tx, &[stored], now).await.unwrap();
         tx.commit().await.unwrap();
     }
 
