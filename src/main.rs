@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod desk;
 mod exit;
 mod intake;
 mod pipeline;

@@ -112,8 +112,7 @@ impl Service {
         let address = server.address();
 
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline =
-            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();

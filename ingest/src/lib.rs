@@ -22,10 +22,12 @@ mod time;
 mod token;
 
 pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
-pub use event::EventBatch;
+pub use event::{Columns, EventBatch};
 pub use fingerprint::fingerprint;
 pub use inflate::{Limits, ObjectError, inflate};
-pub use object::{ReadObject, read_object, read_record};
+pub use object::{
+    ObjectReader, ReadObject, ReadOptions, Room, Slice, Summary, read_object, read_object_with, read_record,
+};
 pub use quarantine::Quarantined;
 pub use redact::Redaction;
 pub use source::{Delivery, FetchError, Fetcher, Next, ObjectRef, Source, SourceConfig, SourceError, Ticket};

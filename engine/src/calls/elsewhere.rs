@@ -6,7 +6,7 @@ use super::{Answer, Answers, CallFacts, Calls, Rules, bound_facts, count_use, ou
 use crate::baseline::ANY_PERMISSION;
 use crate::cloud::Cloud;
 use crate::grant::{Grant, GrantVerdict, Grants};
-use crate::manifest::{Agent, Caller};
+use crate::manifest::{Agent, Caller, Shown};
 use crate::measure::Observed;
 use crate::permission::{self, Elsewhere, Needed};
 use crate::scope::{Scope, ScopeVerdict, Verdict};
@@ -96,8 +96,9 @@ fn agent(
     time: i64,
 ) -> Option<Arc<Agent>> {
     let (session_name, account) = (view.session_name(event), view.account(event));
+    let shown = Shown::of(view, event);
     told.names.iter().find_map(|actor| {
-        let caller = Caller { actor, session_name, account, ..Caller::default() };
+        let caller = Caller { actor, session_name, account, tags: None, shown };
         answers.asker(&rules.manifests, &rules.grants, &caller, None, time).agent
     })
 }

@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, DictionaryArray, GenericListArray, ListBuilder,
-    StringArray, StringBuilder, StringDictionaryBuilder, StringViewArray, StringViewBuilder,
-    TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
+    StringArray, StringBuilder, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit, TimestampMicrosecondType, UInt32Type};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
+
+use super::names::Names;
 
 /// Text that repeats little.
 pub(super) struct Text;
@@ -50,7 +52,7 @@ impl Column for Text {
         DataType::Utf8View
     }
     fn builder(rows: usize) -> Self::Builder {
-        StringViewBuilder::with_capacity(rows)
+        StringViewBuilder::with_capacity(rows).with_fixed_block_size(block_bytes(rows))
     }
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
         builder.append_option(value);
@@ -67,6 +69,11 @@ impl Column for Text {
     fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
         Self::get(view, row).map(Value::from)
     }
+}
+
+/// The size of the blocks that texts are copied to: few of them, and little waste for a small batch.
+fn block_bytes(rows: usize) -> u32 {
+    u32::try_from(rows.saturating_mul(64)).unwrap_or(u32::MAX).clamp(256, 1 << 20)
 }
 
 impl Column for Key {
@@ -98,7 +105,7 @@ impl Column for Key {
 }
 
 impl Column for Name {
-    type Builder = StringDictionaryBuilder<Int32Type>;
+    type Builder = Names;
     type Value<'a> = Option<&'a str>;
     type View<'a> = (&'a DictionaryArray<Int32Type>, &'a StringArray);
     type Seen<'a> = Option<&'a str>;
@@ -106,13 +113,13 @@ impl Column for Name {
         DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
     }
     fn builder(rows: usize) -> Self::Builder {
-        StringDictionaryBuilder::with_capacity(rows, 16, 256)
+        Names::with_capacity(rows)
     }
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
-        builder.append_option(value);
+        builder.append(value);
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
-        Arc::new(builder.finish())
+        builder.finish()
     }
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         let names = array.as_dictionary_opt::<Int32Type>()?;

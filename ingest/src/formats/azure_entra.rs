@@ -70,7 +70,6 @@ pub(super) fn append(
         provider: "azure",
         account: account.as_deref(),
         recipient_account: account.as_deref(),
-        region: record.text(&["location"]).as_deref(),
         category: Some(if is_sign_in { "signin" } else { "directory" }),
         service: "Microsoft.aadiam",
         operation: &operation,

@@ -357,10 +357,11 @@ impl Caller {
     }
 }
 
-/// `a@b` of `user:a@b` and `serviceAccount:a@b`; other subjects as they are.
+/// `a@b` of `user:a@b` and `serviceAccount:a@b`, in lower case; other subjects as they are.
 fn bare_subject(subject: &str) -> String {
-    let bare = ["user:", "serviceAccount:"].iter().find_map(|kind| subject.strip_prefix(kind));
-    bare.map_or_else(|| subject.to_owned(), str::to_ascii_lowercase)
+    let bare =
+        ["user:", "serviceAccount:"].iter().find_map(|kind| subject.strip_prefix(kind)).unwrap_or(subject);
+    if bare.contains("://") { bare.to_owned() } else { bare.to_ascii_lowercase() }
 }
 
 /// Google's own projects that hold service agents and are not called `gcp-sa-...`.

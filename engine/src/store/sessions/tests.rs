@@ -81,7 +81,7 @@ impl World {
     async fn write(&self, finding: Finding, now: i64) {
         let mut tx = self.store.begin().await.unwrap();
         let stored = StoredFinding { finding, settled: false, is_new: true };
-        write_findings(&mut tx, &[stored], now).await.unwrap();
+        write_findings(&mut tx, std::slice::from_ref(&stored), now).await.unwrap();
         tx.commit().await.unwrap();
     }
 
