@@ -9,7 +9,7 @@ mod table;
 pub use answers::{Answer, Answers, Asker};
 pub use table::schema;
 
-use crate::attribution::{Attribution, Grade};
+use crate::attribution::{Attribution, Grade, caused_by};
 use crate::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, POSSIBLE};
 use crate::chain::Issued;
 use crate::finding::Sample;
@@ -269,7 +269,7 @@ fn annotate_event(
         if let Some(needed) = &facts.needed {
             row.level = permission::level(&needed.permission);
             row.own_iam = asker.agent.is_some() && acts_on_own_iam(needed, row.level, actor, &asker);
-            let is_own = needed.certain && view.invoked_by(event).is_none();
+            let is_own = needed.certain && caused_by(view, event).is_none();
             count_use(&mut calls.baseline, needed, is_own, actor, outcome, time);
             let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
             row.first_use = novelty.first_use;
