@@ -7,6 +7,7 @@ pub mod scope;
 pub mod silence;
 pub mod synth;
 pub mod tool;
+pub mod usage;
 pub mod validate;
 
 use crate::exit::Usage;

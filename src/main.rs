@@ -6,6 +6,7 @@ mod cli;
 mod commands;
 mod config;
 mod demo;
+mod desk;
 mod exit;
 mod intake;
 mod pipeline;
@@ -35,6 +36,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
+    // Needs no runtime: it reads files on threads of its own, and is done before a runtime would stand.
+    if let Command::Usage(args) = &cli.command {
+        return commands::usage::run(args, cli.quiet);
+    }
     // One worker thread where one is asked for, so that what is measured on one core runs on one.
     let threads = match &cli.command {
         Command::Replay(args) => args.threads,
@@ -52,6 +57,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, cli.quiet).await,
         Command::Run(args) => service::run(config::Config::load(&args.config)?).await,
         Command::Replay(args) => replay::run(args, cli.quiet).await,
+        Command::Usage(args) => commands::usage::run(&args, cli.quiet),
         Command::Report(args) => commands::report::run(args).await,
         Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,

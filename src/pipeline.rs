@@ -1,32 +1,28 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
-use crate::calls_file::CallsFile;
+use crate::desk::{Desk, Settling, Sheet};
 use anyhow::Context;
+use arrow::array::BooleanArray;
 use dashboards::Metrics;
 use dashboards::metrics::ObjectOutcome;
-use engine::baseline::BaselineRule;
 use engine::calls::Rules;
 use engine::detection::Detection;
-use engine::grant::Touch;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::seen::event_of;
 use engine::standing;
-use engine::store::{
-    Again, Claim, ClaimToken, Commit, Committed, ObjectEnd, Origin, Store, StoredCommit, Terms,
-};
-use engine::time::{self, MINUTE};
+use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit};
+use engine::time;
 use ingest::event::EventView;
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined, ReadObject, Redaction};
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::task::block_in_place;
 use tracing::{debug, warn};
 
-/// How long a claim keeps other workers away. The process that owns the store ends stale ones at its start.
-const CLAIM_LEASE: i64 = 15 * MINUTE;
-
-/// Rounds of judging against duplicates that other workers committed meanwhile; each round leaves fewer.
-const CLASHES_MAX: usize = 16;
+/// Objects of fewer bytes are read and judged in about a millisecond: not worth telling the runtime.
+const LONG_WORK_BYTES: usize = 32 << 10;
 
 /// What became of an object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,20 +51,35 @@ pub enum Begun {
     Ended(Outcome),
 }
 
+/// What judging a claimed object gave.
+#[derive(Debug)]
+pub enum Read {
+    /// To be committed.
+    Judged(Box<Sheet>),
+    /// There was nothing to judge.
+    Ended(Outcome),
+}
+
+/// How a commit went.
+#[derive(Debug)]
+pub enum Written {
+    /// The object's end.
+    Ended(Outcome),
+    /// Some of its events were judged elsewhere meanwhile: read it again.
+    Clash,
+}
+
 /// Everything that objects pass through.
 #[derive(Debug)]
 pub struct Pipeline {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
+    desk: Desk,
     limits: Limits,
     redaction: Redaction,
     detections: Vec<Detection>,
-    settled: BTreeSet<String>,
-    rule: BaselineRule,
-    alert_max_age: Option<i64>,
-    calls: Option<CallsFile>,
-    judges_again: bool,
+    settling: Arc<Settling>,
 }
 
 impl Pipeline {
@@ -79,18 +90,16 @@ impl Pipeline {
         detections: Vec<Detection>,
         alert_max_age: Option<i64>,
     ) -> Pipeline {
+        let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
         Pipeline {
-            rule: rules.baseline.rule(),
+            desk: Desk::open(store.clone(), rules.clone(), settling.clone()),
             store,
             rules,
             metrics,
             limits: Limits::default(),
             redaction: Redaction::default(),
-            settled: detections.iter().filter(|d| d.settled).map(|d| d.id.clone()).collect(),
             detections,
-            alert_max_age,
-            calls: None,
-            judges_again: false,
+            settling,
         }
     }
 
@@ -99,46 +108,24 @@ impl Pipeline {
         Judge::new(self.rules.clone(), &self.detections).await
     }
 
-    /// Also writes one line per judged event.
-    pub fn with_calls(mut self, calls: CallsFile) -> Pipeline {
-        self.calls = Some(calls);
-        self
-    }
-
-    /// Keeps what is needed to judge objects again when a policy change arrives late.
-    pub fn judging_again(mut self) -> Pipeline {
-        self.judges_again = true;
-        self
-    }
-
     /// Keeps a finding for each policy file that cannot be read, as long as that is so.
     pub async fn stand(&self) -> anyhow::Result<()> {
         let unparsed = self.rules.manifests.latest().unparsed.iter().chain(&self.rules.grants.unparsed);
         let findings = standing::unparsed_policies(unparsed, time::now());
-        let stored = self.store.stand(standing::POLICY_UNPARSED, &findings, &self.terms()).await?;
+        let stored = self.store.stand(standing::POLICY_UNPARSED, &findings, &self.settling.terms()).await?;
         for finding in &stored.new_findings {
             self.metrics.finding(&finding.detection, finding.severity);
         }
         Ok(())
     }
 
-    fn terms(&self) -> Terms<'_> {
-        Terms { settled: &self.settled, rule: self.rule, alert_max_age: self.alert_max_age, now: time::now() }
-    }
-
     pub fn limits(&self) -> &Limits {
         &self.limits
     }
 
-    /// Ends the file of calls, if there is one.
-    pub fn finish_calls(&self) -> anyhow::Result<()> {
-        self.calls.as_ref().map_or(Ok(()), CallsFile::finish)
-    }
-
     /// Claims an object.
     pub async fn begin(&self, object: &ObjectRef) -> anyhow::Result<Begun> {
-        let place = object.display();
-        let claim = self.store.claim(&object.id(), &object.source, &place, CLAIM_LEASE, time::now()).await?;
+        let claim = self.desk.claim(object).await?;
         Ok(match claim {
             Claim::Mine(claim) => Begun::Mine(claim),
             Claim::Done => {
@@ -171,115 +158,88 @@ impl Pipeline {
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
-    /// Reads, judges and commits a claimed object.
+    /// Reads and judges a claimed object.
     ///
-    /// An error means that nothing was committed and that the claim should be released.
+    /// An error means that nothing changed and that the claim should be released.
     pub async fn judge(
         &self,
         judge: &mut Judge,
         object: &ObjectRef,
         claim: &ClaimToken,
         bytes: &[u8],
-    ) -> anyhow::Result<Outcome> {
-        let read =
-            tokio::task::block_in_place(|| ingest::read_object(object, bytes, &self.limits, &self.redaction));
+    ) -> anyhow::Result<Read> {
+        let started = Instant::now();
+        let read = run(bytes.len(), || ingest::read_object(object, bytes, &self.limits, &self.redaction));
         let read = match read {
             Ok(read) => read,
             Err(error) => {
                 let quarantined =
                     Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.redaction);
-                return self.quarantine(object, claim, &quarantined).await;
+                return Ok(Read::Ended(self.quarantine(object, claim, &quarantined).await?));
             }
         };
         if let Some(reason) = read.ignored {
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
-                return Ok(Outcome::Held);
+                return Ok(Read::Ended(Outcome::Held));
             }
             self.metrics.object(&object.source, ObjectOutcome::Ignored);
-            return Ok(Outcome::Ignored(reason));
+            return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
-        self.judge_records(judge, object, claim, &read).await
+        let view = read.batch.view();
+        let rows = read.batch.rows();
+        let (is_new, events) = self.store.seen().unseen((0..rows).map(|row| event_of(&view, row)))?;
+        let batch = only(&read.batch, is_new);
+        let judged = judged(judge, &batch, bytes.len())
+            .await
+            .with_context(|| format!("cannot judge {}", object.display()))?;
+        let view = batch.view();
+        let sheet = Sheet {
+            claim: claim.clone(),
+            place: object.display(),
+            origin: Some(origin(object, &read, &batch, &judged)),
+            latest: (0..batch.rows()).filter_map(|row| view.time(row)).max(),
+            duplicates: (rows - batch.rows()) as u64,
+            sha256: read.sha256,
+            read: read.read,
+            events,
+            quarantined: read.quarantined,
+            findings: judged.findings,
+            baseline: judged.calls.baseline,
+            measures: judged.calls.measures,
+            changes: judged.calls.changes,
+            issued: judged.calls.issued,
+            grants_revision: judged.calls.grants_revision,
+        };
+        self.metrics.judged(started.elapsed());
+        Ok(Read::Judged(Box::new(sheet)))
     }
 
-    async fn judge_records(
-        &self,
-        judge: &mut Judge,
-        object: &ObjectRef,
-        claim: &ClaimToken,
-        read: &ReadObject,
-    ) -> anyhow::Result<Outcome> {
+    /// Commits a judged object, together with whatever else waits.
+    ///
+    /// An error means that nothing was committed and that the claim should be released.
+    pub async fn commit(&self, object: &ObjectRef, sheet: Box<Sheet>) -> anyhow::Result<Written> {
         let started = Instant::now();
-        let mut known = HashSet::new();
-        for _ in 0..CLASHES_MAX {
-            let (batch, event_ids) = unique_events(&read.batch, &known);
-            // The CPU's work: other tasks of this thread, heartbeats among them, move on meanwhile.
-            let judged = tokio::task::block_in_place(|| Handle::current().block_on(judge.judge(&batch)))
-                .with_context(|| format!("cannot judge {}", object.display()))?;
-            let duplicates = read.batch.rows() - batch.rows();
-            let origin = self.judges_again.then(|| origin(object, read, &batch, &judged));
-            let commit = Commit {
-                claim,
-                place: &object.display(),
-                sha256: &read.sha256,
-                read: read.read as i64,
-                duplicates: duplicates as i64,
-                event_ids: &event_ids,
-                quarantined: &read.quarantined,
-                baseline: &judged.calls.baseline,
-                findings: &judged.findings,
-                changes: &judged.calls.changes,
-                touched: &self.rules.grants.touched(&judged.calls.changes),
-                measures: &judged.calls.measures,
-                origin: origin.as_ref(),
-                terms: self.terms(),
-            };
-            let committing = Instant::now();
-            match self.store.commit(&commit).await? {
-                Committed::Stored(stored) => {
-                    self.metrics.committed(committing.elapsed());
-                    self.metrics.judged(committing.duration_since(started));
-                    self.after_commit(object, read, &batch, &judged, duplicates, &stored)?;
-                    if let Some(origin) = &origin {
-                        self.mark_if_outdated(claim, origin, judged.calls.grants_revision).await?;
-                    }
-                    return Ok(Outcome::Done { events: batch.rows() as u64, stored: Box::new(stored) });
-                }
-                Committed::Clash(ids) => {
-                    debug!(object = %object.display(), clashes = ids.len(), "events were known before");
-                    known.extend(ids);
-                }
-                Committed::Fenced => return Ok(Outcome::Held),
+        let (sheet, committed) = self.desk.commit(sheet).await?;
+        Ok(match committed? {
+            Committed::Stored(stored) => {
+                self.metrics.committed(started.elapsed());
+                self.after_commit(object, &sheet, &stored);
+                Written::Ended(Outcome::Done { events: sheet.events.len() as u64, stored: Box::new(stored) })
             }
-        }
-        anyhow::bail!(
-            "{} lost {CLASHES_MAX} races against other workers; it will be tried again",
-            object.display()
-        )
-    }
-
-    /// Marks an object whose callers' grants changed between its judgement and its commit.
-    async fn mark_if_outdated(
-        &self,
-        claim: &ClaimToken,
-        origin: &Origin,
-        revision: u64,
-    ) -> anyhow::Result<()> {
-        let touches =
-            |touch: &Touch| touch.from <= origin.last_event && origin.callers.contains(&touch.principal);
-        let touched = self.rules.grants.touched_since(revision);
-        if touched.is_none_or(|touched| touched.iter().any(touches)) {
-            self.store.mark_again(&claim.object).await?;
-        }
-        Ok(())
+            Committed::Clash => {
+                debug!(object = %object.display(), "some of its events were judged elsewhere meanwhile");
+                Written::Clash
+            }
+            Committed::Fenced => Written::Ended(Outcome::Held),
+        })
     }
 
     /// Judges an object again under the grants as they are known now.
     ///
     /// An error means that nothing changed and that it waits on.
     pub async fn judge_again(&self, judge: &mut Judge, again: &Again, bytes: &[u8]) -> anyhow::Result<()> {
-        let read = tokio::task::block_in_place(|| {
-            ingest::read_object(&again.object, bytes, &self.limits, &self.redaction)
-        });
+        let read =
+            run(bytes.len(), || ingest::read_object(&again.object, bytes, &self.limits, &self.redaction));
         let read = match read {
             Ok(read) if read.sha256 == again.sha256 => read,
             _ => {
@@ -289,13 +249,13 @@ impl Pipeline {
         };
         let rows = read.batch.view();
         let counted = |at: usize| rows.row(at).is_none_or(|row| !again.left_out.contains(&row));
-        let keep: Vec<bool> = (0..read.batch.rows()).map(counted).collect();
-        let batch = read.batch.filter(&arrow::array::BooleanArray::from(keep));
-        let judged = tokio::task::block_in_place(|| Handle::current().block_on(judge.judge(&batch)))
+        let batch = only(&read.batch, (0..read.batch.rows()).map(counted).collect());
+        let judged = judged(judge, &batch, bytes.len())
+            .await
             .with_context(|| format!("cannot judge {} again", again.object.display()))?;
         let stored = self
             .store
-            .commit_again(&again.id, &judged.findings, &judged.calls.measures, &self.terms())
+            .commit_again(&again.id, &judged.findings, &judged.calls.measures, &self.settling.terms())
             .await?;
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
@@ -304,39 +264,45 @@ impl Pipeline {
         Ok(())
     }
 
-    fn after_commit(
-        &self,
-        object: &ObjectRef,
-        read: &ReadObject,
-        batch: &EventBatch,
-        judged: &Judged,
-        duplicates: usize,
-        stored: &StoredCommit,
-    ) -> anyhow::Result<()> {
-        self.rules.baseline.apply(&judged.calls.baseline);
+    fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
+        self.rules.baseline.apply(&sheet.baseline);
         self.metrics.object(&object.source, ObjectOutcome::Done);
-        self.metrics.events(&object.source, "aws", batch.rows() as u64);
-        self.metrics.duplicates("aws", duplicates as u64);
-        for quarantined in &read.quarantined {
+        self.metrics.events(&object.source, "aws", sheet.events.len() as u64);
+        self.metrics.duplicates("aws", sheet.duplicates);
+        for quarantined in &sheet.quarantined {
             self.metrics.quarantined("aws", quarantined.reason, 1);
         }
-        for ((_, measure, answer), count) in &judged.calls.measures.counts {
+        for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
         }
-        let view = batch.view();
-        if let Some(latest) = (0..batch.rows()).filter_map(|row| view.time(row)).max() {
+        if let Some(latest) = sheet.latest {
             // An event from the future must not make everything else look late.
             self.metrics.watermark("aws", latest.min(time::now()));
         }
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
         }
-        if let Some(calls) = &self.calls {
-            calls.write(&view, &judged.calls)?;
-        }
-        debug!(object = %object.display(), rows = batch.rows(), findings = judged.findings.len(), "batch judged");
-        Ok(())
+        debug!(object = %object.display(), rows = sheet.events.len(), findings = sheet.findings.len(), "committed");
     }
+}
+
+/// Runs work of the CPU. Long work tells the runtime, so that other tasks of this thread, heartbeats among them, move on
+/// meanwhile.
+fn run<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
+    if bytes < LONG_WORK_BYTES { work() } else { block_in_place(work) }
+}
+
+async fn judged(judge: &mut Judge, batch: &EventBatch, bytes: usize) -> Result<Judged, JudgeError> {
+    if bytes < LONG_WORK_BYTES {
+        judge.judge(batch).await
+    } else {
+        block_in_place(|| Handle::current().block_on(judge.judge(batch)))
+    }
+}
+
+/// The rows to keep.
+pub fn only(batch: &EventBatch, keep: Vec<bool>) -> EventBatch {
+    if keep.iter().all(|keep| *keep) { batch.clone() } else { batch.filter(&BooleanArray::from(keep)) }
 }
 
 /// How the object can be judged again.
@@ -356,31 +322,4 @@ fn origin(object: &ObjectRef, read: &ReadObject, judged_rows: &EventBatch, judge
         last_event: (0..judged_rows.rows()).filter_map(|at| kept.time(at)).max().unwrap_or_default(),
         callers: judged.calls.callers(&kept),
     }
-}
-
-/// The first of each event that is not known yet, with its identity.
-fn unique_events(batch: &EventBatch, known: &HashSet<String>) -> (EventBatch, Vec<String>) {
-    let view = batch.view();
-    let mut seen = HashSet::with_capacity(batch.rows());
-    let mut ids = Vec::with_capacity(batch.rows());
-    let mut keep = Vec::with_capacity(batch.rows());
-    for row in 0..batch.rows() {
-        // An event that was delivered again with more in it (`addendum`) is another one: it is judged anew.
-        let id = format!(
-            "{}:{}{}{}",
-            view.recipient_account(row).or(view.account(row)).unwrap_or_default(),
-            view.event_id(row),
-            if view.addendum(row).is_some() { "+" } else { "" },
-            view.addendum(row).unwrap_or_default(),
-        );
-        let is_new = !known.contains(&id) && seen.insert(id.clone());
-        if is_new {
-            ids.push(id);
-        }
-        keep.push(is_new);
-    }
-    if ids.len() == batch.rows() {
-        return (batch.clone(), ids);
-    }
-    (batch.filter(&arrow::array::BooleanArray::from(keep)), ids)
 }

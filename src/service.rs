@@ -12,7 +12,7 @@ use dashboards::metrics::SendOutcome;
 use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
-use engine::store::{Durability, Store, StoreError};
+use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
 use ingest::source::Source;
 use std::net::SocketAddr;
@@ -112,8 +112,7 @@ impl Service {
         let address = server.address();
 
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline =
-            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -218,6 +217,7 @@ async fn upkeep(pipeline: Arc<Pipeline>, lateness: i64, cancel: CancellationToke
             store.forget_events(now - EVENT_HORIZON).await?;
             store.forget_origins(now - lateness).await?;
             store.forget_sessions(now - SESSION_MEMORY).await?;
+            store.forget_links(now - LINKS_KEPT).await?;
             pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };

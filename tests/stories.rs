@@ -8,7 +8,9 @@
     reason = "a story that meets what it did not expect must stop and say where"
 )]
 
+mod actors;
 mod cli;
+mod corpus;
 mod dashboards;
 mod demo;
 mod fakes;
@@ -21,4 +23,5 @@ mod rubbish;
 mod s3_sqs;
 mod scope;
 mod support;
+mod usage;
 mod web;

@@ -3,21 +3,26 @@
 mod arn;
 mod azure;
 mod context;
+mod elsewhere;
 mod facts;
 mod foreign;
 mod gcp;
+mod graded;
+mod naming;
 mod request;
 mod resource;
 mod tags;
 
-use ingest::denial;
 use serde_json::Value;
 
-use crate::reference::{self, Need, Operation, When};
+use crate::reference;
 pub use crate::reference::{AccessLevel, Logged};
 pub use context::{CALLER_KEYS, context_for};
+pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::Facts;
 pub use foreign::{Foreign, foreign};
+use naming::Told;
+pub(crate) use naming::{Named as Naming, Names, is_free, is_told, overrule};
 pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
@@ -113,6 +118,17 @@ impl Needed {
         let empty: &[String] = &[];
         self.resources.chunks(size).chain(self.resources.is_empty().then_some(empty))
     }
+
+    /// Adds the resources of the same permission that the call needed for something else.
+    fn add(&mut self, more: resource::Named) {
+        self.resources_known &= more.known;
+        self.one_of = false;
+        for resource in more.resources {
+            if !self.resources.contains(&resource) {
+                self.resources.push(resource);
+            }
+        }
+    }
 }
 
 /// The permissions that a call needed, certain ones first. Empty where AWS asks for none: service events,
@@ -122,226 +138,51 @@ impl Needed {
 /// A denial's own text names the true permission and overrules all.
 #[must_use]
 pub fn needed(call: &Call<'_>) -> Vec<Needed> {
-    Facts::new(call).needed()
+    Facts::new(call.clone()).needed()
 }
 
 impl Facts<'_> {
     /// As [`needed`].
     #[must_use]
     pub fn needed(&self) -> Vec<Needed> {
-        let call = self.call;
-        if matches!(call.event_type, Some("AwsServiceEvent" | "AwsConsoleSignIn" | "AwsCloudTrailInsight")) {
-            return Vec::new();
+        let naming = self.naming();
+        naming.iter().map(|named| self.needed_of(named)).collect()
+    }
+
+    /// A permission that the call needed, with its resources.
+    #[must_use]
+    pub(crate) fn needed_of(&self, named: &Naming) -> Needed {
+        let mut parts = named.parts.iter();
+        let first = parts.next().copied().unwrap_or(resource::Part::Whole);
+        let told = || Some(resource::Named::told(self.denial()?.resource?));
+        if named.told == Told::Alone
+            && let Some(told) = told()
+        {
+            return told.of(named.permission.to_string(), named.certain);
         }
-        let service = reference::prefix_of(call.service);
-        if service.is_empty() || call.operation.is_empty() {
-            return Vec::new();
+        let mut one =
+            self.resources(&named.permission, first).of(named.permission.to_string(), named.certain);
+        for part in parts {
+            one.add(self.resources(&named.permission, *part));
         }
-        let mut found: Vec<Needed> = Vec::new();
-        for one in self.names(service) {
-            let named = self.resources(&one.permission, one.role);
-            push(&mut found, named.of(one.permission, one.certain));
+        // Weaker than what the request says, stronger than nothing. Of two that a role may be, it tells which.
+        if named.told == Told::Confirmed
+            && !one.resources_known
+            && (one.resources.is_empty() || one.one_of)
+            && let Some(told) = told()
+        {
+            return told.of(one.permission, true);
         }
-        if let Some(denial) = call.error_message.and_then(denial::parse) {
-            self.overrule(&mut found, &denial);
-        }
-        found.sort_by_key(|one| !one.certain);
-        found
+        one
     }
 }
 
-/// A permission before its resources are known.
-struct Name {
-    permission: String,
-    certain: bool,
-    role: resource::Part,
-}
-
-impl Name {
-    fn own(permission: String, certain: bool) -> Name {
-        Name { permission, certain, role: resource::Part::Whole }
-    }
-}
-
-impl Facts<'_> {
-    fn names(&self, service: &str) -> Vec<Name> {
-        let operation = self.call.operation;
-        let plain = without_date(operation);
-        // The older APIs carry their date (`CreateFunction20150331v2`); a name that is known as it stands keeps it.
-        for spelled in [operation, plain] {
-            if let Some(known) = reference::operation(service, spelled) {
-                return self.known_names(service, spelled, known);
-            }
-            if spelled == plain {
-                break;
-            }
-        }
-        if let Some(name) = own_name(service, operation).or_else(|| own_name(service, plain)) {
-            return vec![Name::own(name, true)];
-        }
-        // Newer than our table: AWS spells most permissions like the operation, save where it is known to rename.
-        let certain =
-            reference::knows_service(service) && !reference::renames(service) && service != "apigateway";
-        vec![Name::own(format!("{service}:{plain}"), certain)]
-    }
-
-    fn known_names(&self, service: &str, operation: &str, known: &'static Operation) -> Vec<Name> {
-        let variant =
-            known.variants.iter().find(|variant| variant.field.is_none_or(|field| self.has_field(field)));
-        let mut names: Vec<Name> = Vec::new();
-        match (variant, &known.renamed) {
-            (Some(variant), _) => names.extend(variant.needs.iter().filter_map(|need| self.name(need))),
-            (None, Some(renamed)) => names.extend(renamed.iter().filter_map(|need| self.name(need))),
-            (None, None) => {
-                let own = own_name(service, operation).unwrap_or_else(|| format!("{service}:{operation}"));
-                names.push(Name::own(own, true));
-            }
-        }
-        // A row by hand is the whole of it where we see what it asks of the request, save for tags and roles.
-        let is_whole = variant.is_some() && self.is_visible();
-        let listed = |permission: &str| {
-            let by_hand =
-                variant.is_some_and(|one| one.needs.iter().any(|need| &*need.permission == permission));
-            by_hand || names.iter().any(|name| name.permission.eq_ignore_ascii_case(permission))
-        };
-        let more: Vec<Name> = known
-            .more
-            .iter()
-            .filter(|need| !(is_whole && need.when == When::Maybe || listed(&need.permission)))
-            .filter_map(|need| self.name(need))
-            .collect();
-        names.extend(more);
-        names
-    }
-
-    /// A permission that the call needs, or may need.
-    fn name(&self, need: &Need) -> Option<Name> {
-        let certain = match need.when {
-            When::Maybe if need.permission.ends_with(":CallWithBearerToken") => {
-                self.tells(self.holds("@bearer"), true)?
-            }
-            When::Always => true,
-            When::Maybe => false,
-            When::Tagged { listed } => {
-                let tagged = self.is_visible().then(|| !self.tags().is_empty());
-                self.tells(tagged, listed)?
-            }
-            When::Passing { listed } => {
-                let handed = self.handed();
-                // A service-linked role belongs to its service already.
-                let passed = handed.iter().any(
-                    |one| !matches!(one, facts::Handed::Role(arn) if arn.contains("/aws-service-role/")),
-                );
-                self.tells(self.is_visible().then_some(!handed.is_empty()), listed && passed)?
-            }
-            When::Field { name, absent: true, certain } => match self.holds(name) {
-                Some(true) => return None,
-                // Not told: most calls do not have it.
-                Some(false) | None => certain,
-            },
-            When::Field { name, absent: false, certain } => self.tells(self.holds(name), certain)?,
-        };
-        let role = match need.when {
-            _ if need.source => resource::Part::Source,
-            When::Tagged { .. } => resource::Part::Created,
-            _ if &*need.permission == "ec2:CreateTags" => resource::Part::Created,
-            _ => resource::Part::Whole,
-        };
-        Some(Name { permission: need.permission.to_string(), certain, role })
-    }
-
-    /// Needed, and how certainly, by a condition that the log may not tell.
-    #[expect(clippy::unused_self, reason = "reads as a question to the facts")]
-    fn tells(&self, holds: Option<bool>, certain: bool) -> Option<bool> {
-        match holds {
-            Some(true) => Some(certain),
-            Some(false) => None,
-            None => Some(false),
-        }
-    }
-}
-
-/// The permission that is called like the operation, or the verb that API Gateway grants for it.
-fn own_name(service: &str, operation: &str) -> Option<String> {
-    if service == "apigateway"
-        && let Some((verb, _)) = reference::gateway(operation)
-    {
-        return Some(format!("apigateway:{verb}"));
-    }
-    reference::permission(&format!("{service}:{operation}")).map(|known| known.name.clone())
-}
-
-/// `CreateFunction20150331v2` without `20150331v2`.
-fn without_date(operation: &str) -> &str {
-    let undated = match operation.rsplit_once('v') {
-        Some((head, version)) if !version.is_empty() && version.bytes().all(|b| b.is_ascii_digit()) => head,
-        _ => operation,
-    };
-    // Lambda's dates have eight digits, CloudFront's look like `2020_05_31`.
-    let digits =
-        |text: &str, n: usize| text.len() >= n && text.bytes().rev().take(n).all(|b| b.is_ascii_digit());
-    if let Some(head) = undated.len().checked_sub(10).and_then(|at| undated.split_at_checked(at))
-        && let [year, month, day] = head.1.split('_').collect::<Vec<_>>().as_slice()
-        && digits(year, 4)
-        && digits(month, 2)
-        && digits(day, 2)
-    {
-        return head.0;
-    }
-    if digits(undated, 8) {
-        return undated.len().checked_sub(8).and_then(|at| undated.get(..at)).unwrap_or(operation);
-    }
-    operation
-}
-
-/// Adds a permission; one that is there already becomes certain, and known, if either is.
-fn push(found: &mut Vec<Needed>, one: Needed) {
-    match found.iter_mut().find(|other| other.permission == one.permission) {
-        Some(other) => {
-            other.certain |= one.certain;
-            other.resources_known &= one.resources_known;
-            other.one_of = false;
-            for resource in one.resources {
-                if !other.resources.contains(&resource) {
-                    other.resources.push(resource);
-                }
-            }
-        }
-        None => found.push(one),
-    }
-}
-
-impl Facts<'_> {
-    /// A denial tells the permission that was missing, and often the resource.
-    fn overrule(&self, found: &mut Vec<Needed>, denial: &denial::Denial<'_>) {
-        for permission in &denial.permissions {
-            let spelled = reference::permission(permission).map_or(*permission, |known| known.name.as_str());
-            let told = denial.resource.map(resource::Named::told);
-            match found.iter_mut().find(|one| one.permission.eq_ignore_ascii_case(spelled)) {
-                Some(one) => {
-                    one.certain = true;
-                    // Weaker than what the request says, stronger than nothing. Of two that a role may be, it tells which.
-                    if let Some(told) = told
-                        && !one.resources_known
-                        && (one.resources.is_empty() || one.one_of)
-                    {
-                        *one = told.of(std::mem::take(&mut one.permission), true);
-                    }
-                }
-                None => {
-                    // A guess at the name was wrong.
-                    found.retain(|one| one.certain || reference::permission(&one.permission).is_some());
-                    let named = told.unwrap_or_else(|| self.resources(spelled, resource::Part::Whole));
-                    found.push(named.of(spelled.to_owned(), true));
-                }
-            }
-        }
-    }
-}
-
-/// How AWS grades a permission; `None` where our table does not know it.
+/// How AWS grades a permission, `None` where our table does not know it; those of other clouds by their last word.
 #[must_use]
 pub fn level(permission: &str) -> Option<AccessLevel> {
+    if let Some(graded) = graded::of(permission) {
+        return Some(graded.level);
+    }
     reference::permission(permission).map(|known| known.level)
 }
 
@@ -354,31 +195,34 @@ pub fn logged(permission: &str) -> Logged {
 /// Whether it destroys data or takes a service away (DS01).
 #[must_use]
 pub fn is_destructive(permission: &str) -> bool {
-    reference::is_destructive(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_destructive(permission), |graded| graded.is_destructive)
 }
 
 /// Whether it makes a credential that outlives or leaves the caller's session (PR02).
 #[must_use]
 pub fn is_credential_minting(permission: &str) -> bool {
-    reference::is_credential_minting(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_credential_minting(permission), |graded| graded.is_credential_minting)
 }
 
 /// Whether it can blind or thin the logs (LG01).
 #[must_use]
 pub fn is_logging_tamper(permission: &str) -> bool {
-    reference::is_logging_tamper(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_logging_tamper(permission), |graded| graded.is_logging_tamper)
 }
 
 /// Graded Write by AWS, yet it only reads: a query started, a data key handed out (SC08).
 #[must_use]
 pub fn is_read_like(permission: &str) -> bool {
-    reference::is_read_like(permission)
+    graded::of(permission).is_none() && reference::is_read_like(permission)
 }
 
 /// Calls that need no permission, or that SDKs make by themselves: never out of scope.
 #[must_use]
 pub fn is_implicit(permission: &str) -> bool {
-    reference::is_implicit(permission)
+    graded::of(permission).is_none() && reference::is_implicit(permission)
 }
 
 /// JSON of a log's field, or null. Nesting is bounded by serde_json.

@@ -76,14 +76,16 @@ impl World {
             sha256: "",
             read: part.events.len() as i64,
             duplicates: 0,
-            event_ids: &part.events,
+            events: &part.events.iter().map(|id| ("111122223333", id)).collect(),
             quarantined: &[],
             baseline: &part.baseline,
             findings: &part.findings,
             changes: &part.changes,
             touched: &part.touched,
+            issued: &[],
             measures: &part.measures,
             origin: part.origin.as_ref(),
+            is_outdated: false,
             terms: terms(&settled),
         };
         self.store.commit(&commit).await.unwrap()
@@ -156,15 +158,14 @@ async fn one_commit_writes_finding_incident_and_alert() {
 }
 
 #[tokio::test]
-async fn a_known_event_is_named_and_nothing_is_written() {
+async fn a_known_event_is_told_and_nothing_is_written() {
     let mut world = World::new().await;
     world.commit(Part::of(vec![finding("SC01", "a:A", "e1", NOW)])).await;
     let claim = world.claim().await;
     let twice = Part::of(vec![finding("SC01", "a:A", "e1", NOW), finding("SC01", "b:B", "e2", NOW)]);
-    match world.commit_as(&claim, &twice).await {
-        Committed::Clash(ids) => assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["e1"]),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(world.commit_as(&claim, &twice).await, Committed::Clash);
+    assert!(world.store.seen().contains("111122223333", "e1").unwrap());
+    assert!(!world.store.seen().contains("111122223333", "e2").unwrap());
     assert_eq!(world.findings().await.len(), 1);
     let rest = Part::of(vec![finding("SC01", "b:B", "e2", NOW)]);
     assert!(matches!(world.commit_as(&claim, &rest).await, Committed::Stored(_)), "the claim still holds");

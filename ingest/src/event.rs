@@ -269,7 +269,7 @@ columns! {
     session_started: Instant, true, Option<i64>, Option<i64>;
     /// The access key's id.
     credential: Text, true, Str<'a>, Str<'a>;
-    /// `long_lived`, `temporary`, `service`, `console`, `federated` or `anonymous`.
+    /// `long_lived`, `temporary`, `service`, `console`, `federated`, `anonymous` or `bedrock_api_key`.
     credential_kind: Name, true, Str<'a>, Str<'a>;
     /// Whether a second factor was shown.
     mfa: Flag, true, Option<bool>, Option<bool>;
@@ -305,6 +305,9 @@ columns! {
     additional: Text, true, Str<'a>, Str<'a>;
     /// Tags and condition keys that the log was told to add: raw JSON, redacted.
     event_context: Text, true, Str<'a>, Str<'a>;
+    /// What was asked of the cloud's own access control, and what it answered: raw JSON, redacted. Google Cloud:
+    /// `authorizationInfo`, a list; Azure: `authorization`, with the assignment that let the call through.
+    granted: Text, true, Str<'a>, Str<'a>;
     /// The object that the event came in.
     object: Name, true, Str<'a>, Str<'a>;
     /// Its index in the object; unreadable records count too.

@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod denial;
+pub mod digest;
 pub mod duration;
 pub mod envelope;
 pub mod event;

@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::event::{Columns, EventBatch, EventBuilder};
 use crate::fingerprint::hex;
+use crate::formats;
 use crate::formats::cloudtrail::{self, Fast, Slots};
 use crate::formats::frames::{Cutter, Pause, Records, Shape, Window};
 use crate::inflate::{Feed, Inflater, Limits, ObjectError};
@@ -116,19 +117,7 @@ impl<'a> ObjectReader<'a> {
         let Room { inflater, slots } = room;
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
-        let rows = Rows {
-            builder: EventBuilder::with_columns(0, options.columns),
-            quarantined: Vec::new(),
-            row: 0,
-            object: object.display(),
-            limits: options.limits,
-            redact: options.redaction,
-            slots,
-            open: Vec::new(),
-            heads: 0,
-            slice_bytes: options.slice_bytes,
-            taken: 0,
-        };
+        let rows = Rows::new(Some(object.display()), options, slots);
         Ok(Self { bytes, feed, cutter: Cutter::new(bom, options.limits.records_max), rows, ended: false })
     }
 
@@ -212,7 +201,8 @@ pub fn read_object_with(
     })
 }
 
-/// Reads one raw record into a batch of one row, or says why it cannot.
+/// Reads one raw record into a batch of one row, or says why it cannot. An envelope gives a row for each record in it,
+/// perhaps none.
 ///
 /// # Errors
 /// The quarantined record, as [`read_object`] would give it.
@@ -224,12 +214,15 @@ pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<
     let Some(value) = value.filter(|value| skip_space(text, value.end) == text.len()) else {
         return Err(bad(reason::BAD_JSON, "not one JSON value"));
     };
-    let mut builder = EventBuilder::with_capacity(1);
     let text = text.get(start..value.end).unwrap_or_default();
-    let place = Place { object: None, row: 0 };
-    cloudtrail::append(&mut builder, &mut Slots::default(), text, value.depth, place, limits, redact)
-        .map_err(|unread| bad(unread.reason, &unread.detail))?;
-    Ok(builder.finish())
+    let mut slots = Slots::default();
+    let mut rows = Rows::new(None, ReadOptions::new(limits, redact), &mut slots);
+    rows.inner(text, 0, 0);
+    let slice = rows.slice();
+    match slice.quarantined.into_iter().next() {
+        Some(quarantined) => Err(quarantined),
+        None => Ok(slice.batch),
+    }
 }
 
 /// The rows of one object as they are found.
@@ -241,7 +234,9 @@ pub(crate) struct Rows<'l> {
     /// The index of the next record.
     pub row: u32,
     /// The object's name for people.
-    pub object: String,
+    pub object: Option<String>,
+    /// Bytes that its envelopes held.
+    pub unwrapped: u64,
     pub limits: &'l Limits,
     pub redact: &'l Redaction,
     slots: &'l mut Slots,
@@ -254,18 +249,61 @@ pub(crate) struct Rows<'l> {
     taken: usize,
 }
 
-impl Rows<'_> {
-    /// Takes one record, whole and in `text`: `append` makes a row of it or says why it cannot.
-    pub(crate) fn record(
+impl<'l> Rows<'l> {
+    fn new(object: Option<String>, options: ReadOptions<'l>, slots: &'l mut Slots) -> Self {
+        Self {
+            builder: EventBuilder::with_columns(0, options.columns),
+            quarantined: Vec::new(),
+            row: 0,
+            object,
+            unwrapped: 0,
+            limits: options.limits,
+            redact: options.redaction,
+            slots,
+            open: Vec::new(),
+            heads: 0,
+            slice_bytes: options.slice_bytes,
+            taken: 0,
+        }
+    }
+
+    /// Takes the value at `at` as a record inside `level` envelopes: CloudTrail's, or others are asked. Just past it; none
+    /// where its brackets do not balance.
+    pub(crate) fn inner(&mut self, text: &[u8], at: usize, level: usize) -> Option<usize> {
+        let value = balanced(text, at, &mut self.open)?;
+        let text = text.get(at..value.end)?;
+        let place = Place { object: self.object.as_deref(), row: self.row };
+        let Self { builder, slots, limits, redact, .. } = self;
+        match cloudtrail::append(builder, slots, text, value.depth, place, limits, redact) {
+            Ok(()) => self.row += 1,
+            Err(unread) => formats::elsewhere(self, text, level, unread),
+        }
+        self.taken += text.len();
+        Some(value.end)
+    }
+
+    /// Takes a record whose writer is known.
+    pub(crate) fn appended(
         &mut self,
         text: &[u8],
-        append: impl FnOnce(&mut EventBuilder, &mut Slots, Place<'_>) -> Result<(), Unread>,
+        append: impl FnOnce(&mut EventBuilder, Place<'_>) -> Result<(), Unread>,
     ) {
-        let place = Place { object: Some(&self.object), row: self.row };
-        match append(&mut self.builder, self.slots, place) {
+        let place = Place { object: self.object.as_deref(), row: self.row };
+        match append(&mut self.builder, place) {
             Ok(()) => self.row += 1,
             Err(unread) => self.quarantine(unread.reason, unread.detail, text),
         }
+    }
+
+    /// How many bytes more its envelopes may hold.
+    pub(crate) fn left(&self) -> u64 {
+        self.limits.inflated_bytes_max.saturating_sub(self.unwrapped)
+    }
+
+    /// Counts what an envelope held; false where it is too much.
+    pub(crate) fn takes(&mut self, bytes: usize) -> bool {
+        self.unwrapped = self.unwrapped.saturating_add(bytes as u64);
+        self.unwrapped <= self.limits.inflated_bytes_max
     }
 
     /// Takes a piece that no row can be made of.
@@ -291,7 +329,7 @@ impl Rows<'_> {
     }
 
     fn fast(&mut self, window: Window<'_>, at: usize, end: usize) -> Fast {
-        let place = Place { object: Some(&self.object), row: self.row };
+        let place = Place { object: self.object.as_deref(), row: self.row };
         let Self { builder, slots, limits, redact, .. } = self;
         let fast = cloudtrail::append_at(builder, slots, window, (at, end), place, limits, redact);
         if let Fast::Row(past) = fast {
@@ -308,14 +346,7 @@ impl Records for Rows<'_> {
         if let Fast::Row(past) = self.fast(window, at, end) {
             return Some(past);
         }
-        let value = balanced(window.bytes.get(..end)?, at, &mut self.open)?;
-        let text = window.bytes.get(at..value.end)?;
-        let (limits, redact) = (self.limits, self.redact);
-        self.record(text, |builder, slots, place| {
-            cloudtrail::append(builder, slots, text, value.depth, place, limits, redact)
-        });
-        self.taken += text.len();
-        Some(value.end)
+        self.inner(window.bytes.get(..end)?, at, 0)
     }
 
     fn event(&mut self, window: Window<'_>, at: usize, end: usize) -> Option<usize> {
@@ -361,7 +392,11 @@ impl Unread {
 fn bom(text: &[u8]) -> Result<usize, ObjectError> {
     match text {
         [0xef, 0xbb, 0xbf, ..] => Ok(3),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
+        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] | [0, 0, 0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
+        // Without a mark the zeros of wider units tell: https://www.rfc-editor.org/rfc/rfc4627#section-3
+        [0, b'{' | b'[', ..] | [b'{' | b'[', 0, ..] | [0, 0, 0, b'{' | b'[', ..] => {
+            Err(ObjectError::BadEncoding)
+        }
         _ => Ok(0),
     }
 }

@@ -44,6 +44,9 @@ const ENDINGS: &[&str] = &["password", "passwd", "privatekey", "secretaccesskey"
 /// Longest name that is looked at, normalised.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Strings in strings that are looked into.
+const LEVELS_MAX: usize = 3;
+
 /// Which keys hold secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Redaction {
@@ -61,6 +64,11 @@ impl Redaction {
     /// Also takes JSON that breaks off, or is none: what looks like a secret's key then hides what follows it, to the
     /// end if need be. Borrows when nothing was secret.
     pub fn text<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.at_level(json, 0)
+    }
+
+    /// `level`: how many strings `json` was written into.
+    fn at_level<'a>(&self, json: &'a str, level: usize) -> Cow<'a, str> {
         let bytes = json.as_bytes();
         let mut out = String::new();
         let mut copied = 0;
@@ -68,7 +76,14 @@ impl Redaction {
         while let Some(open) = find(bytes, at, b'"') {
             let key_end = string_end(bytes, open);
             at = key_end;
-            let Some(value) = after_colon(bytes, key_end) else { continue };
+            let Some(value) = after_colon(bytes, key_end) else {
+                if let Some(inner) = self.within(json.get(open..key_end).unwrap_or_default(), level) {
+                    out.push_str(json.get(copied..open).unwrap_or_default());
+                    out.push_str(&inner);
+                    copied = key_end;
+                }
+                continue;
+            };
             let name = json.get(open + 1..key_end.saturating_sub(1)).unwrap_or_default();
             if !self.is_secret(name) {
                 at = value;
@@ -92,6 +107,31 @@ impl Redaction {
     /// Whether there are names of one's own, which [`is_secret_key`] does not know.
     pub(crate) fn has_own(&self) -> bool {
         !self.more.is_empty()
+    }
+
+    /// A string that holds JSON in its turn, as Azure logs what was sent: the same without secrets. None where there are
+    /// none in it.
+    fn within(&self, string: &str, level: usize) -> Option<String> {
+        if level >= LEVELS_MAX || !string.contains("\\\"") {
+            return None;
+        }
+        let text: String = serde_json::from_str(string).ok().or_else(|| {
+            // It breaks off, perhaps inside an escape.
+            let end = string.len().saturating_sub(6);
+            let cut = string.get(string.ceil_char_boundary(end)..)?.find('\\');
+            let whole =
+                cut.map_or(string, |at| string.get(..string.ceil_char_boundary(end) + at).unwrap_or(string));
+            serde_json::from_str(&format!("{whole}\"")).ok()
+        })?;
+        match self.at_level(&text, level + 1) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => serde_json::to_string(&text).ok(),
+        }
+    }
+
+    /// [`Self::text`] of what may not be there.
+    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.text(json))
     }
 
     /// Whether values under `key`, as it stands in JSON, are secret.
@@ -234,6 +274,17 @@ mod tests {
             redacted(r#"{"name":"run","arguments":{"cmd":["a","}"]},"b":2}"#),
             r#"{"name":"run","arguments":"[redacted]","b":2}"#
         );
+    }
+
+    #[test]
+    fn a_secret_written_into_a_string_goes() {
+        assert_eq!(
+            redacted(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
+            r#"{"requestbody":"{\"adminPassword\":\"[redacted]\",\"size\":1}","a":"b"}"#
+        );
+        assert_eq!(redacted(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
+        let cut = redacted(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
+        assert!(!cut.contains("hunter2"), "{cut}");
     }
 
     #[test]

@@ -2,8 +2,8 @@
 
 use chrono::{DateTime, NaiveDateTime};
 
-/// Microseconds since 1970, UTC: from RFC 3339, or from `2024-06-02 20:27:12.5` without a zone, which is UTC in the
-/// copies that log tools make.
+/// Microseconds since 1970, UTC: from RFC 3339, or from `2024-06-02 20:27:12.5` and `6/2/2024 8:27:12.5 PM` without a zone,
+/// which are UTC in the copies that log tools make.
 pub(crate) fn micros(text: &str) -> Option<i64> {
     if let Some(micros) = plain(text.as_bytes()) {
         return Some(micros);
@@ -11,7 +11,14 @@ pub(crate) fn micros(text: &str) -> Option<i64> {
     if let Ok(time) = DateTime::parse_from_rfc3339(text) {
         return Some(time.timestamp_micros());
     }
-    let naive = ["%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M:%S%.f"];
+    // The last two are Azure's tables and its portal's.
+    let text = text.strip_suffix(" +00:00").unwrap_or(text);
+    let naive = [
+        "%Y-%m-%d %H:%M:%S%.f",
+        "%Y-%m-%dT%H:%M:%S%.f",
+        "%m/%d/%Y %I:%M:%S%.f %p",
+        "%m/%d/%Y, %I:%M:%S%.f %p",
+    ];
     naive
         .iter()
         .find_map(|form| NaiveDateTime::parse_from_str(text, form).ok())
@@ -65,6 +72,8 @@ mod tests {
             "2026-01-05 10:00:00",
             "2026-01-05 10:00:00.000000000",
             "2026-01-05T10:00:00",
+            "1/5/2026 10:00:00 AM +00:00",
+            "01/05/2026, 10:00:00.000 AM",
         ] {
             assert_eq!(micros(text), expected, "{text}");
         }

@@ -2,6 +2,7 @@
 
 use std::cell::OnceCell;
 
+use ingest::denial::{self, Denial};
 use serde_json::Value;
 
 use super::request::{find, is_empty, same, strings_below};
@@ -12,12 +13,13 @@ use policy::arn::Arn;
 /// A call with its text parsed once, however much is asked of it.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    pub(super) call: &'a Call<'a>,
+    pub(super) call: Call<'a>,
     request: OnceCell<Value>,
     response: OnceCell<Value>,
     additional: OnceCell<Value>,
     event_context: OnceCell<Value>,
     tags: OnceCell<Tags>,
+    denial: OnceCell<Option<Denial<'a>>>,
 }
 
 /// What a request hands to a service to act by.
@@ -34,7 +36,7 @@ pub(super) enum Handed {
 impl<'a> Facts<'a> {
     /// Nothing is parsed yet.
     #[must_use]
-    pub fn new(call: &'a Call<'a>) -> Facts<'a> {
+    pub fn new(call: Call<'a>) -> Facts<'a> {
         Facts {
             call,
             request: OnceCell::new(),
@@ -42,6 +44,7 @@ impl<'a> Facts<'a> {
             additional: OnceCell::new(),
             event_context: OnceCell::new(),
             tags: OnceCell::new(),
+            denial: OnceCell::new(),
         }
     }
 
@@ -59,6 +62,11 @@ impl<'a> Facts<'a> {
 
     pub(super) fn event_context(&self) -> &Value {
         self.event_context.get_or_init(|| json(self.call.event_context))
+    }
+
+    /// What the text of a denial names.
+    pub(crate) fn denial(&self) -> Option<&Denial<'a>> {
+        self.denial.get_or_init(|| self.call.error_message.and_then(denial::parse)).as_ref()
     }
 
     /// Whether the log shows the request, so that a field that is not there was not given. CloudTrail leaves the request

@@ -18,7 +18,7 @@ pub(super) const RESOURCES_MAX: usize = 100;
 pub(super) const NAME_MAX: usize = 2_048;
 
 /// Which of a call's resources a permission is about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     /// What the operation is about
     Whole,
@@ -134,7 +134,7 @@ impl Facts<'_> {
 
     /// Whether the operation is called after a resource type: `DeleteTable` is about a `table`.
     pub(super) fn is_about(&self, kind: &str) -> bool {
-        let operation = reference::letters(super::without_date(self.call.operation));
+        let operation = reference::letters(super::naming::without_date(self.call.operation));
         let kind = reference::letters(kind);
         let plural = operation.strip_suffix('s').unwrap_or(&operation);
         !kind.is_empty() && (operation.ends_with(&kind) || plural.ends_with(&kind))

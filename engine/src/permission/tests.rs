@@ -1,4 +1,6 @@
+use super::naming::without_date;
 use super::*;
+use ingest::denial;
 
 fn call<'a>(service: &'a str, operation: &'a str, request: &'a str) -> Call<'a> {
     Call {

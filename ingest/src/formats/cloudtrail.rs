@@ -17,6 +17,7 @@ use crate::object::{Place, Unread};
 use crate::quarantine::reason;
 use crate::redact::Redaction;
 use crate::time::micros;
+use keys::Slot;
 use record::Record;
 use scan::Fault;
 
@@ -132,10 +133,10 @@ fn append_record<'r>(
         let (json, may_hide) = value.filter(|_| wanted)?;
         Some(if may_hide || redact.has_own() { redact.text(json) } else { Cow::Borrowed(json) })
     };
-    let request = raw(columns.request, record.request());
-    let response = raw(columns.response, record.response());
-    let additional = raw(columns.additional, record.additional());
-    let event_context = raw(columns.event_context, record.event_context());
+    let request = raw(columns.request, record.raw(Slot::Request));
+    let response = raw(columns.response, record.raw(Slot::Response));
+    let additional = raw(columns.additional, record.raw(Slot::Additional));
+    let event_context = raw(columns.event_context, record.raw(Slot::EventContext));
     let mut few = [""; RESOURCES_FEW];
     let many: Vec<&str>;
     let resources = if !columns.resources {
@@ -147,7 +148,7 @@ fn append_record<'r>(
         many = record.resources().collect();
         &many
     };
-    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, workload } = &caller;
+    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
     let event = Event {
         event_id,
@@ -183,8 +184,8 @@ fn append_record<'r>(
         mfa: record.mfa(),
         source_identity: identity.and_then(|identity| identity.source_identity()),
         invoked_by: identity.and_then(|identity| identity.invoked_by()),
-        on_behalf_of: identity.and_then(|identity| identity.on_behalf_of()),
-        workload: *workload,
+        on_behalf_of: caller.on_behalf_of.as_deref(),
+        workload: caller.workload.as_deref(),
         agent_hint: hint.map(|(hint, _)| hint),
         agent_evidence: hint.map(|(_, evidence)| evidence),
         source_ip: record.source_ip(),
@@ -197,6 +198,8 @@ fn append_record<'r>(
         response: response.as_deref(),
         additional: additional.as_deref(),
         event_context: event_context.as_deref(),
+        // CloudTrail tells only what was refused.
+        granted: None,
         object: place.object,
         row: place.row,
     };

@@ -7,8 +7,11 @@
 //! A [`Cutter`] stops between any two records and goes on later: when a slice is full, or when the window that it reads
 //! has no more of the object. So a large object is never in memory as a whole.
 
+use std::borrow::Cow;
+
 use memchr::memchr;
 
+use crate::formats::wraps::LISTS;
 use crate::quarantine::reason;
 use crate::token::{balanced, skip_space, string_end};
 
@@ -212,7 +215,7 @@ impl Cutter {
         let at = skip_space(window.bytes, self.at);
         if first && at < end && window.bytes.get(at) == Some(&b']') {
             self.at = at + 1;
-            return self.after_array(list);
+            return self.after_array(window, list, records);
         }
         if !window.last && list.line.is_none() && self.is_cut(window.bytes, at) {
             return None;
@@ -247,15 +250,19 @@ impl Cutter {
             }
             Some(b']') => {
                 self.at = at + 1;
-                self.after_array(list)
+                self.after_array(window, list, records)
             }
             Some(_) => self.broken(window, list, at, records, reason::BAD_JSON, BREAKS_AFTER),
             None => self.breaks(window, list, at, records, reason::BAD_JSON, BREAKS_AFTER),
         }
     }
 
-    fn after_array(&mut self, list: List) -> Option<()> {
-        self.state = if list.wrapped { State::Wrapper(list) } else { State::Trailing };
+    fn after_array(&mut self, window: Window<'_>, list: List, records: &mut impl Records) -> Option<()> {
+        match list {
+            List { wrapped: true, .. } => self.state = State::Wrapper(list),
+            List { line: Some(end), .. } => self.after_value(window, end, records),
+            List { line: None, .. } => self.state = State::Trailing,
+        }
         Some(())
     }
 
@@ -266,11 +273,10 @@ impl Cutter {
         match text.get(at) {
             Some(b'}') => {
                 self.at = at + 1;
-                if let Some(end) = list.line {
-                    self.nothing_more(window, end, "text follows the record", records);
-                    self.at = end;
-                }
                 self.state = State::Line;
+                if let Some(end) = list.line {
+                    self.after_value(window, end, records);
+                }
                 return Some(());
             }
             Some(b',') => {}
@@ -281,8 +287,9 @@ impl Cutter {
         let Some((key, value)) = key(text, next) else {
             return self.breaks(window, list, at, records, reason::BAD_JSON, WRAPPER_BREAKS);
         };
-        if key == b"Records" {
-            return self.broken(window, list, next, records, reason::DUPLICATE_KEY, "a second `Records`");
+        if is_list(text, &key, value) {
+            let detail = "a second list of records";
+            return self.broken(window, list, next, records, reason::DUPLICATE_KEY, detail);
         }
         match balanced(text, value, &mut self.open) {
             // A number may go on where the window ends.
@@ -300,8 +307,8 @@ impl Cutter {
         if at == end && !window.last {
             return None;
         }
-        self.nothing_more(window, end, "text follows the array", records);
         self.state = State::End;
+        self.after_value(window, end, records);
         Some(())
     }
 
@@ -323,8 +330,7 @@ impl Cutter {
         {
             self.left -= 1;
             self.at = past;
-            self.nothing_more(window, end, "text follows the record", records);
-            self.at = end;
+            self.after_value(window, end, records);
             return Some(());
         }
         let text = window.bytes.get(..end).unwrap_or_default();
@@ -340,14 +346,19 @@ impl Cutter {
                 Object::Event => records.record(window, start, end),
                 Object::Digest | Object::Broken => None,
             },
+            Some(b'[') => {
+                self.at = start + 1;
+                let list = List { wrapped: false, line: Some(end) };
+                self.state = State::Element { list, first: true };
+                return Some(());
+            }
             _ => None,
         };
         match past {
             Some(past) => {
                 self.left -= 1;
                 self.at = past;
-                self.nothing_more(window, end, "text follows the record", records);
-                self.at = end;
+                self.after_value(window, end, records);
             }
             None => records.broken(text.get(start..).unwrap_or_default(), reason::BAD_JSON, NO_OBJECT),
         }
@@ -372,8 +383,10 @@ impl Cutter {
         }
         loop {
             let Some((key, value)) = key(text, at) else { return Object::Broken };
-            match (key, text.get(value)) {
-                (b"Records", Some(b'[')) => return Object::Records { first: value + 1 },
+            if is_list(text, &key, value) {
+                return Object::Records { first: value + 1 };
+            }
+            match (&*key, text.get(value)) {
                 (b"digestStartTime" | b"digestEndTime", _) => digest_keys += 1,
                 _ => {}
             }
@@ -395,17 +408,20 @@ impl Cutter {
         Some(())
     }
 
-    fn nothing_more(
-        &mut self,
-        window: Window<'_>,
-        end: usize,
-        detail: &'static str,
-        records: &mut impl Records,
-    ) {
-        let from = skip_space(window.bytes, self.at);
-        if from < end {
-            records.broken(window.bytes.get(from..end).unwrap_or_default(), reason::BAD_JSON, detail);
+    /// What stands behind a value, before `end`: the next value, on a line of its own that does not begin with `{`, or on
+    /// the same one, as Firehose joins them. No comma stands between, so that no place inside of a record looks like this.
+    fn after_value(&mut self, window: Window<'_>, end: usize, records: &mut impl Records) {
+        let rest = skip_space(window.bytes, self.at);
+        let text = window.bytes.get(rest..end).unwrap_or_default();
+        if let Some(b'{' | b'[') = text.first() {
+            self.state = State::Line;
+            self.at = rest;
+            return;
         }
+        if !text.is_empty() {
+            records.broken(text, reason::BAD_JSON, "text follows the record");
+        }
+        self.at = end;
     }
 
     /// A list that breaks off, unless it may go on behind the window.
@@ -479,15 +495,33 @@ pub(crate) fn frames(text: &[u8], records_max: u32, each: &mut dyn FnMut(Frame<'
     cutter.shape()
 }
 
-/// The key at `at`, as it is written, and where its value starts.
-fn key(text: &[u8], at: usize) -> Option<(&[u8], usize)> {
+/// The key at `at`, its escapes resolved, and where its value starts.
+fn key(text: &[u8], at: usize) -> Option<(Cow<'_, [u8]>, usize)> {
     if text.get(at) != Some(&b'"') {
         return None;
     }
     let past = string_end(text, at)?;
     let colon = skip_space(text, past);
     let value = (text.get(colon) == Some(&b':')).then(|| skip_space(text, colon + 1))?;
-    Some((text.get(at + 1..past - 1)?, value))
+    let name = text.get(at + 1..past - 1)?;
+    // Another reader would know `\u0052ecords` for what it is.
+    if memchr(b'\\', name).is_some()
+        && let Ok(name) = serde_json::from_slice::<String>(text.get(at..past)?)
+    {
+        return Some((Cow::Owned(name.into_bytes()), value));
+    }
+    Some((Cow::Borrowed(name), value))
+}
+
+/// Whether the value of `key` is a list of records. `Records` is one whatever it holds; other names are common words, and
+/// mean records only where they list objects.
+fn is_list(text: &[u8], key: &[u8], value: usize) -> bool {
+    if text.get(value) != Some(&b'[') {
+        return false;
+    }
+    let first = skip_space(text, value + 1);
+    key == b"Records"
+        || LISTS.iter().any(|list| list.as_bytes() == key) && matches!(text.get(first), Some(b'{' | b']'))
 }
 
 /// The next line after `from` that begins with `{`.
@@ -522,6 +556,9 @@ mod tests {
     fn every_shape_gives_its_records() {
         assert_eq!(cut(r#"{"Records": [ {"a":1} , {"b":[2]}]}"#), [r#"{"a":1}"#, r#"{"b":[2]}"#]);
         assert_eq!(cut(r#"{"x":{"Records":[1]},"Records":[{"a":1}],"y":2}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"records":[{"a":1}]}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"value":[{"a":1}],"nextLink":"x"}"#), [r#"{"a":1}"#]);
+        assert_eq!(cut(r#"{"value":[1,2]}"#), [r#"{"value":[1,2]}"#], "a field like others");
         assert_eq!(cut(r#"[{"a":1},{"b":2}]"#), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(cut("{\"a\":1}\r\n\n{\"b\":2}\n"), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(
@@ -530,6 +567,13 @@ mod tests {
         );
         assert_eq!(cut("{\"Records\":[{\"a\":1}]}\n{\"Records\":[{\"b\":2}]}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
         assert_eq!(cut("{\"Records\":[\n{\"a\":1},\n{\"b\":2}\n]}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(cut(" {\"a\":1}\n {\"b\":2}"), [r#"{"a":1}"#, r#"{"b":2}"#]);
+        assert_eq!(cut("[{\"a\":1}]\n[{\"b\":2}]\n{\"c\":3}"), [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]);
+        assert_eq!(
+            cut(r#"{"a":1}{"b":2} {"Records":[{"c":3}]}[]"#),
+            [r#"{"a":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]
+        );
+        assert_eq!(cut(r#"{"\u0052ecords":[{"a":1}]}"#), [r#"{"a":1}"#]);
     }
 
     #[test]
@@ -572,6 +616,10 @@ mod tests {
     fn a_second_list_of_records_is_not_believed() {
         let found = cut(r#"{"Records":[{"a":1}],"Records":[{"b":2}]}"#);
         assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Records":[{"b":2}]}"#]);
+        let found = cut(r#"{"Records":[{"a":1}],"Rec\u006frds":[{"b":2}]}"#);
+        assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "Rec\u006frds":[{"b":2}]}"#]);
+        let found = cut(r#"{"Records":[{"a":1}],"records":[{"b":2}]}"#);
+        assert_eq!(found, [r#"{"a":1}"#, r#"duplicate_key: "records":[{"b":2}]}"#]);
     }
 
     #[test]

@@ -47,7 +47,7 @@ texts!(Record: event_id = EventId, shared_event_id = SharedEventId, event_time =
     addendum = AddendumReason);
 texts!(UserIdentity: principal_id = PrincipalId, arn = Arn, account_id = AccountId, access_key_id = AccessKeyId,
     user_name = UserName, invoked_by = InvokedBy, source_identity = SourceIdentity, session_started = CreationDate,
-    on_behalf_of = OnBehalfOf);
+    on_behalf_of = OnBehalfOf, identity_provider = IdentityProvider, sign_in_session = SignInSession);
 texts!(Issuer: arn = IssuerArn, principal_id = IssuerPrincipalId, account_id = IssuerAccountId);
 
 fn text(text: Option<&str>) -> Option<&str> {
@@ -95,24 +95,16 @@ impl<'a> Record<'a> {
         self.slots.resources(self.text)
     }
 
+    pub(crate) fn additional(&self) -> Option<&'a str> {
+        self.slots.get(self.text, Slot::Additional)
+    }
+
+    pub(crate) fn event_context(&self) -> Option<&'a str> {
+        self.slots.get(self.text, Slot::EventContext)
+    }
+
     /// A raw value, and whether a key in it may be a secret's.
-    pub(crate) fn request(&self) -> Option<(&'a str, bool)> {
-        self.raw(Slot::Request)
-    }
-
-    pub(crate) fn response(&self) -> Option<(&'a str, bool)> {
-        self.raw(Slot::Response)
-    }
-
-    pub(crate) fn additional(&self) -> Option<(&'a str, bool)> {
-        self.raw(Slot::Additional)
-    }
-
-    pub(crate) fn event_context(&self) -> Option<(&'a str, bool)> {
-        self.raw(Slot::EventContext)
-    }
-
-    fn raw(&self, slot: Slot) -> Option<(&'a str, bool)> {
+    pub(super) fn raw(&self, slot: Slot) -> Option<(&'a str, bool)> {
         Some((self.slots.get(self.text, slot)?, self.slots.may_hide(slot)))
     }
 
@@ -127,7 +119,7 @@ impl<'a> Record<'a> {
         if told.is_some() || self.event_type() != Some("AwsConsoleSignIn") {
             return told;
         }
-        let (additional, _) = self.additional()?;
+        let additional = self.additional()?;
         let sign_in: SignIn = serde_json::from_str(additional).ok()?;
         sign_in.mfa_used.filter(|used| !used.is_empty()).map(|used| used == "Yes")
     }
@@ -140,6 +132,11 @@ impl<'a> UserIdentity<'a> {
 
     pub(crate) fn issuer(&self) -> Option<Issuer<'a>> {
         self.slots.has(Slot::Issuer).then_some(Issuer { text: self.text, slots: self.slots })
+    }
+
+    /// What the identity provider of a web identity told of the caller: raw JSON, often `{}`.
+    pub(crate) fn federation(&self) -> Option<&'a str> {
+        self.slots.get(self.text, Slot::Federation)
     }
 
     /// What the credentials were issued to, as exactly as it is told.
