@@ -87,7 +87,8 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     if is_interrupted {
         tracing::warn!("interrupted; what follows covers only what was read before");
     }
-    let found = store.findings(&FindingFilter::default()).await?;
+    let mut found = store.findings(&FindingFilter::default()).await?;
+    store.attribute(&mut found).await?;
     print(&found, totals, args.output)?;
     store.close().await;
     Ok(if is_interrupted {

@@ -1,9 +1,10 @@
 //! No bytes make remit stop, hang, swell or lose a good neighbour. `corpus/make.py` writes them, and what each is worth.
 
 use crate::support::folder::Folder;
+use crate::support::remit::{Finished, remit};
 use ingest::{Limits, ObjectRef, Redaction};
 use serde_json::{Map, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
@@ -12,6 +13,11 @@ use std::time::{Duration, Instant};
 const FILE: Duration = Duration::from_secs(5);
 /// The longest for a file that shows that a cost is bounded.
 const LARGE_FILE: Duration = Duration::from_secs(20);
+
+/// The longest for all of them together.
+const ALL: Duration = Duration::from_secs(60);
+/// The most memory that reading them may take: what the process is by itself, and a few of the largest files.
+const MEMORY: u64 = 700 << 20;
 
 /// What one file is worth.
 #[derive(Debug)]
@@ -126,4 +132,50 @@ fn every_file_of_the_corpus_is_worth_what_it_says() {
         }
     }
     assert!(wrong.is_empty(), "{} of {} files:\n{}", wrong.len(), expected.len(), wrong.join("\n"));
+}
+
+/// What a run over the corpus may not do, whatever it is asked for.
+#[track_caller]
+fn stands(finished: &Finished) {
+    assert!(!finished.stderr.contains("panicked"), "{}", finished.stderr);
+    assert!(finished.took < ALL, "took {:?}", finished.took);
+    assert!(finished.peak < MEMORY, "held {} MiB", finished.peak >> 20);
+    println!("{:?}, {} MiB", finished.took, finished.peak >> 20);
+    for text in [&finished.stdout, &finished.stderr] {
+        let is_inert = |letter: char| !letter.is_control() || matches!(letter, '\n' | '\t');
+        assert!(text.chars().all(is_inert), "control characters reach the terminal: {text:?}");
+    }
+}
+
+/// Every event that is to be kept, whichever file it is in.
+fn kept(expected: &[Expected]) -> BTreeSet<String> {
+    expected.iter().flat_map(|file| file.kept.iter().cloned()).collect()
+}
+
+#[test]
+fn a_replay_of_the_corpus_keeps_every_good_event_and_counts_every_bad_one() {
+    let (folder, expected) = corpus();
+    folder.agent("ant", &[("s3:GetObject", "arn:aws:s3:::acme-invoices/*")]);
+    let replay =
+        ["replay", "logs", "--agents", "agents", "--threads", "2", "--calls", "calls", "--output", "ndjson"];
+    // Some input could not be read, and the exit code says so.
+    let finished = remit(folder.path(), &replay).expect(4);
+    stands(&finished);
+    let mut judged = BTreeSet::new();
+    for line in folder.read("calls").lines() {
+        let line: Value = serde_json::from_str(line).unwrap();
+        judged.insert(line["event_id"].as_str().unwrap().to_owned());
+    }
+    let kept = kept(&expected);
+    assert_eq!(judged.symmetric_difference(&kept).take(9).collect::<Vec<_>>(), Vec::<&String>::new());
+    let summary = finished.lines().pop().unwrap()["summary"].clone();
+    let number = |key: &str| summary[key].as_u64().unwrap();
+    let refused = expected.iter().filter(|file| file.refused.is_some()).count() as u64;
+    let quarantined: u64 = expected.iter().flat_map(|file| file.quarantined.values()).sum();
+    assert_eq!(number("quarantined"), quarantined + refused, "{summary}");
+    assert_eq!(number("read"), number("unique") + number("duplicates") + number("quarantined"), "{summary}");
+    let rows: usize = expected.iter().map(|file| file.kept.len()).sum();
+    assert_eq!(number("unique") + number("duplicates"), rows as u64, "{summary}");
+    let table = remit(folder.path(), &["replay", "logs", "--agents", "agents"]).expect(4);
+    stands(&table);
 }

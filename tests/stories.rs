@@ -8,10 +8,13 @@
     reason = "a story that meets what it did not expect must stop and say where"
 )]
 
+mod actors;
 mod cli;
+mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
+mod digest;
 mod fakes;
 mod grants;
 mod kill;

@@ -1,7 +1,8 @@
 //! Findings, alerts and stores made by hand, for tests.
 
-use engine::attribution::Attribution;
+use engine::attribution::{Attribution, Grade};
 use engine::baseline::{BaselineDelta, BaselineRule};
+use engine::chain::{Chain, Cut, Step, StepKind};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
 use engine::measure::{Measures, Trust};
@@ -88,11 +89,38 @@ pub fn hostile(n: usize) -> Finding {
         scope: Some(evil.clone()),
         scope_why: Some(evil.clone()),
         grant: Some(evil.clone()),
-        grant_why: Some(evil),
+        grant_why: Some(evil.clone()),
         active_days: i64::MAX,
-        caller: Attribution::default(),
+        caller: hostile_caller(&evil),
     };
     finding
+}
+
+fn hostile_caller(evil: &str) -> Attribution {
+    let evil = || Some(evil.to_owned());
+    let step = Step {
+        kind: StepKind::Mcp,
+        actor: evil().unwrap_or_default(),
+        session_name: evil(),
+        account: evil(),
+        at: START,
+        event: evil().unwrap_or_default(),
+        tool: evil(),
+        client: evil(),
+    };
+    Attribution {
+        agent_hint: evil(),
+        evidence: Some(Grade::Client),
+        credential_kind: evil(),
+        mfa: Some(false),
+        source_identity: evil(),
+        on_behalf_of: evil(),
+        workload: evil(),
+        invoked_by: evil(),
+        session: evil(),
+        request_id: evil(),
+        chain: Chain { steps: vec![step; 8], cut: Some(Cut::NotLogged) },
+    }
 }
 
 /// The first revision of an incident with so many findings.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{Chain, Step, StepKind, Walk};
 
 /// Longest text that is kept.
-const TEXT_BYTES_MAX: usize = 2_048;
+const TEXT_BYTES_MAX: usize = 1_024;
 
 /// How an agent is known, strongest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -80,37 +80,27 @@ impl fmt::Display for Grade {
 #[serde(default)]
 pub struct Attribution {
     /// What kind of agent it looks like: `mcp`, `claude-code`.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub agent_hint: Option<String>,
     /// What tells that an agent made the call; none where nothing does.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<Grade>,
     /// `long_lived`, `temporary`, `console`...
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub credential_kind: Option<String>,
     /// Whether a second factor was shown.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub mfa: Option<bool>,
     /// The source identity, which a session cannot change.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub source_identity: Option<String>,
     /// The person for whom the call was made.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub on_behalf_of: Option<String>,
     /// What the credentials were issued to.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub workload: Option<String>,
     /// The service that made the call with the caller's rights: caused by the caller, not typed.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub invoked_by: Option<String>,
     /// The key, or sign-in, that the call was made with.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The call's request.
-    #[serde(skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// From the first credentials to the call. Followed when it is shown, and kept nowhere.
-    #[serde(skip_serializing_if = "Chain::is_empty", skip_deserializing)]
+    #[serde(skip)]
     pub chain: Chain,
 }
 

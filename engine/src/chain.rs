@@ -27,8 +27,10 @@ pub const STEPS_MAX: usize = 8;
 
 /// Requests of one tool call that are kept; a script may make many.
 const REQUESTS_MAX: usize = 64;
-/// Longest text that is kept: no ARN, id or name is longer.
-const TEXT_BYTES_MAX: usize = 2_048;
+/// Longest identity that is kept: a role's path has 512 characters, a token's issuer, audience and subject 255 each.
+const ACTOR_BYTES_MAX: usize = 1_024;
+/// Longest of every other text that is kept: no id or name is longer.
+const TEXT_BYTES_MAX: usize = 256;
 /// Longest response that is read for a key.
 const RESPONSE_BYTES_MAX: usize = 64 * 1024;
 /// Longest list of requests that is read.
@@ -75,20 +77,20 @@ pub struct Step {
     /// Canonical identity of who did it
     pub actor: String,
     /// Its session's name
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub session_name: Option<String>,
     /// Its account
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub account: Option<String>,
     /// Event time, µs UTC
     pub at: i64,
     /// The event's id
     pub event: String,
     /// The tool that was called, without its arguments
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub tool: Option<String>,
     /// The agent client that called it, by its own words
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub client: Option<String>,
 }
 
@@ -156,7 +158,7 @@ pub struct Chain {
     /// Earliest first; the last is the call
     pub steps: Vec<Step>,
     /// Why it does not begin at the beginning
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub cut: Option<Cut>,
 }
 
@@ -180,6 +182,16 @@ impl Cut {
             Cut::NotLogged => "not_logged",
             Cut::Cycle => "cycle",
             Cut::TooLong => "too_long",
+        }
+    }
+
+    /// What is missing before the first step, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Cut::NotLogged => "who gave the first credentials is in no log that was read",
+            Cut::Cycle => "the chain leads back into itself",
+            Cut::TooLong => "the chain is longer than is followed",
         }
     }
 }
@@ -374,7 +386,7 @@ fn root_of(request: &str) -> Option<String> {
 
 /// Who asked; what was given is filled in.
 fn asked(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
-    let actor = kept(view.actor(row))?;
+    let actor = view.actor(row).filter(|actor| actor.len() <= ACTOR_BYTES_MAX)?.to_owned();
     let step = Step {
         kind,
         session_name: kept(view.session_name(row)),

@@ -284,8 +284,7 @@ impl Finding {
     /// The line that `replay --output ndjson`, the API and the ndjson receiver give.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
-        let mut sample = self.sample.clone();
-        let chain = std::mem::take(&mut sample.caller.chain);
+        let chain = &self.sample.caller.chain;
         serde_json::json!({
             "schema_version": 1,
             "id": self.id,
@@ -303,7 +302,7 @@ impl Finding {
             "events": self.events.iter().map(|e| e.event_id.as_str()).collect::<Vec<_>>(),
             "frameworks": self.frameworks,
             "incident": self.incident,
-            "sample": sample,
+            "sample": self.sample,
             "chain": chain.to_json(),
             "chain_cut": chain.cut,
             "close_reason": self.close_reason,

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
 
 mod column;
+mod names;
+
+pub(crate) use names::Source;
 
 /// Readable events of one object, or of a slice of it, with the columns of [`schema`].
 #[derive(Debug, Clone)]
@@ -70,29 +73,96 @@ macro_rules! columns {
             $( $(#[doc = $doc])+ pub $name: $value, )+
         }
 
+        /// Which columns are built.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Columns {
+            $( $(#[doc = $doc])+ pub $name: bool, )+
+        }
+
+        impl Columns {
+            /// Every column.
+            pub const ALL: Self = Self { $( $name: true, )+ };
+            /// None of them.
+            pub const NONE: Self = Self { $( $name: false, )+ };
+
+            /// The columns of these names; names of none are passed over.
+            pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+                let mut columns = Self::NONE;
+                for name in names {
+                    match name {
+                        $( stringify!($name) => columns.$name = true, )+
+                        _ => {}
+                    }
+                }
+                columns
+            }
+
+            /// The columns that either of them has.
+            #[must_use]
+            pub fn and(self, other: Self) -> Self {
+                Self { $( $name: self.$name || other.$name, )+ }
+            }
+
+            /// The schema of a table of these columns, in the order of [`schema`].
+            fn schema(&self) -> SchemaRef {
+                if *self == Self::ALL {
+                    return schema();
+                }
+                let wanted = [$( self.$name, )+];
+                let fields = schema().fields().iter().zip(wanted).filter(|(_, wanted)| *wanted)
+                    .map(|(field, _)| field.clone()).collect::<Vec<_>>();
+                Arc::new(Schema::new(fields))
+            }
+        }
+
         /// Appends rows and ends as an [`EventBatch`].
         pub struct EventBuilder {
             rows: usize,
+            columns: Columns,
             $( $name: <$kind as Column>::Builder, )+
         }
 
         impl EventBuilder {
             /// An empty builder with room for `rows`.
             pub fn with_capacity(rows: usize) -> Self {
-                Self { rows: 0, $( $name: <$kind as Column>::builder(rows), )+ }
+                Self::with_columns(rows, Columns::ALL)
+            }
+
+            /// An empty builder of some columns; what an [`Event`] says for others is passed over.
+            pub fn with_columns(rows: usize, columns: Columns) -> Self {
+                let room = |wanted: bool| if wanted { rows } else { 0 };
+                Self { rows: 0, columns, $( $name: <$kind as Column>::builder(room(columns.$name)), )+ }
             }
 
             /// Appends one row. Text is copied.
             pub fn append(&mut self, event: &Event<'_>) {
-                $( <$kind as Column>::append(&mut self.$name, event.$name.into()); )+
+                self.append_by(event, None);
+            }
+
+            /// Appends one row. What it says of its caller ([`is_from_caller`]) hangs on `caller` alone.
+            pub(crate) fn append_by(&mut self, event: &Event<'_>, caller: Option<Source>) {
+                $(
+                    if self.columns.$name {
+                        let source = if is_from_caller(stringify!($name)) { caller } else { None };
+                        <$kind as Column>::append_from(&mut self.$name, source, event.$name.into());
+                    }
+                )+
                 self.rows += 1;
             }
 
-            /// The batch of all rows that were appended.
-            pub fn finish(mut self) -> EventBatch {
-                let columns = vec![$( <$kind as Column>::finish(&mut self.$name), )+];
-// Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
-                let records = RecordBatch::try_new(schema(), columns).expect("columns follow the schema");
+            /// The batch of all rows that were appended; the builder is empty then.
+            pub fn finish(&mut self) -> EventBatch {
+                let mut columns = Vec::with_capacity(schema().fields().len());
+                $(
+                    if self.columns.$name {
+                        columns.push(<$kind as Column>::finish(&mut self.$name));
+                    }
+                )+
+                let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+                self.rows = 0;
+                // Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
+                let records = RecordBatch::try_new_with_options(self.columns.schema(), columns, &options)
+                    .expect("columns follow the schema");
                 EventBatch { records }
             }
         }
@@ -130,6 +200,13 @@ macro_rules! columns {
             }
         }
     };
+}
+
+/// Whether a column is one that a caller of CloudTrail, by what is written of him, fills always in the same way. The
+/// compiler knows the answer for every column.
+#[inline(always)]
+fn is_from_caller(column: &str) -> bool {
+    matches!(column, "actor_type" | "actor" | "actor_id" | "actor_account" | "invoked_by")
 }
 
 type Str<'a> = Option<&'a str>;
@@ -241,6 +318,11 @@ impl EventBuilder {
     /// How many rows were appended.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Which columns it builds.
+    pub fn columns(&self) -> Columns {
+        self.columns
     }
 }
 

@@ -8,7 +8,7 @@ use crate::object::{Rows, Unread};
 use crate::quarantine::reason;
 use crate::token::{skip_space, string_end};
 use fields::Fields;
-use frames::{Frame, Shape, frames};
+use frames::{Cutter, Records, Shape, Window};
 use wraps::Content;
 
 mod address;
@@ -24,28 +24,6 @@ pub(crate) mod wraps;
 
 /// Largest content of one envelope when inflated: a record of Kinesis has 1 MiB at most.
 const CONTENT_BYTES_MAX: u64 = 64 << 20;
-
-/// Who wrote an object, told by its content: names and prefixes are the bucket owner's to choose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// AWS CloudTrail, and whatever no other format claims: its refusals say best what is wrong. A record that is none
-    /// of its own is read by [`elsewhere`], so that one file may hold records of several.
-    CloudTrail,
-}
-
-impl Format {
-    /// The format of an object by how `text`, its inflated bytes, begins.
-    pub(crate) fn of(_text: &[u8]) -> Self {
-        Self::CloudTrail
-    }
-
-    /// Gives every record of `text` to `rows`.
-    pub(crate) fn read(self, text: &[u8], rows: &mut Rows<'_>) -> Shape {
-        match self {
-            Self::CloudTrail => cloudtrail::read(text, rows),
-        }
-    }
-}
 
 /// Who wrote one record, told by its own keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,14 +45,14 @@ pub(crate) fn elsewhere(rows: &mut Rows<'_>, text: &[u8], level: usize, refused:
         reason::MISSING_FIELD | reason::WRONG_TYPE | reason::BAD_TIME | reason::DUPLICATE_KEY
     );
     let told = std::str::from_utf8(text).ok().filter(|text| may_be_other && text.starts_with('{'));
-    let Some(record) = told else { return rows.broken(refused.reason, refused.detail, text) };
+    let Some(record) = told else { return rows.quarantine(refused.reason, refused.detail, text) };
     let fields = match Fields::of(record) {
         Ok(fields) => fields,
         // CloudTrail's reader names its own field; a field of no account to it may still count for another.
         Err(unread) if refused.reason == reason::MISSING_FIELD => {
-            return rows.broken(unread.reason, unread.detail, text);
+            return rows.quarantine(unread.reason, unread.detail, text);
         }
-        Err(_) => return rows.broken(refused.reason, refused.detail, text),
+        Err(_) => return rows.quarantine(refused.reason, refused.detail, text),
     };
     let writer = writer(&fields);
     if matches!(writer, Writer::CloudTrail | Writer::Unknown)
@@ -147,7 +125,7 @@ fn writer(fields: &Fields<'_>) -> Writer {
         "eventType",
     ];
     // A record without a single key lacks everything, its writer too.
-    if fields.is_empty() || marks.iter().any(|mark| fields.exact(mark).is_some()) {
+    if fields.is_empty() || marks.iter().any(|mark| fields.has(&[mark])) {
         return Writer::CloudTrail;
     }
     Writer::Unknown
@@ -157,11 +135,11 @@ fn writer(fields: &Fields<'_>) -> Writer {
 fn unwrap(rows: &mut Rows<'_>, content: Content<'_>, envelope: &[u8], level: usize) {
     if level >= wraps::LEVELS_MAX {
         let detail = format!("in more than {} envelopes", wraps::LEVELS_MAX);
-        return rows.broken(reason::TOO_DEEP, detail.into(), envelope);
+        return rows.quarantine(reason::TOO_DEEP, detail.into(), envelope);
     }
     match content {
         Content::Nothing => {}
-        Content::Broken(reason, detail) => rows.broken(reason, detail.into(), envelope),
+        Content::Broken(reason, detail) => rows.quarantine(reason, detail.into(), envelope),
         Content::Text(text) => inner(rows, text.as_bytes(), level),
         Content::List(list) => list.into_iter().for_each(|one| inner(rows, one.as_bytes(), level)),
         Content::Bytes(bytes) => {
@@ -169,7 +147,7 @@ fn unwrap(rows: &mut Rows<'_>, content: Content<'_>, envelope: &[u8], level: usi
                 Limits { inflated_bytes_max: rows.left().min(CONTENT_BYTES_MAX), ..rows.limits.clone() };
             match inflate(&bytes, &limits) {
                 Ok(plain) => inner(rows, &plain, level),
-                Err(error) => rows.broken(error.reason(), error.to_string().into(), envelope),
+                Err(error) => rows.quarantine(error.reason(), error.to_string().into(), envelope),
             }
         }
     }
@@ -178,20 +156,28 @@ fn unwrap(rows: &mut Rows<'_>, content: Content<'_>, envelope: &[u8], level: usi
 fn inner(rows: &mut Rows<'_>, text: &[u8], level: usize) {
     if !rows.takes(text.len()) {
         let detail = "the envelopes of the object hold more than the limit";
-        return rows.broken(reason::INFLATED_TOO_BIG, detail.into(), text);
+        return rows.quarantine(reason::INFLATED_TOO_BIG, detail.into(), text);
     }
-    let (limits, redact) = (rows.limits, rows.redact);
-    let left = limits.records_max.saturating_sub(rows.row);
-    let shape = frames(text, left, &mut |frame| match frame {
-        Frame::Record { text, depth } => {
-            rows.inner(text, level + 1, |builder, place| {
-                cloudtrail::append(builder, text, depth, place, limits, redact)
-            });
-        }
-        Frame::Broken { text, reason, detail } => rows.broken(reason, detail.into(), text),
-    });
-    if shape == Shape::Unknown {
-        rows.broken(reason::BAD_JSON, "the envelope holds no JSON".into(), text);
+    let mut cutter = Cutter::new(0, rows.limits.records_max.saturating_sub(rows.row));
+    cutter.run(Window { bytes: text, text: None, last: true }, &mut Inside { rows, level: level + 1 });
+    if cutter.shape() == Shape::Unknown {
+        rows.quarantine(reason::BAD_JSON, "the envelope holds no JSON".into(), text);
+    }
+}
+
+/// Records inside `level` envelopes.
+struct Inside<'r, 'l> {
+    rows: &'r mut Rows<'l>,
+    level: usize,
+}
+
+impl Records for Inside<'_, '_> {
+    fn record(&mut self, window: Window<'_>, at: usize, end: usize) -> Option<usize> {
+        self.rows.inner(window.bytes.get(..end)?, at, self.level)
+    }
+
+    fn broken(&mut self, text: &[u8], reason: &'static str, detail: &'static str) {
+        self.rows.quarantine(reason, detail.into(), text);
     }
 }
 

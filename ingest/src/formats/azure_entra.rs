@@ -62,7 +62,7 @@ pub(super) fn append(
         // Graph's own form has no such part: then the whole record is its properties.
         record.raw(&["properties"]).filter(|raw| raw.starts_with('{')),
     ]
-    .map(|raw| redact.option(raw));
+    .map(|raw| redact.deep_option(raw));
 
     builder.append(&Event {
         event_id: &event_id(said.text(&["id"]), correlation.as_deref(), text),
@@ -70,7 +70,6 @@ pub(super) fn append(
         provider: "azure",
         account: account.as_deref(),
         recipient_account: account.as_deref(),
-        region: record.text(&["location"]).as_deref(),
         category: Some(if is_sign_in { "signin" } else { "directory" }),
         service: "Microsoft.aadiam",
         operation: &operation,

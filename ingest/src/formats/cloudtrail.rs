@@ -1,4 +1,9 @@
-//! CloudTrail: files of `Records`, and single events on lines.
+//! CloudTrail: what its records say, as rows.
+//!
+//! A record is read in one forward pass that notes where its fields stand ([`slots`]; the keys and their order:
+//! [`keys`], the tokens: [`scan`]), and what the columns hold is taken from there ([`record`]). Nothing is searched
+//! twice, nothing is copied but into a column, and what nobody asked for is not computed. `serde_json` reads the same
+//! records in the tests and must find the same rows and the same faults.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -6,32 +11,60 @@ use std::net::IpAddr;
 use crate::agent::{self, Caller};
 use crate::denial;
 use crate::event::{Event, EventBuilder};
-use crate::formats::frames::{Frame, Shape, frames};
+use crate::formats::frames::Window;
 use crate::inflate::Limits;
-use crate::object::{Place, Rows, Unread};
+use crate::object::{Place, Unread};
 use crate::quarantine::reason;
 use crate::redact::Redaction;
 use crate::time::micros;
+use keys::Slot;
 use record::Record;
+use scan::Fault;
 
 pub use crate::object::{ReadObject, read_object, read_record};
+pub(crate) use slots::Slots;
 
+mod escapes;
+mod identities;
+mod keys;
 pub(crate) mod record;
+mod scan;
+mod slots;
 
-/// Gives every record of an object to `rows`.
-pub(crate) fn read(text: &[u8], rows: &mut Rows<'_>) -> Shape {
-    let (limits, redact) = (rows.limits, rows.redact);
-    frames(text, limits.records_max, &mut |frame| match frame {
-        Frame::Record { text, depth } => {
-            rows.record(text, |builder, place| append(builder, text, depth, place, limits, redact));
-        }
-        Frame::Broken { text, reason, detail } => rows.broken(reason, detail.into(), text),
-    })
+/// Where the record at `at` of a window leads to.
+pub(crate) enum Fast {
+    /// It is a row now, and ends here.
+    Row(usize),
+    /// It must be looked at more closely.
+    Unclear,
 }
 
-/// Makes a row of one record. `depth`: how deep it nests.
+/// Makes a row of the record at `at`, if all is well with it and it ends before `end`.
+#[inline]
+pub(crate) fn append_at(
+    builder: &mut EventBuilder,
+    slots: &mut Slots,
+    window: Window<'_>,
+    (at, end): (usize, usize),
+    place: Place<'_>,
+    limits: &Limits,
+    redact: &Redaction,
+) -> Fast {
+    let Some(text) = window.text.and_then(|text| text.get(..end)) else { return Fast::Unclear };
+    let Ok(past) = slots.read(text, at, limits.depth_max) else { return Fast::Unclear };
+    if slots.marked || past - at > limits.record_bytes_max {
+        return Fast::Unclear;
+    }
+    match append_record(builder, &Record::new(text, slots), place, redact) {
+        Ok(()) => Fast::Row(past),
+        Err(_) => Fast::Unclear,
+    }
+}
+
+/// Makes a row of one record, or says why it cannot. `depth`: how deep it nests.
 pub(crate) fn append(
     builder: &mut EventBuilder,
+    slots: &mut Slots,
     text: &[u8],
     depth: usize,
     place: Place<'_>,
@@ -47,30 +80,35 @@ pub(crate) fn append(
     let text = std::str::from_utf8(text).map_err(|error| {
         Unread::new(reason::BAD_ENCODING, format!("not UTF-8 at byte {}", error.valid_up_to()))
     })?;
-    // The derived readers would take a list for an object, its elements for the fields in their order.
     if !text.starts_with('{') {
         return Err(Unread::new(reason::WRONG_TYPE, "a record is an object"));
     }
-    let record: Record<'_> = serde_json::from_str(text).map_err(unparsed)?;
-    append_record(builder, &record, place, redact)
+    slots.read(text, 0, limits.depth_max).map_err(|(fault, at)| unread(fault, at))?;
+    append_record(builder, &Record::new(text, slots), place, redact)
 }
 
-/// Names what the parser refused. Its words for a field told twice are part of serde's interface.
-fn unparsed(error: serde_json::Error) -> Unread {
-    let detail = error.to_string();
-    let reason = if !error.is_data() {
-        reason::BAD_JSON
-    } else if detail.starts_with("duplicate field") {
-        reason::DUPLICATE_KEY
-    } else {
-        reason::WRONG_TYPE
+/// Names what the reader refused.
+fn unread(fault: Fault, at: usize) -> Unread {
+    let (reason, what) = match fault {
+        Fault::Structure => {
+            (reason::BAD_JSON, "a bracket, comma, colon or value is missing or misplaced".into())
+        }
+        Fault::String => (reason::BAD_JSON, "a string that is none".into()),
+        Fault::Number => (reason::BAD_JSON, "a number that is none".into()),
+        Fault::Literal => (reason::BAD_JSON, "neither `true`, `false` nor `null`".into()),
+        Fault::Depth => (reason::TOO_DEEP, "nested too deep".into()),
+        Fault::Type(name) => (reason::WRONG_TYPE, format!("`{name}` is of another type")),
+        Fault::Duplicate(name) => (reason::DUPLICATE_KEY, format!("`{name}` is there twice")),
     };
-    Unread::new(reason, detail)
+    Unread::new(reason, format!("{what}, at byte {at}"))
 }
 
-fn append_record(
+/// So many resources of a record need no memory of their own.
+const RESOURCES_FEW: usize = 8;
+
+fn append_record<'r>(
     builder: &mut EventBuilder,
-    record: &Record<'_>,
+    record: &'r Record<'r>,
     place: Place<'_>,
     redact: &Redaction,
 ) -> Result<(), Unread> {
@@ -81,22 +119,38 @@ fn append_record(
     let time = record.event_time().ok_or_else(|| missing("eventTime"))?;
     let time = micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))?;
 
+    let columns = builder.columns();
     let caller = agent::caller(record);
-    let hint = agent::agent_hint(record, &caller);
+    let hint =
+        (columns.agent_hint || columns.agent_evidence).then(|| agent::agent_hint(record, &caller)).flatten();
     let identity = record.user_identity.as_ref();
     let insight = record.event_type() == Some("AwsCloudTrailInsight");
     let category = category(record, insight);
     let outcome =
         if insight { "unknown" } else { denial::outcome(record.error_code(), record.error_message()) };
     let denied = outcome == "denied";
-    let request = redact.option(record.request());
-    let response = redact.option(record.response());
-    let additional = redact.option(record.additional());
-    let event_context = redact.option(record.event_context());
-    let resources: Vec<&str> = record.resources().collect();
+    let raw = |wanted: bool, value: Option<(&'r str, bool)>| {
+        let (json, may_hide) = value.filter(|_| wanted)?;
+        Some(if may_hide || redact.has_own() { redact.text(json) } else { Cow::Borrowed(json) })
+    };
+    let request = raw(columns.request, record.raw(Slot::Request));
+    let response = raw(columns.response, record.raw(Slot::Response));
+    let additional = raw(columns.additional, record.raw(Slot::Additional));
+    let event_context = raw(columns.event_context, record.raw(Slot::EventContext));
+    let mut few = [""; RESOURCES_FEW];
+    let many: Vec<&str>;
+    let resources = if !columns.resources {
+        &[]
+    } else if let Some(few) = few.get_mut(..record.resources().len()) {
+        few.iter_mut().zip(record.resources()).for_each(|(place, arn)| *place = arn);
+        &*few
+    } else {
+        many = record.resources().collect();
+        &many
+    };
     let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
-    builder.append(&Event {
+    let event = Event {
         event_id,
         shared_event_id: record.shared_event_id(),
         time,
@@ -139,7 +193,7 @@ fn append_record(
         vpc_endpoint: record.vpc_endpoint_id(),
         user_agent: record.user_agent(),
         tls: record.tls_version(),
-        resources: &resources,
+        resources,
         request: request.as_deref(),
         response: response.as_deref(),
         additional: additional.as_deref(),
@@ -148,7 +202,8 @@ fn append_record(
         granted: None,
         object: place.object,
         row: place.row,
-    });
+    };
+    builder.append_by(&event, record.caller());
     Ok(())
 }
 
@@ -178,5 +233,9 @@ fn source_kind(record: &Record<'_>) -> Option<&'static str> {
     source.parse::<IpAddr>().is_ok().then_some("ip")
 }
 
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

@@ -74,7 +74,7 @@ pub(super) fn append(
         additional.as_deref(),
         payload.raw(&["authorizationInfo"]),
     ]
-    .map(|raw| redact.option(raw));
+    .map(|raw| redact.deep_option(raw));
     let region = region_of(&labels, &payload, resource_name.as_deref());
     let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
 
@@ -135,13 +135,21 @@ fn project_in(name: &str) -> Option<String> {
     (!project.is_empty() && project != "_").then(|| project.to_owned())
 }
 
-/// A copy that lost the service's name may tell it in the method's: `google.iam.admin.v1.CreateRole`.
+/// A copy that lost the service's name may tell it in the method's: `google.iam.admin.v1.CreateRole`,
+/// `v1.compute.instances.insert`, `io.k8s.core.v1.pods.create`.
 fn service_of(method: &str) -> Option<String> {
-    let mut words = method.strip_prefix("google.")?.split('.');
-    let first = words.next()?;
-    let name = if matches!(first, "cloud" | "devtools" | "api") { words.next()? } else { first };
-    let is_plain = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric());
-    is_plain.then(|| format!("{}.googleapis.com", name.to_ascii_lowercase()))
+    if method.starts_with("io.k8s.") {
+        return Some("k8s.io".to_owned());
+    }
+    let words: Vec<&str> = method.split('.').take(8).collect();
+    let name = match words.as_slice() {
+        ["google", "cloud" | "devtools" | "api", name, _, ..] | ["google", name, _, ..] => name,
+        ["v1" | "beta" | "alpha", name, _, _] | [name, _, _] => name,
+        _ => return None,
+    };
+    let is_plain =
+        !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+    is_plain.then(|| format!("{name}.googleapis.com"))
 }
 
 fn category(log_id: &str) -> Option<&'static str> {
@@ -349,10 +357,11 @@ impl Caller {
     }
 }
 
-/// `a@b` of `user:a@b` and `serviceAccount:a@b`; other subjects as they are.
+/// `a@b` of `user:a@b` and `serviceAccount:a@b`, in lower case; other subjects as they are.
 fn bare_subject(subject: &str) -> String {
-    let bare = ["user:", "serviceAccount:"].iter().find_map(|kind| subject.strip_prefix(kind));
-    bare.map_or_else(|| subject.to_owned(), str::to_ascii_lowercase)
+    let bare =
+        ["user:", "serviceAccount:"].iter().find_map(|kind| subject.strip_prefix(kind)).unwrap_or(subject);
+    if bare.contains("://") { bare.to_owned() } else { bare.to_ascii_lowercase() }
 }
 
 /// Google's own projects that hold service agents and are not called `gcp-sa-...`.

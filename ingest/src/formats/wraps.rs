@@ -36,7 +36,8 @@ pub(super) enum Content<'f> {
 
 /// What `fields` wraps; `None` where it is no envelope.
 pub(super) fn content<'f>(fields: &'f Fields<'_>) -> Option<Content<'f>> {
-    let string = |names: &[&str]| fields.raw(names).and_then(decoded);
+    // By their own spelling: the keys of records are found in any.
+    let string = |names: &[&str]| names.iter().find_map(|name| fields.exact(name)).and_then(decoded);
     // https://docs.aws.amazon.com/eventbridge/latest/ref/overiew-event-structure.html
     if fields.has(&["detail-type"]) {
         return object(fields, "detail");
@@ -49,10 +50,8 @@ pub(super) fn content<'f>(fields: &'f Fields<'_>) -> Option<Content<'f>> {
         return fields.raw(&[name]).map(|list| Content::List(elements(list, usize::MAX)));
     }
     // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_Event.html
-    for name in ["CloudTrailEvent", "eventJson"] {
-        if let Some(text) = string(&[name]) {
-            return Some(Content::Text(text));
-        }
+    if let Some(text) = string(&["CloudTrailEvent", "eventJson", "eventjson"]) {
+        return Some(Content::Text(text));
     }
     // https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_GetQueryResults.html: a row is a list of columns.
     if has_list(fields, "QueryResultRows") {
