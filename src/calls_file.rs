@@ -61,7 +61,7 @@ fn line(view: &EventView<'_>, rows: &[CallFacts]) -> serde_json::Value {
     json!({
         "event_id": first.map(|f| view.event_id(f.event)),
         "agent": first.and_then(|f| f.agent.as_ref()).map(|a| a.name.as_str()),
-        "actor": first.map(|f| f.actor.as_str()),
+        "actor": first.map(|f| &*f.actor),
         "agent_hint": first.and_then(|f| view.agent_hint(f.event)),
         "agent_evidence": first.and_then(|f| Grade::of(view, f.event, f.declared(view))),
         "permissions": rows.iter().filter(certain).filter_map(|f| f.needed.as_ref()).map(|n| n.permission.as_str()).collect::<Vec<_>>(),

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::chain::{Chain, Step, StepKind, Walk};
 
 /// The host of the cloud's tool server.
-const MCP_HOST: &str = "aws-mcp.amazonaws.com";
+pub(crate) const MCP_HOST: &str = "aws-mcp.amazonaws.com";
 
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 1_024;

@@ -5,7 +5,7 @@
 
 use crate::time::day_of;
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 /// The permission under which an identity's own activity is kept.
 pub const ANY_PERMISSION: &str = "*";
@@ -131,38 +131,57 @@ pub struct Denials {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct BaselineDelta {
     /// Successful uses by (identity, permission, block).
-    pub uses: BTreeMap<(String, String, i64), Presence>,
+    pub uses: BTreeMap<(Arc<str>, Arc<str>, i64), Presence>,
     /// Denials by (identity, permission).
-    pub denials: BTreeMap<(String, String), Denials>,
+    pub denials: BTreeMap<(Arc<str>, Arc<str>), Denials>,
+}
+
+/// The block of 32 days that a day lies in, and its bit there.
+pub(crate) fn block_of(day: i64) -> (i64, u32) {
+    (day.div_euclid(DAYS_PER_BLOCK), 1 << day.rem_euclid(DAYS_PER_BLOCK))
+}
+
+impl Presence {
+    /// Adds uses of the same identity and permission in the same block.
+    pub fn merge(&mut self, other: &Presence) {
+        self.days |= other.days;
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.uses += other.uses;
+    }
+}
+
+impl Denials {
+    /// Adds denials of the same identity and permission.
+    pub fn merge(&mut self, other: &Denials) {
+        self.first = self.first.min(other.first);
+        self.last = self.last.max(other.last);
+        self.count += other.count;
+    }
 }
 
 impl BaselineDelta {
     /// Counts one successful use.
     pub fn used(&mut self, identity: &str, permission: &str, time: i64) {
-        let day = day_of(time);
-        let bit = 1u32 << day.rem_euclid(DAYS_PER_BLOCK);
-        let key = (identity.to_owned(), permission.to_owned(), day.div_euclid(DAYS_PER_BLOCK));
-        self.uses
-            .entry(key)
-            .and_modify(|p| {
-                p.days |= bit;
-                p.first = p.first.min(time);
-                p.last = p.last.max(time);
-                p.uses += 1;
-            })
-            .or_insert(Presence { days: bit, first: time, last: time, uses: 1 });
+        let (block, days) = block_of(day_of(time));
+        let one = Presence { days, first: time, last: time, uses: 1 };
+        self.add_use((identity.into(), permission.into(), block), one);
+    }
+
+    /// Adds uses within one block of days.
+    pub(crate) fn add_use(&mut self, key: (Arc<str>, Arc<str>, i64), uses: Presence) {
+        self.uses.entry(key).and_modify(|known| known.merge(&uses)).or_insert(uses);
     }
 
     /// Counts one denied call.
     pub fn denied(&mut self, identity: &str, permission: &str, time: i64) {
-        self.denials
-            .entry((identity.to_owned(), permission.to_owned()))
-            .and_modify(|d| {
-                d.first = d.first.min(time);
-                d.last = d.last.max(time);
-                d.count += 1;
-            })
-            .or_insert(Denials { first: time, last: time, count: 1 });
+        let one = Denials { first: time, last: time, count: 1 };
+        self.add_denials((identity.into(), permission.into()), one);
+    }
+
+    /// Adds denied calls.
+    pub(crate) fn add_denials(&mut self, key: (Arc<str>, Arc<str>), denials: Denials) {
+        self.denials.entry(key).and_modify(|known| known.merge(&denials)).or_insert(denials);
     }
 
     /// The earliest day added to each identity.
@@ -171,7 +190,7 @@ impl BaselineDelta {
         let mut earliest = BTreeMap::new();
         for ((identity, _, block), presence) in &self.uses {
             let day = block * DAYS_PER_BLOCK + i64::from(presence.days.trailing_zeros());
-            earliest.entry(identity.as_str()).and_modify(|d: &mut i64| *d = (*d).min(day)).or_insert(day);
+            earliest.entry(&**identity).and_modify(|d: &mut i64| *d = (*d).min(day)).or_insert(day);
         }
         earliest
     }
@@ -214,16 +233,16 @@ impl Baseline {
     pub fn apply(&self, delta: &BaselineDelta) {
         let mut identities = self.identities.write().unwrap_or_else(PoisonError::into_inner);
         for ((identity, permission, block), presence) in &delta.uses {
-            if !identities.contains_key(identity) {
-                identities.insert(identity.clone(), HashMap::new());
+            if !identities.contains_key(&**identity) {
+                identities.insert(identity.to_string(), HashMap::new());
             }
-            let Some(permissions) = identities.get_mut(identity) else { continue };
-            match permissions.get_mut(permission) {
+            let Some(permissions) = identities.get_mut(&**identity) else { continue };
+            match permissions.get_mut(&**permission) {
                 Some(days) => days.merge_block(*block, presence.days),
                 None => {
                     let mut days = Days::default();
                     days.merge_block(*block, presence.days);
-                    permissions.insert(permission.clone(), days);
+                    permissions.insert(permission.to_string(), days);
                 }
             }
         }

@@ -2,7 +2,8 @@
 
 mod stateless;
 
-use crate::calls::{self, Answers, Calls, Rules};
+use crate::calls::{self, CallFacts, Calls, Changes, Kinds, Reads, Rules};
+use crate::chain::Issued;
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -17,7 +18,7 @@ use datafusion::physical_plan::streaming::PartitionStream;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use ingest::event::EventBatch;
-use stateless::Stateless;
+use stateless::{Filter, Stateless};
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -62,7 +63,8 @@ pub struct Judged {
 /// Planned detections with a slot of their own. One batch at a time: give each worker its own judge.
 pub struct Judge {
     rules: Arc<Rules>,
-    answers: Answers,
+    kinds: Kinds,
+    keeps_rows: bool,
     context: SessionContext,
     slot: Arc<Slot>,
     planned: Vec<Planned>,
@@ -103,9 +105,23 @@ impl Judge {
                     format!("its columns are {columns:?}; they must be call, subject, severity, title, why");
                 return Err(JudgeError::Answer { id: detection.id.clone(), reason });
             }
-            planned.push(Planned { detection: detection.clone(), stateless: Stateless::of(&plan), plan });
+            let stateless = Stateless::of(&plan);
+            let filter = stateless.as_ref().and_then(Stateless::filter);
+            planned.push(Planned { detection: detection.clone(), stateless, filter, plan });
         }
-        Ok(Judge { rules, answers: Answers::default(), context, slot, planned })
+        let mut reads = Reads::default();
+        for planned in &planned {
+            if let Some(filter) = &planned.filter {
+                reads.merge(filter.reads());
+            }
+        }
+        Ok(Judge { rules, kinds: Kinds::new(reads), keeps_rows: false, context, slot, planned })
+    }
+
+    /// Keeps every row in [`Calls::rows`], for who wants to show them all. Costs the time that it takes to write them.
+    #[must_use]
+    pub fn keeping_rows(self) -> Judge {
+        Judge { keeps_rows: true, ..self }
     }
 
     /// Judges one batch. Reads only: the same batch and rules give the same findings.
@@ -115,27 +131,69 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`] when a detection fails; nothing of the batch counts then.
     pub async fn judge(&mut self, events: &EventBatch) -> Result<Judged, JudgeError> {
-        let calls = Calls::annotate(events, &self.rules, &mut self.answers);
+        let (view, rules) = (events.view(), Arc::clone(&self.rules));
+        let changes = Changes::of(events, &view, &rules.grants);
+        let grants_revision = rules.grants.revision();
+        let walked = self.kinds.walk(events, &view, &rules, &changes);
+        let sees_all = self.keeps_rows || self.planned.iter().any(|planned| planned.filter.is_none());
+        let rows = if sees_all {
+            walked.all()
+        } else {
+            let unheard = self.kinds.unheard(&walked);
+            if !unheard.is_empty() {
+                let (table, _) = self.kinds.write(&view, &rules, &changes, &walked, &unheard);
+                let is_loud = self.are_loud(&table)?;
+                self.kinds.hear(&walked, &unheard, &is_loud);
+            }
+            self.kinds.loud(&walked)
+        };
         let mut findings: HashMap<String, Counted> = HashMap::new();
-        self.slot.put(Some(calls.table.clone()));
-        let asked = self.ask(events, &calls, &mut findings).await;
-        self.slot.put(None);
-        asked?;
+        let (table, rows) = match rows.is_empty() {
+            true => (RecordBatch::new_empty(calls::schema()), Vec::new()),
+            false => self.kinds.write(&view, &rules, &changes, &walked, &rows),
+        };
+        let issued = (0..events.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        let calls = Calls::new(rows, walked, changes, issued, grants_revision);
+        if sees_all || table.num_rows() > 0 {
+            self.slot.put(Some(table.clone()));
+            let asked = self.ask(events, &calls, &table, &mut findings).await;
+            self.slot.put(None);
+            asked?;
+        }
         let mut findings: Vec<Finding> = findings.into_values().map(|counted| counted.finding).collect();
         findings.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(Judged { findings, calls })
+    }
+
+    /// Which rows some detection's filter lets through.
+    fn are_loud(&self, table: &RecordBatch) -> Result<Vec<bool>, JudgeError> {
+        let mut are_loud = vec![false; table.num_rows()];
+        for planned in &self.planned {
+            let Some(filter) = &planned.filter else { continue };
+            let kept = filter.kept(table).map_err(|cause| JudgeError::Query {
+                id: planned.detection.id.clone(),
+                cause: Box::new(cause),
+            })?;
+            for at in kept {
+                if let Some(is_loud) = are_loud.get_mut(at) {
+                    *is_loud = true;
+                }
+            }
+        }
+        Ok(are_loud)
     }
 
     async fn ask(
         &self,
         events: &EventBatch,
         calls: &Calls,
+        table: &RecordBatch,
         findings: &mut HashMap<String, Counted>,
     ) -> Result<(), JudgeError> {
-        for Planned { detection, plan, stateless } in &self.planned {
+        for Planned { detection, plan, stateless, .. } in &self.planned {
             let failed = |cause| JudgeError::Query { id: detection.id.clone(), cause: Box::new(cause) };
             let answers = match stateless {
-                Some(stateless) => vec![stateless.run(&calls.table).map_err(failed)?],
+                Some(stateless) => vec![stateless.run(table).map_err(failed)?],
                 None => {
                     let plan = reset_plan_states(plan.clone()).map_err(failed)?;
                     collect(plan, self.context.task_ctx()).await.map_err(failed)?
@@ -154,6 +212,8 @@ struct Planned {
     detection: Detection,
     plan: Arc<dyn ExecutionPlan>,
     stateless: Option<Stateless>,
+    /// Where rows that look alike to it can be asked once
+    filter: Option<Filter>,
 }
 
 struct Counted {
@@ -182,10 +242,8 @@ fn gather(
         .and_then(|c| c.as_primitive_opt::<Int64Type>())
         .ok_or("its column `call` must be the `call` of `calls`")?;
     for at in 0..answer.num_rows() {
-        let facts = usize::try_from(rows.value(at))
-            .ok()
-            .and_then(|row| calls.rows.get(row))
-            .ok_or("it names a call that is not in the batch")?;
+        let facts: &CallFacts =
+            calls.row(rows.value(at)).ok_or("it names a call that is not in the batch")?;
         if subjects.is_null(at) {
             return Err("its subject is null".to_owned());
         }
@@ -202,7 +260,7 @@ fn gather(
             severity,
             state: FindingState::Open,
             agent: agent.map(str::to_owned),
-            actor: facts.actor.clone(),
+            actor: facts.actor.to_string(),
             subject: subject.to_owned(),
             window_start,
             title: titles.value(at).to_owned(),

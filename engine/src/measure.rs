@@ -91,14 +91,33 @@ pub struct Observed<'a> {
     pub permission: &'a str,
 }
 
+/// As much of an answer as is counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Graded {
+    scope: &'static str,
+    grant: &'static str,
+    verdict: Grant,
+}
+
+impl Graded {
+    pub(crate) fn of(scope: &ScopeVerdict, grant: &GrantVerdict) -> Graded {
+        Graded { scope: scope_answer(scope), grant: grant.answer(), verdict: grant.grant }
+    }
+}
+
 impl Measures {
     /// Counts the answers to one permission of one call.
     pub fn count(&mut self, scope: &ScopeVerdict, grant: &GrantVerdict, observed: &Observed<'_>) {
+        self.add(Graded::of(scope, grant), observed, 1);
+    }
+
+    /// Counts the same answers of several calls that were observed alike.
+    pub(crate) fn add(&mut self, graded: Graded, observed: &Observed<'_>, calls: u64) {
         let day = day_of(observed.time);
-        let mut add = |measure, answer| *self.counts.entry((day, measure, answer)).or_default() += 1;
-        add(Measure::Scope, scope_answer(scope));
-        add(Measure::Grant, grant.answer());
-        if let Some(answer) = agreement(grant.grant, observed) {
+        let mut add = |measure, answer| *self.counts.entry((day, measure, answer)).or_default() += calls;
+        add(Measure::Scope, graded.scope);
+        add(Measure::Grant, graded.grant);
+        if let Some(answer) = agreement(graded.verdict, observed) {
             add(Measure::Agreement, answer);
         }
     }

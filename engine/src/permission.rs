@@ -21,7 +21,8 @@ pub use context::{CALLER_KEYS, context_for};
 pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::Facts;
 pub use foreign::{Foreign, foreign};
-pub(crate) use naming::{Named as Naming, Names, Told};
+use naming::Told;
+pub(crate) use naming::{Named as Naming, Names, is_free, is_told, overrule};
 pub(crate) use request::percent_decoded;
 
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
@@ -137,7 +138,7 @@ impl Needed {
 /// A denial's own text names the true permission and overrules all.
 #[must_use]
 pub fn needed(call: &Call<'_>) -> Vec<Needed> {
-    Facts::new(call).needed()
+    Facts::new(call.clone()).needed()
 }
 
 impl Facts<'_> {

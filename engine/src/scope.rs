@@ -238,14 +238,27 @@ impl Scope {
         !self.parts.expected.is_empty() && targets.iter().all(expected)
     }
 
+    /// Whether the verdict on a permission is the same for every resource and every call, as long as the manifest
+    /// does not expire.
+    #[must_use]
+    pub fn is_settled(&self, permission: &str) -> bool {
+        let covering = self.covering(permission);
+        let mut statements = covering.iter().filter_map(|at| self.parts.statements.get(*at as usize));
+        reference::is_implicit(permission)
+            || !self.named(&self.parts.unparsed, Cloud::Aws).is_empty()
+            || statements.all(|statement| statement.resources.is_any() && statement.is_unconditional())
+    }
+
     /// The verdict where it does not hang on the resource, so that it can be remembered.
     #[must_use]
     pub fn settled(&self, permission: &str) -> Option<ScopeVerdict> {
-        let covering = self.covering(permission);
-        let mut statements = covering.iter().filter_map(|at| self.parts.statements.get(*at as usize));
-        statements
-            .all(|statement| statement.resources.is_any() && statement.is_unconditional())
-            .then(|| self.verdict(permission, &[], false, &Context::partial()))
+        self.is_settled(permission).then(|| self.verdict(permission, &[], false, &Context::partial()))
+    }
+
+    /// Whether the manifest expires at all.
+    #[must_use]
+    pub fn expires(&self) -> bool {
+        self.parts.expires.is_some()
     }
 
     /// The condition keys that the entries about a permission ask for, in lower case. `aws:currenttime` is among them

@@ -160,7 +160,7 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
         let batch = events(&line);
         let mut judge = Judge::new(rules(&line, &batch), &[]).await.unwrap();
         let uses = judge.judge(&batch).await.unwrap().calls.baseline.uses;
-        let used: Vec<&str> = uses.keys().map(|(_, permission, _)| permission.as_str()).collect();
+        let used: Vec<&str> = uses.keys().map(|(_, permission, _)| &**permission).collect();
         assert_eq!(used, ["*", key], "it is kept, and kept apart");
     }
 }
@@ -169,7 +169,7 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
 async fn an_approved_call_is_in_scope_by_the_ticket_in_its_sessions_name() {
     let line = &lines("unapproved_call", "quiet.jsonl")[0];
     let batch = events(line);
-    let mut judge = Judge::new(rules(line, &batch), &[]).await.unwrap();
+    let mut judge = Judge::new(rules(line, &batch), &[]).await.unwrap().keeping_rows();
     let calls = judge.judge(&batch).await.unwrap().calls;
     let scope = calls.rows[0].answer.as_ref().unwrap().scope.clone().unwrap();
     assert_eq!(scope.reason.as_str(), "approved", "{scope:?}");

@@ -59,7 +59,8 @@ impl Replay {
     pub async fn read(self: Arc<Self>, paths: Vec<PathBuf>, threads: usize) -> anyhow::Result<ObjectTotals> {
         let mut judges = Vec::with_capacity(threads);
         for _ in 0..threads {
-            judges.push(Judge::new(self.rules.clone(), &self.detections).await?);
+            let judge = Judge::new(self.rules.clone(), &self.detections).await?;
+            judges.push(if self.calls.is_some() { judge.keeping_rows() } else { judge });
         }
         let runtime = Handle::current();
         let replay = self.clone();

@@ -2,6 +2,8 @@
 
 import json
 
+from storage import gz, log
+
 ACCOUNT = "111122223333"
 GONE = object()
 
@@ -212,14 +214,13 @@ def kinds(corpus):
         "digestS3Bucket": "logs", "digestS3Object": "AWSLogs/x", "newestEventTime": None, "oldestEventTime": None,
         "previousDigestSignature": None, "logFiles": [{"s3Bucket": "logs", "s3Object": "a", "hashValue": "00"}],
     }
-    from storage import gz, log
     corpus.add("kinds/digest.json.gz", gz(dump(digest).encode()), ignored="digest")
     corpus.add("kinds/digest_without_files.json", dump({**digest, "logFiles": []}).encode(), ignored="digest")
     corpus.add("kinds/digest_spread_out.json", json.dumps(digest, indent=2).encode(), ignored="digest")
     kept, data = log(corpus)
     name = f"{ACCOUNT}_CloudTrail-Digest_eu-west-1_trail_eu-west-1_20260105T110000Z.json.gz"
     corpus.add(f"kinds/AWSLogs/{ACCOUNT}/CloudTrail-Digest/eu-west-1/2026/01/05/{name}", gz(data), kept)
-    corpus.add("kinds/half_a_digest.json", dump({"digestStartTime": "x"}).encode(), [], {"missing_field": 1})
+    corpus.add("kinds/half_a_digest.json", dump({"digestStartTime": "x"}).encode(), [], {"missing_field|unknown_format": 1})
 
 
 def identities(corpus):

@@ -254,6 +254,12 @@ def zstandard(corpus):
     bomb = zstd(b"", size=False)[:6] + blocks + zstd_block(b" ", 1, 1, 1)
     corpus.add("bombs/zstd_blanks.json", bomb, refused=RATIO)
     corpus.add("bombs/zstd_in_gzip.json.gz", gz(bomb), refused="bad_json")
-    corpus.add("zstd_behind/noise.json", packed + b"noise", refused=TRAILING)
-    corpus.add("zstd_behind/zeros.json", packed + bytes(64), refused=TRAILING)
-    corpus.add("zstd_behind/second_frame.json", packed + packed, refused=TRAILING)
+    # A stream of zstd is frames behind one another: what is behind and none is damage or something added.
+    for name, behind in ("noise", b"noise"), ("zeros", bytes(64)), ("half_a_frame", packed[:40]):
+        corpus.add(f"zstd_behind/{name}.json", packed + behind, refused="|".join([TRAILING, CORRUPT, TRUNCATED]))
+    kept, data = log(corpus)
+    middle = len(data) // 2
+    corpus.add("zstd_behind/text_over_two_frames.json", zstd(data[:middle]) + zstd(data[middle:]), kept)
+    kept, data = log(corpus)
+    skipped = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
+    corpus.add("zstd_behind/frames_to_skip.json", zstd(data) + skipped, kept)

@@ -58,6 +58,13 @@ impl Asker {
     }
 }
 
+/// An answer with a number that no other one of the same [`Answers`] has.
+#[derive(Debug, Clone)]
+pub(super) struct Remembered {
+    pub(super) answer: Arc<Answer>,
+    pub(super) number: u64,
+}
+
 /// Remembers decisions under fixed manifests, and grants as long as they do not change. Give each worker its own.
 #[derive(Debug, Default)]
 pub struct Answers {
@@ -67,7 +74,9 @@ pub struct Answers {
     sessions: HashMap<String, Arc<Session>>,
     /// Condition keys that the statements about a permission ask for
     keys: HashMap<String, Arc<[String]>>,
-    answers: HashMap<String, Arc<Answer>>,
+    answers: HashMap<String, Remembered>,
+    /// How many answers were numbered
+    numbered: u64,
     // The key that is looked up, kept so that a known one costs no allocation.
     key: String,
 }
@@ -99,20 +108,24 @@ impl Answers {
         let shown = if manifests.tells_by_signs() { caller.shown } else { Shown::default() };
         let caller = Caller { tags: tags.filter(|_| manifests.tells_by_tag()), shown, ..*caller };
         let agent = self.agent(version, manifests, &caller);
-        let session = session.filter(|_| grants.narrows_sessions()).and_then(|session| {
-            // Only what was found is remembered: the beginning of a session may arrive after its calls.
-            let narrowed = match self.sessions.get(session) {
-                Some(narrowed) => narrowed.clone(),
-                None => {
-                    let narrowed = Arc::new(grants.session(session)?);
-                    bound(&mut self.sessions);
-                    self.sessions.insert(session.to_owned(), narrowed.clone());
-                    narrowed
-                }
-            };
-            Some((session.to_owned(), narrowed))
-        });
+        let session =
+            session.filter(|_| grants.narrows_sessions()).and_then(|session| self.narrowed(grants, session));
         Asker { when, version, agent, holder, session }
+    }
+
+    /// What narrows the session of an access key id.
+    pub(super) fn narrowed(&mut self, grants: &Grants, session: &str) -> Option<(String, Arc<Session>)> {
+        // Only what was found is remembered: the beginning of a session may arrive after its calls.
+        let narrowed = match self.sessions.get(session) {
+            Some(narrowed) => narrowed.clone(),
+            None => {
+                let narrowed = Arc::new(grants.session(session)?);
+                bound(&mut self.sessions);
+                self.sessions.insert(session.to_owned(), narrowed.clone());
+                narrowed
+            }
+        };
+        Some((session.to_owned(), narrowed))
     }
 
     fn agent(&mut self, version: usize, manifests: &Manifests, caller: &Caller<'_>) -> Option<Arc<Agent>> {
@@ -145,12 +158,12 @@ impl Answers {
     }
 
     /// What scope and grants say. `context` gives what the event tells of the keys that it is asked for (lower case).
-    pub fn of(
+    pub(super) fn of(
         &mut self,
         asker: &Asker,
         needed: &Needed,
         context: impl Fn(&[&str]) -> Context,
-    ) -> Arc<Answer> {
+    ) -> Remembered {
         let agent = asker.agent.as_deref();
         let session = asker.session.as_ref();
         self.begin_key(&[
@@ -205,7 +218,9 @@ impl Answers {
             return answer.clone();
         }
         bound(&mut self.answers);
+        self.numbered += 1;
         let answer = Arc::new(judge(asker, needed, &context));
+        let answer = Remembered { answer, number: self.numbered };
         self.answers.insert(self.key.clone(), answer.clone());
         answer
     }

@@ -2,37 +2,50 @@
 
 use std::sync::Arc;
 
-use super::{Answer, Answers, CallFacts, Calls, Rules, bound_facts, count_use, outcome_of, table};
-use crate::baseline::ANY_PERMISSION;
+use super::event::{Annotated, bound_facts, outcome_of};
+use super::kinds::Walked;
+use super::table::CallRow;
+use super::{Answer, Answers, CallFacts, Rules};
+use crate::baseline::{ANY_PERMISSION, POSSIBLE};
 use crate::cloud::Cloud;
 use crate::grant::{Grant, GrantVerdict, Grants};
 use crate::manifest::{Agent, Caller, Shown};
 use crate::measure::Observed;
-use crate::permission::{self, Elsewhere, Needed};
-use crate::scope::{Scope, ScopeVerdict, Verdict};
+use crate::permission::{self, AccessLevel, Elsewhere, Needed};
+use crate::scope::{Broken, Scope, ScopeVerdict, Verdict};
 use crate::time::{day_of, rfc3339};
 use ingest::event::EventView;
 use policy::context::{Context, Fact};
 
-/// Annotates one row of another cloud than AWS. `false`: it is AWS's.
-pub(super) fn annotate(
-    view: &EventView<'_>,
+/// One event of another cloud, with a row for each permission that it needed.
+pub(super) struct Found<'e> {
+    outcome: &'e str,
+    bounds: Vec<Broken>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    facts: CallFacts,
+    level: Option<AccessLevel>,
+    first_use: bool,
+    is_expected_denial: bool,
+}
+
+/// Decides one event by itself; `None`: it is AWS's. `first`: the number of its first row.
+pub(super) fn found<'e>(
+    view: &EventView<'e>,
     event: usize,
+    first: usize,
     rules: &Rules,
     answers: &mut Answers,
-    builder: &mut table::CallsBuilder,
-    calls: &mut Calls,
-) -> bool {
-    let Some(mut told) = permission::elsewhere(view, event) else { return false };
-    let actor = view.actor(event).unwrap_or("unknown");
+) -> Option<Found<'e>> {
+    let mut told = permission::elsewhere(view, event)?;
+    let actor: Arc<str> = view.actor(event).unwrap_or("unknown").into();
     let time = view.time(event).unwrap_or_default();
     let outcome = outcome_of(view, event);
     let agent = agent(&told, view, event, rules, answers, time);
     let mut context = Context::partial();
     context.set("aws:CurrentTime", Fact::one(rfc3339(time)));
-    if outcome == "success" {
-        calls.baseline.used(actor, ANY_PERMISSION, time);
-    }
     let bounds = match &agent {
         Some(agent) if !agent.bounds.is_empty() => agent.bounds.broken(&bound_facts(view, event, time)),
         _ => Vec::new(),
@@ -41,49 +54,92 @@ pub(super) fn annotate(
     let needed = std::mem::take(&mut told.needed);
     let needed: Vec<Option<Needed>> =
         if needed.is_empty() { vec![None] } else { needed.into_iter().map(Some).collect() };
-    for needed in needed {
+    let mut rows = Vec::with_capacity(needed.len());
+    for (place, needed) in needed.into_iter().enumerate() {
         let mut facts = CallFacts {
+            call: (first + place) as i64,
             event,
             time,
             agent: agent.clone(),
-            actor: actor.to_owned(),
+            actor: Arc::clone(&actor),
             needed,
             answer: None,
             active_days: 0,
         };
-        let mut row = table::CallRow {
-            outcome,
-            own_iam: false,
-            policy_fault: None,
-            is_expected_denial: false,
-            bounds: &bounds,
-            hop_into: None,
-            first_use: false,
-            level: None,
-        };
+        let (mut level, mut first_use, mut is_expected_denial) = (None, false, false);
         if let Some(needed) = &facts.needed {
-            row.level = permission::level(&needed.permission);
-            count_use(&mut calls.baseline, needed, needed.certain, actor, outcome, time);
-            let novelty = rules.baseline.novelty(actor, &needed.permission, day_of(time));
-            row.first_use = novelty.first_use;
+            level = permission::level(&needed.permission);
+            let novelty = rules.baseline.novelty(&actor, &needed.permission, day_of(time));
+            first_use = novelty.first_use;
             facts.active_days = novelty.active_days;
             let grant = granted(&told, needed, &rules.grants, &context);
             let scope = agent.as_ref().map(|agent| declared(&agent.scope, &told, needed, &context));
             if scope.is_some() || grant.is_some() {
                 let grant = grant.unwrap_or_else(GrantVerdict::no_policies_known);
-                if let Some(scope) = scope.as_ref().filter(|_| needed.certain) {
-                    let (permission, denied_by) = (&needed.permission, view.denied_by(event));
-                    calls.measures.count(scope, &grant, &Observed { time, outcome, denied_by, permission });
-                }
-                row.is_expected_denial = outcome == "denied"
+                is_expected_denial = outcome == "denied"
                     && agent.as_ref().is_some_and(|agent| expects(&agent.scope, &told, needed, &context));
                 facts.answer = Some(Arc::new(Answer { scope, grant }));
             }
         }
-        builder.append(view, &facts, &row);
-        calls.rows.push(facts);
+        rows.push(Row { facts, level, first_use, is_expected_denial });
     }
-    true
+    Some(Found { outcome, bounds, rows })
+}
+
+impl Found<'_> {
+    /// Adds what it means to baseline and measures, and its rows.
+    pub(super) fn count(&self, view: &EventView<'_>, event: usize, walked: &mut Walked) {
+        let Some(CallFacts { actor, time, .. }) = self.rows.first().map(|row| &row.facts) else { return };
+        let (outcome, time) = (self.outcome, *time);
+        if outcome == "success" {
+            walked.baseline.used(actor, ANY_PERMISSION, time);
+        }
+        if self.rows.iter().any(|row| row.facts.answer.is_some()) {
+            walked.judged.push(u32::try_from(event).unwrap_or(u32::MAX));
+        }
+        for row in &self.rows {
+            walked.push_apart(event);
+            let Some(needed) = &row.facts.needed else { continue };
+            let permission = &needed.permission;
+            match outcome {
+                "success" if needed.certain => walked.baseline.used(actor, permission, time),
+                "success" => walked.baseline.used(actor, &format!("{POSSIBLE}{permission}"), time),
+                "denied" if needed.certain => walked.baseline.denied(actor, permission, time),
+                _ => {}
+            }
+            let answer = row.facts.answer.as_ref().filter(|_| needed.certain);
+            if let Some((scope, grant)) =
+                answer.and_then(|answer| Some((answer.scope.as_ref()?, &answer.grant)))
+            {
+                let denied_by = view.denied_by(event);
+                walked.measures.count(scope, grant, &Observed { time, outcome, denied_by, permission });
+            }
+        }
+    }
+
+    /// Writes those of its rows that are wanted.
+    pub(super) fn write(
+        self,
+        view: &EventView<'_>,
+        is_wanted: &dyn Fn(usize) -> bool,
+        annotated: &mut Annotated,
+    ) {
+        let Found { outcome, bounds, rows } = self;
+        let rows = rows.into_iter().enumerate().filter(|(place, _)| is_wanted(*place));
+        for (_, row) in rows {
+            let told = CallRow {
+                outcome,
+                own_iam: false,
+                policy_fault: None,
+                is_expected_denial: row.is_expected_denial,
+                bounds: &bounds,
+                hop_into: None,
+                first_use: row.first_use,
+                level: row.level,
+            };
+            annotated.push(view, row.facts, &told);
+        }
+    }
 }
 
 /// The declared agent behind a call, by any of its caller's names.

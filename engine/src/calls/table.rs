@@ -154,7 +154,7 @@ impl CallsBuilder {
 
     pub(super) fn append(&mut self, view: &EventView<'_>, facts: &CallFacts, row: &CallRow<'_>) {
         let event = facts.event;
-        self.call.append_value(self.call_count());
+        self.call.append_value(facts.call);
         self.event_id.append_value(view.event_id(event));
         self.time.append_value(facts.time);
         self.agent.append_option(facts.agent.as_ref().map(|a| a.name.as_str()));
@@ -211,11 +211,6 @@ impl CallsBuilder {
         self.grant_why.append_option(answer.map(|a| a.grant.why.as_str()));
         self.first_use.append_value(row.first_use);
         self.active_days.append_value(i64::from(facts.active_days));
-    }
-
-    fn call_count(&self) -> i64 {
-        use arrow::array::ArrayBuilder;
-        self.call.len() as i64
     }
 
     pub(super) fn finish(mut self) -> RecordBatch {

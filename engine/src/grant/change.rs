@@ -199,7 +199,7 @@ impl PolicyChange {
         }
         let operation = view.operation(row)?;
         let what = match view.service(row)? {
-            "iam.amazonaws.com" => {
+            "iam.amazonaws.com" if changes(operation) => {
                 let account = view.recipient_account(row).or(view.account(row))?;
                 iam(operation, account, &json(view.request(row)), &json(view.response(row)))?
             }
@@ -228,6 +228,13 @@ impl PolicyChange {
         let reason = super::history::read_logged(policy, document.as_deref()).err()?;
         Some(format!("policy `{policy}`: {reason}"))
     }
+}
+
+/// Whether an operation of IAM is one of [`iam`]'s: most only look, and their JSON need not be read.
+fn changes(operation: &str) -> bool {
+    ["Create", "Delete", "Put", "Attach", "Detach", "Add", "Remove", "Tag", "Untag", "SetDefault"]
+        .iter()
+        .any(|verb| operation.starts_with(verb))
 }
 
 fn iam(operation: &str, account: &str, request: &Value, response: &Value) -> Option<Change> {

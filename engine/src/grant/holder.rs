@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use policy::aws::{Answer, Compiled, Decision, Effect, Layers, Policy, Request, Statement, decide};
 use policy::context::Context;
-use policy::wildcard::{Match, Target};
+use policy::wildcard::{ArnPattern, Match, Target};
 
 use super::history::Session;
 use super::{Grant, GrantDoubt, GrantVerdict, Granted, GrantedStatement};
@@ -146,6 +146,20 @@ impl Holder {
     pub fn keys(&self, permission: &str) -> BTreeSet<String> {
         let scps = self.scps.iter().flatten().flat_map(|policy| &policy.statements);
         keys_of(self.statements().map(|(_, statement, _)| statement).chain(scps), permission)
+    }
+
+    /// Whether the answer to a permission is the same for every resource and every call of a session that nothing
+    /// narrows.
+    #[must_use]
+    pub fn is_settled(&self, permission: &str) -> bool {
+        let scps = self.scps.iter().flatten().flat_map(|policy| &policy.statements);
+        let mut all = self.statements().map(|(_, statement, _)| statement).chain(scps);
+        all.all(|statement| {
+            statement.actions.matches(permission) == Match::No
+                || statement.conditions.is_empty()
+                    && !statement.resources.not
+                    && statement.resources.patterns.iter().all(ArnPattern::is_any)
+        })
     }
 
     /// Whether a managed policy is attached, directly or through a group.

@@ -3,16 +3,19 @@
 //! As a plan, a detection costs some 250 µs a batch whatever its size: nodes are made anew, streams opened. Most
 //! batches are small, most detections are one filter and one projection.
 
-use arrow::array::{AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
 use datafusion::error::Result;
+use datafusion::physical_expr::expressions::{Column, IsNotNullExpr, IsNullExpr};
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::streaming::StreamingTableExec;
 use datafusion::physical_plan::{ExecutionPlan, PhysicalExpr};
 use std::sync::Arc;
+
+use crate::calls::{Read, Reads, schema};
 
 /// Filters and projections, from the table upwards.
 pub(super) struct Stateless {
@@ -62,6 +65,33 @@ impl Stateless {
         }
     }
 
+    /// What decides which rows it answers, where that is asked of the table's own columns and rows may be asked for
+    /// others that look alike.
+    pub(super) fn filter(&self) -> Option<Filter> {
+        let mut filter = Filter { steps: Vec::new(), reads: Reads::default() };
+        let schema = schema();
+        // Where each column stands in the table.
+        let mut columns: Vec<usize> = (0..schema.fields().len()).collect();
+        let mut steps = self.steps.iter();
+        for step in steps.by_ref() {
+            match step {
+                Step::Columns(kept) => {
+                    columns = kept.iter().map(|at| columns.get(*at).copied()).collect::<Option<_>>()?;
+                    filter.steps.push(Step::Columns(kept.clone()));
+                }
+                Step::Keep(predicate) => {
+                    for (at, read) in reads_of(predicate) {
+                        filter.reads.add(schema.field(*columns.get(at)?).name(), read);
+                    }
+                    filter.steps.push(Step::Keep(predicate.clone()));
+                }
+                Step::Compute(..) => break,
+            }
+        }
+        let is_whole = steps.all(|step| !matches!(step, Step::Keep(_)));
+        (is_whole && !filter.reads.tells_every_row_apart()).then_some(filter)
+    }
+
     /// What the plan would give for this batch.
     pub(super) fn run(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let mut batch = batch.clone();
@@ -88,4 +118,62 @@ impl Stateless {
         }
         Ok(batch)
     }
+}
+
+/// The filters at the bottom of a plan.
+pub(super) struct Filter {
+    steps: Vec<Step>,
+    reads: Reads,
+}
+
+impl Filter {
+    /// How it reads the table's columns.
+    pub(super) fn reads(&self) -> &Reads {
+        &self.reads
+    }
+
+    /// The rows that it lets through.
+    pub(super) fn kept(&self, batch: &RecordBatch) -> Result<Vec<usize>> {
+        let mut batch = batch.clone();
+        let mut rows: Vec<usize> = (0..batch.num_rows()).collect();
+        for step in &self.steps {
+            batch = match step {
+                Step::Columns(columns) => batch.project(columns)?,
+                Step::Keep(predicate) => {
+                    let keep = predicate.evaluate(&batch)?.into_array(batch.num_rows())?;
+                    let keep = keep.as_boolean();
+                    let is_kept = |at: usize| keep.is_valid(at) && keep.value(at);
+                    rows = rows
+                        .into_iter()
+                        .enumerate()
+                        .filter(|(at, _)| is_kept(*at))
+                        .map(|(_, row)| row)
+                        .collect();
+                    filter_record_batch(&batch, keep)?
+                }
+                Step::Compute(..) => break,
+            };
+        }
+        Ok(rows)
+    }
+}
+
+/// The columns that an expression reads, by their place, and how.
+fn reads_of(expression: &Arc<dyn PhysicalExpr>) -> Vec<(usize, Read)> {
+    let mut found = Vec::new();
+    let mut waiting = vec![expression];
+    while let Some(expression) = waiting.pop() {
+        let asked = expression
+            .downcast_ref::<IsNotNullExpr>()
+            .map(IsNotNullExpr::arg)
+            .or_else(|| expression.downcast_ref::<IsNullExpr>().map(IsNullExpr::arg));
+        if let Some(column) = asked.and_then(|asked| asked.downcast_ref::<Column>()) {
+            found.push((column.index(), Read::Presence));
+        } else if let Some(column) = expression.downcast_ref::<Column>() {
+            found.push((column.index(), Read::Value));
+        } else {
+            waiting.extend(expression.children());
+        }
+    }
+    found
 }

@@ -31,6 +31,8 @@ struct Matcher {
     accounts: Vec<String>,
     tag: Option<(String, String)>,
     signs: SignMatcher,
+    /// The signs ask for something.
+    by_signs: bool,
     /// The more specific wins: a sign, a session pattern, then the longer text
     rank: Rank,
 }
@@ -114,6 +116,18 @@ impl Manifests {
         self.agents.get(best.agent)
     }
 
+    /// Whether an agent behind this actor is told by its session's name, or by what its calls show.
+    #[must_use]
+    pub(crate) fn tells_by_call(&self, actor: &str) -> bool {
+        let exact = self.matchers.exact.get(actor).map_or(&[][..], Vec::as_slice).iter();
+        let patterns = self.matchers.patterns.iter();
+        let patterns = patterns
+            .filter(|(arn, _)| arn.matches(Target::Exact(actor)) == Match::Yes)
+            .map(|(_, matcher)| matcher);
+        !self.matchers.spiffe.is_empty()
+            || exact.chain(patterns).any(|matcher| matcher.session.is_some() || matcher.by_signs)
+    }
+
     /// Whether some agent is known by a tag, so that a caller's tags matter.
     #[must_use]
     pub fn tells_by_tag(&self) -> bool {
@@ -166,6 +180,7 @@ impl Matcher {
             accounts: identity.accounts.clone(),
             tag: identity.tag.clone(),
             signs: SignMatcher::new(&identity.signs),
+            by_signs: identity.signs != Signs::default(),
             rank: identity.rank(),
         }
     }

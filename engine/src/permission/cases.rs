@@ -58,7 +58,7 @@ fn judge(case: &Value) -> Vec<String> {
     }
     let batch = read_record(&event.to_string(), &Limits::default(), &Redaction::default()).unwrap();
     let call = Call::of(&batch.view(), 0);
-    let facts = Facts::new(&call);
+    let facts = Facts::new(call.clone());
     let needed = facts.needed();
     let mut wrong = Vec::new();
     let mut compare = |what: &str, mut found: Vec<String>| {
@@ -139,7 +139,7 @@ fn every_key_of_every_real_event_has_an_answer() {
                 continue;
             };
             let call = Call::of(&batch.view(), 0);
-            let facts = Facts::new(&call);
+            let facts = Facts::new(call.clone());
             events += 1;
             for needed in facts.needed() {
                 for key in super::CALLER_KEYS {

@@ -53,7 +53,7 @@ pub const CALLER_KEYS: &[&str] = &[
 /// What is known of a call's condition keys, of the named ones only: a policy's statements say which they ask for.
 #[must_use]
 pub fn context_for(call: &Call<'_>, needed: &Needed, keys: &[&str]) -> Context {
-    Facts::new(call).context(needed, keys)
+    Facts::new(call.clone()).context(needed, keys)
 }
 
 impl Facts<'_> {
@@ -92,7 +92,7 @@ impl Facts<'_> {
 
     /// `aws:` keys without a part of their own.
     fn global(&self, needed: &Needed, name: &str) -> Fact {
-        let call = self.call;
+        let call = &self.call;
         match name {
             "principalarn" => self.principal_arn(),
             "principalaccount" => match call.actor_account {
@@ -206,7 +206,7 @@ impl Facts<'_> {
 
     /// The role's ARN for a session, never the session's.
     fn principal_arn(&self) -> Fact {
-        let call = self.call;
+        let call = &self.call;
         match (call.actor_type, call.actor) {
             (Some("AssumedRole" | "Role" | "IAMUser" | "Root"), Some(actor)) if actor.starts_with("arn:") => {
                 Fact::one(actor)
@@ -225,7 +225,7 @@ impl Facts<'_> {
 
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_variables.html#policy-vars-infotouse>
     fn user_id(&self) -> Fact {
-        let call = self.call;
+        let call = &self.call;
         match (call.actor_type, call.actor_id, call.session_name) {
             (Some("AssumedRole"), Some(id), Some(session)) => Fact::one(format!("{id}:{session}")),
             (Some("IAMUser"), Some(id), _) => Fact::one(id),

@@ -13,7 +13,7 @@ use policy::arn::Arn;
 /// A call with its text parsed once, however much is asked of it.
 #[derive(Debug)]
 pub struct Facts<'a> {
-    pub(super) call: &'a Call<'a>,
+    pub(super) call: Call<'a>,
     request: OnceCell<Value>,
     response: OnceCell<Value>,
     additional: OnceCell<Value>,
@@ -36,7 +36,7 @@ pub(super) enum Handed {
 impl<'a> Facts<'a> {
     /// Nothing is parsed yet.
     #[must_use]
-    pub fn new(call: &'a Call<'a>) -> Facts<'a> {
+    pub fn new(call: Call<'a>) -> Facts<'a> {
         Facts {
             call,
             request: OnceCell::new(),

@@ -70,14 +70,20 @@ enum Node {
 }
 
 impl Names {
-    /// The number of the call's names. `number` numbers names that were not met before.
-    pub(crate) fn of(&mut self, call: &Facts<'_>, number: impl FnOnce(Vec<Named>) -> u32) -> u32 {
+    /// The number of the names of one call, of always the same service and operation. `answer` looks at the call,
+    /// `number` numbers names that were not met before.
+    pub(crate) fn of(
+        &mut self,
+        (service, operation): (&str, &str),
+        answer: impl Fn(Question) -> Option<bool>,
+        number: impl FnOnce(Vec<Named>) -> u32,
+    ) -> u32 {
         let mut at = 0;
         loop {
             match self.nodes.get(at) {
                 Some(Node::Named(names)) => return *names,
                 Some(Node::Ask(question, next)) => {
-                    let answer = branch(call.answer(*question));
+                    let answer = branch(answer(*question));
                     match next.get(answer).copied().flatten() {
                         Some(next) => at = next as usize,
                         None => break,
@@ -87,8 +93,8 @@ impl Names {
             }
         }
         let mut asked: Vec<(Question, usize)> = Vec::new();
-        let named = names(call.call.service, call.call.operation, &mut |question| {
-            let answer = call.answer(question);
+        let named = names(service, operation, &mut |question| {
+            let answer = answer(question);
             asked.push((question, branch(answer)));
             answer
         });
@@ -130,6 +136,11 @@ fn branch(answer: Option<bool>) -> usize {
     }
 }
 
+/// Whether the log tells what was called; what it does not tell needs nothing.
+pub(crate) fn is_told(service: &str, operation: &str) -> bool {
+    !reference::prefix_of(service).is_empty() && !operation.is_empty()
+}
+
 /// Whether events of a type need no permission at all: service events, sign-ins, and calls of tools, whose own calls are
 /// logged beside them. <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
 pub(crate) fn is_free(event_type: Option<&str>) -> bool {
@@ -146,16 +157,14 @@ impl Facts<'_> {
             return Vec::new();
         }
         let mut found = names(self.call.service, self.call.operation, &mut |question| self.answer(question));
-        if let Some(denial) = self.denial()
-            && !reference::prefix_of(self.call.service).is_empty()
-            && !self.call.operation.is_empty()
-        {
+        let is_told = is_told(self.call.service, self.call.operation);
+        if let Some(denial) = self.denial().filter(|_| is_told) {
             overrule(&mut found, denial);
         }
         found
     }
 
-    pub(super) fn answer(&self, question: Question) -> Option<bool> {
+    pub(crate) fn answer(&self, question: Question) -> Option<bool> {
         match question {
             Question::Visible => Some(self.is_visible()),
             Question::Field(name) => Some(self.has_field(name)),
@@ -174,12 +183,11 @@ type Ask<'q> = &'q mut dyn FnMut(Question) -> Option<bool>;
 
 /// The names of an operation's permissions, certain ones first.
 fn names(service: &str, operation: &str, ask: Ask<'_>) -> Vec<Named> {
-    let service = reference::prefix_of(service);
-    if service.is_empty() || operation.is_empty() {
+    if !is_told(service, operation) {
         return Vec::new();
     }
     let mut found: Vec<Named> = Vec::new();
-    for one in unsorted(service, operation, ask) {
+    for one in unsorted(reference::prefix_of(service), operation, ask) {
         push(&mut found, one);
     }
     found.sort_by_key(|one| !one.certain);

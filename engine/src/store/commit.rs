@@ -176,7 +176,11 @@ async fn held(
         }
     }
     // Taken out: of two commits of one claim the second comes too late.
-    Ok(commits.iter().map(|c| tokens.remove(&c.claim.object) == Some(c.claim.token)).collect())
+    let mut is_held = |commit: &Commit<'_>| {
+        tokens.get(&commit.claim.object) == Some(&commit.claim.token)
+            && tokens.remove(&commit.claim.object).is_some()
+    };
+    Ok(commits.iter().map(&mut is_held).collect())
 }
 
 async fn end_claims(
@@ -246,8 +250,8 @@ async fn merge_presence(
             "INSERT INTO presence (identity, permission, block, days, first_used, last_used, uses) ",
         );
         insert.push_values(piece, |mut row, ((identity, permission, block), presence)| {
-            row.push_bind(identity.as_str())
-                .push_bind(permission.as_str())
+            row.push_bind(&**identity)
+                .push_bind(&**permission)
                 .push_bind(*block)
                 .push_bind(i64::from(presence.days))
                 .push_bind(presence.first)
@@ -278,8 +282,8 @@ async fn merge_denials(
             "INSERT INTO denials (identity, permission, first_seen, last_seen, count) ",
         );
         insert.push_values(piece, |mut row, ((identity, permission), denials)| {
-            row.push_bind(identity.as_str())
-                .push_bind(permission.as_str())
+            row.push_bind(&**identity)
+                .push_bind(&**permission)
                 .push_bind(denials.first)
                 .push_bind(denials.last)
                 .push_bind(denials.count);

@@ -260,7 +260,10 @@ impl Cutter {
     fn after_array(&mut self, window: Window<'_>, list: List, records: &mut impl Records) -> Option<()> {
         match list {
             List { wrapped: true, .. } => self.state = State::Wrapper(list),
-            List { line: Some(end), .. } => self.after_value(window, end, records),
+            List { line: Some(end), .. } => {
+                self.state = State::Line;
+                self.after_value(window, end, records);
+            }
             List { line: None, .. } => self.state = State::Trailing,
         }
         Some(())

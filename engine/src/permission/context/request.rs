@@ -238,7 +238,7 @@ impl Facts<'_> {
 
     /// The service that gets the role.
     fn passed_to(&self) -> Fact {
-        let call = self.call;
+        let call = &self.call;
         let source = call.service.split_once(".amazonaws.").map_or(call.service, |(name, _)| name);
         let one = |service: &str| Fact::one(format!("{service}.amazonaws.com"));
         match source {

@@ -1,19 +1,12 @@
 //! Whatever comes in, a reader answers: it does not panic, it accounts for every record, and what it gives is bounded
 //! by what it was given. `REMIT_CASES` sets how many inputs each property is tried on; 300 by default.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::indexing_slicing,
-    clippy::panic,
-    reason = "a test that meets what it did not expect must stop and say where"
-)]
-
-mod soup;
-
 use std::borrow::Cow;
 use std::io::{Read, Write};
 
+use crate::soup::{
+    Change, changed, changes, config, gzip, json_like, json_value, object, records, shaped, word,
+};
 use flate2::{Compression, read::GzDecoder, write::GzEncoder};
 use ingest::{
     Limits, Notification, ObjectError, ObjectRef, Redaction, denial, inflate, notification, quarantine,
@@ -21,17 +14,6 @@ use ingest::{
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use soup::{Change, changed, changes, config, json_like, json_value, word};
-
-fn object() -> ObjectRef {
-    ObjectRef { source: "s".into(), bucket: "b".into(), key: "k".into(), version: String::new() }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 /// Small, so that small inputs reach them.
 fn limits() -> Limits {
@@ -76,52 +58,6 @@ fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Value>, ObjectError> {
         assert!(quarantine::reason::ALL.contains(&quarantined.reason), "{}", quarantined.reason);
     }
     Ok(events)
-}
-
-/// Records of every format, as good as they come.
-fn records() -> Vec<String> {
-    let cloudtrail = json!({
-        "eventVersion": "1.11", "eventID": "e", "eventTime": "2026-01-05T10:00:00Z", "eventSource": "s3.amazonaws.com",
-        "eventName": "GetObject", "awsRegion": "eu-west-1", "eventCategory": "Data", "readOnly": true,
-        "sourceIPAddress": "198.51.100.7", "userAgent": "aws-cli/2", "recipientAccountId": "111122223333",
-        "userIdentity": {"type": "AssumedRole", "principalId": "AROAEXAMPLE:run-7", "accountId": "111122223333",
-            "arn": "arn:aws:sts::111122223333:assumed-role/Ant/run-7", "accessKeyId": "ASIAEXAMPLE",
-            "sessionContext": {"sessionIssuer": {"type": "Role", "arn": "arn:aws:iam::111122223333:role/a/Ant"},
-                "attributes": {"mfaAuthenticated": "false", "creationDate": "2026-01-05T09:30:00Z"}}},
-        "requestParameters": {"bucketName": "orders", "password": "x"}, "errorCode": "AccessDenied",
-        "errorMessage": "User: x is not authorized to perform: s3:GetObject on resource: arn:aws:s3:::orders/a because no identity-based policy allows the s3:GetObject action",
-        "resources": [{"ARN": "arn:aws:s3:::orders/a", "type": "AWS::S3::Object"}]
-    });
-    let activity = json!({
-        "time": "2026-01-05T10:00:00.1234567Z", "resourceId": "/SUBSCRIPTIONS/0/RESOURCEGROUPS/R/PROVIDERS/MICROSOFT.STORAGE/STORAGEACCOUNTS/A",
-        "operationName": "MICROSOFT.STORAGE/STORAGEACCOUNTS/LISTKEYS/ACTION", "category": "Administrative",
-        "resultType": "Success", "resultSignature": "Succeeded.OK", "callerIpAddress": "198.51.100.7", "correlationId": "c",
-        "identity": {"authorization": {"scope": "/subscriptions/0", "action": "Microsoft.Storage/storageAccounts/listKeys/action",
-            "evidence": {"role": "Owner"}}, "claims": {"appid": "a", "oid": "o", "http://schemas.microsoft.com/identity/claims/objectidentifier": "o"}},
-        "level": "Information", "properties": {"statusCode": "OK", "eventCategory": "Administrative"}
-    });
-    let audit = json!({
-        "insertId": "i", "timestamp": "2026-01-05T10:00:00.123456789Z", "receiveTimestamp": "2026-01-05T10:00:01Z", "severity": "NOTICE",
-        "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity", "resource": {"type": "gcs_bucket", "labels": {"project_id": "p"}},
-        "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog", "serviceName": "storage.googleapis.com",
-            "methodName": "storage.objects.get", "resourceName": "projects/_/buckets/b/objects/o", "status": {"code": 7, "message": "denied"},
-            "authenticationInfo": {"principalEmail": "a@p.iam.gserviceaccount.com", "serviceAccountDelegationInfo": [{"firstPartyPrincipal": {"principalEmail": "b@x"}}]},
-            "authorizationInfo": [{"resource": "projects/_/buckets/b", "permission": "storage.objects.get", "granted": true}],
-            "requestMetadata": {"callerIp": "198.51.100.7", "callerSuppliedUserAgent": "gcloud"}}
-    });
-    let wrapped = json!({"version": "0", "id": "x", "detail-type": "AWS API Call via CloudTrail", "source": "aws.s3", "detail": cloudtrail});
-    let subscribed = json!({"messageType": "DATA_MESSAGE", "logGroup": "g", "logEvents": [{"id": "1", "timestamp": 1, "message": cloudtrail.to_string()}]});
-    [cloudtrail, activity, audit, wrapped, subscribed].iter().map(Value::to_string).collect()
-}
-
-/// The same records as an object of one of the shapes.
-fn shaped(records: &[String], shape: usize) -> String {
-    match shape % 4 {
-        0 => format!("{{\"Records\":[{}]}}", records.join(",")),
-        1 => format!("[{}]", records.join(",")),
-        2 => records.join("\n"),
-        _ => format!("{{\"records\":[{}]}}", records.join(",")),
-    }
 }
 
 fn s3_record(key: &str) -> Value {
