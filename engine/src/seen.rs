@@ -8,7 +8,7 @@ mod events;
 mod section;
 
 pub(crate) use events::OfAccount;
-pub use events::{EventIds, event_of};
+pub use events::{EventIds, Meeting, event_of};
 
 use rustc_hash::FxHashMap;
 use section::{Entry, Section, Sections};
