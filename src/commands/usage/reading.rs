@@ -22,8 +22,8 @@ const WINDOW: usize = 8_192;
 const TURN_FILES: usize = 64;
 const TURN_BYTES: u64 = 1 << 20;
 
-/// Memory for the ids of events; those of some two million fit, what does not lies on disk.
-const SEEN_BYTES: usize = 64 << 20;
+/// Memory for the ids of events; those of more than a million fit, the rest lies on disk.
+const SEEN_BYTES: usize = 96 << 20;
 
 /// A slice of an object; what is inflated at once, which is checked before its first slice, is one.
 const SLICE_BYTES: usize = 65 << 20;
