@@ -15,6 +15,7 @@ mod progress;
 mod replay;
 mod screen;
 mod service;
+mod slices;
 mod synth;
 
 use clap::{CommandFactory, Parser};
