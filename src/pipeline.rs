@@ -1,5 +1,6 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
+use crate::clouds::Clouds;
 use crate::desk::{Desk, Settling, Sheet};
 use anyhow::Context;
 use arrow::array::BooleanArray;
@@ -192,12 +193,11 @@ impl Pipeline {
         let judged = judged(judge, &batch, bytes.len())
             .await
             .with_context(|| format!("cannot judge {}", object.display()))?;
-        let view = batch.view();
         let sheet = Sheet {
             claim: claim.clone(),
             place: object.display(),
             origin: Some(origin(object, &read, &batch, &judged)),
-            latest: (0..batch.rows()).filter_map(|row| view.time(row)).max(),
+            clouds: Clouds::of(&read.batch, &batch),
             duplicates: (rows - batch.rows()) as u64,
             sha256: read.sha256,
             read: read.read,
@@ -265,17 +265,19 @@ impl Pipeline {
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
         self.rules.baseline.apply(&sheet.baseline);
         self.metrics.object(&object.source, ObjectOutcome::Done);
-        self.metrics.events(&object.source, "aws", sheet.events.len() as u64);
-        self.metrics.duplicates("aws", sheet.duplicates);
+        for cloud in sheet.clouds.iter() {
+            self.metrics.events(&object.source, &cloud.name, cloud.events);
+            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if let Some(latest) = cloud.latest {
+                // An event from the future must not make everything else look late.
+                self.metrics.watermark(&cloud.name, latest.min(time::now()));
+            }
+        }
         for quarantined in &sheet.quarantined {
-            self.metrics.quarantined("aws", quarantined.reason, 1);
+            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
-        }
-        if let Some(latest) = sheet.latest {
-            // An event from the future must not make everything else look late.
-            self.metrics.watermark("aws", latest.min(time::now()));
         }
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
