@@ -3,6 +3,7 @@
 mod assembly;
 mod calls_file;
 mod cli;
+mod clouds;
 mod commands;
 mod config;
 mod demo;

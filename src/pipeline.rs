@@ -1,5 +1,6 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
+use crate::clouds::Clouds;
 use crate::desk::{Desk, Settling, Sheet};
 use crate::slices::{Broken, Reading, Take, Tools, new_rows};
 use dashboards::Metrics;
@@ -262,17 +263,19 @@ impl Pipeline {
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
         self.rules.baseline.apply(&sheet.baseline);
         self.metrics.object(&object.source, ObjectOutcome::Done);
-        self.metrics.events(&object.source, "aws", sheet.events.len() as u64);
-        self.metrics.duplicates("aws", sheet.duplicates);
+        for cloud in sheet.clouds.iter() {
+            self.metrics.events(&object.source, &cloud.name, cloud.events);
+            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if let Some(latest) = cloud.latest {
+                // An event from the future must not make everything else look late.
+                self.metrics.watermark(&cloud.name, latest.min(time::now()));
+            }
+        }
         for quarantined in &sheet.quarantined {
-            self.metrics.quarantined("aws", quarantined.reason, 1);
+            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
-        }
-        if let Some(latest) = sheet.latest {
-            // An event from the future must not make everything else look late.
-            self.metrics.watermark("aws", latest.min(time::now()));
         }
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
@@ -291,7 +294,7 @@ struct Unwritten<'s> {
     quarantined: Vec<Quarantined>,
     origin: Origin,
     rows: usize,
-    latest: Option<i64>,
+    clouds: Clouds,
 }
 
 impl<'s> Unwritten<'s> {
@@ -309,7 +312,7 @@ impl<'s> Unwritten<'s> {
                 callers: BTreeSet::new(),
             },
             rows: 0,
-            latest: None,
+            clouds: Clouds::default(),
         }
     }
 
@@ -329,8 +332,8 @@ impl<'s> Unwritten<'s> {
             issued: self.sum.issued,
             changes: self.changes,
             grants_revision: self.grants_revision,
-            origin: Some(Origin { last_event: self.latest.unwrap_or_default(), ..self.origin }),
-            latest: self.latest,
+            origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
+            clouds: self.clouds,
         }
     }
 }
@@ -353,7 +356,7 @@ impl Take for Unwritten<'_> {
     ) -> anyhow::Result<()> {
         let view = chosen.view();
         self.rows += all.rows();
-        self.latest = self.latest.max((0..chosen.rows()).filter_map(|at| view.time(at)).max());
+        self.clouds.add(all, chosen);
         self.origin.callers.append(&mut judged.calls.callers(&view));
         self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
         self.quarantined.extend(quarantined);
