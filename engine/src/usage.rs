@@ -121,12 +121,13 @@ struct Scratch {
 }
 
 /// The event table's columns that [`Usage::add`] and [`Meeting::of`] read; a batch needs no others.
-pub const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 12] = [
     "event_id",
     "time",
     "provider",
     "account",
     "recipient_account",
+    "addendum",
     "service",
     "operation",
     "event_type",
