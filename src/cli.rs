@@ -1,5 +1,6 @@
 //! The commands, as people type them.
 
+mod digest;
 mod scope;
 mod usage;
 
@@ -8,6 +9,7 @@ use engine::finding::Severity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -71,6 +73,11 @@ pub enum Command {
     },
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
+    /// Hold logs against what CloudTrail signed
+    Digest {
+        #[command(subcommand)]
+        command: DigestCommand,
+    },
     /// Print the schema of a configuration file or a manifest
     Config {
         #[command(subcommand)]

@@ -1,5 +1,6 @@
 //! Commands that ask and answer, one file each.
 
+pub mod digest;
 pub mod findings;
 pub mod report;
 pub mod schema;

@@ -4,6 +4,7 @@
 //! hundreds of them.
 
 use anyhow::Context;
+use dashboards::Metrics;
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::calls::Rules;
 use engine::chain::Issued;
@@ -17,8 +18,9 @@ use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// How long a claim keeps other workers away. The process that owns the store ends stale ones at its start.
 const CLAIM_LEASE: i64 = 15 * MINUTE;
@@ -87,9 +89,9 @@ impl Settling {
 
 impl Desk {
     /// Opens the desk; it closes when the last of its clones is gone.
-    pub fn open(store: Store, rules: Arc<Rules>, settling: Arc<Settling>) -> Desk {
+    pub fn open(store: Store, rules: Arc<Rules>, metrics: Arc<Metrics>, settling: Arc<Settling>) -> Desk {
         let (asks, asked) = mpsc::channel(OBJECTS_MAX);
-        tokio::spawn(Clerk { store, rules, settling }.serve(asked));
+        tokio::spawn(Clerk { store, rules, metrics, settling }.serve(asked));
         Desk { asks }
     }
 
@@ -111,6 +113,7 @@ impl Desk {
 struct Clerk {
     store: Store,
     rules: Arc<Rules>,
+    metrics: Arc<Metrics>,
     settling: Arc<Settling>,
 }
 
@@ -190,6 +193,7 @@ impl Clerk {
     }
 
     async fn write(&self, sheets: &[&Sheet]) -> Result<Vec<Committed>, StoreError> {
+        let started = Instant::now();
         let terms = self.settling.terms();
         let touched: Vec<Vec<Touch>> =
             sheets.iter().map(|sheet| self.rules.grants.touched(&sheet.changes)).collect();
@@ -211,7 +215,10 @@ impl Clerk {
             is_outdated: self.is_outdated(sheet),
             terms,
         });
-        self.store.commit_all(&commits.collect::<Vec<_>>()).await
+        let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;
+        self.metrics.committed(started.elapsed());
+        debug!(objects = sheets.len(), "committed together");
+        Ok(ended)
     }
 
     /// Whether grants of the object's callers changed since it was judged. A change that becomes known after this is in an

@@ -63,6 +63,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
         Command::Validate(args) => commands::validate::run(args).await,
+        Command::Digest { command } => commands::digest::run(command).await,
         Command::Config { command } => commands::schema::run(command),
         Command::Synth(args) => commands::synth::run(&args),
         Command::Tool { command } => commands::tool::run(&command),

@@ -92,7 +92,7 @@ impl Pipeline {
     ) -> Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
         Pipeline {
-            desk: Desk::open(store.clone(), rules.clone(), settling.clone()),
+            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone()),
             store,
             rules,
             metrics,
@@ -218,11 +218,9 @@ impl Pipeline {
     ///
     /// An error means that nothing was committed and that the claim should be released.
     pub async fn commit(&self, object: &ObjectRef, sheet: Box<Sheet>) -> anyhow::Result<Written> {
-        let started = Instant::now();
         let (sheet, committed) = self.desk.commit(sheet).await?;
         Ok(match committed? {
             Committed::Stored(stored) => {
-                self.metrics.committed(started.elapsed());
                 self.after_commit(object, &sheet, &stored);
                 Written::Ended(Outcome::Done { events: sheet.events.len() as u64, stored: Box::new(stored) })
             }

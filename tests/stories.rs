@@ -10,9 +10,11 @@
 
 mod actors;
 mod cli;
+mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
+mod digest;
 mod fakes;
 mod grants;
 mod kill;

@@ -5,11 +5,13 @@
 //! questions. A filter or a hash only ever says "look closer": an event counts as seen when its id is equal.
 
 mod events;
+mod many;
 mod section;
 
 pub(crate) use events::OfAccount;
 pub use events::{EventIds, event_of};
 
+pub use many::Events;
 use rustc_hash::FxHashMap;
 use section::{Entry, Section, Sections};
 use std::collections::HashSet;
@@ -230,15 +232,18 @@ impl Seen {
     pub fn insert_id(&self, account: &Account, id: EventId<'_>) -> Result<bool, SeenError> {
         let key = Key::of(account, id);
         let hash = self.secret.hash(key.bytes());
-        let mut shard = self.shard(hash);
-        self.make_room(&mut shard, &key)?;
+        self.insert_key(&mut self.shard(hash), hash, &key)
+    }
+
+    fn insert_key(&self, shard: &mut Shard, hash: u64, key: &Key) -> Result<bool, SeenError> {
+        self.make_room(shard, key)?;
         if !shard.sections.is_empty()
-            && !shard.has(&key)
+            && !shard.has(key)
             && shard.sections.contain(hash, key.entry()).map_err(|cause| self.failed(cause))?
         {
             return Ok(false);
         }
-        Ok(shard.add(&key))
+        Ok(shard.add(key))
     }
 
     /// Spills a shard that would outgrow its share of the budget.
@@ -313,7 +318,7 @@ impl Seen {
 
     // The low bits place an id within its shard's table and the topmost tag it there.
     fn shard(&self, hash: u64) -> MutexGuard<'_, Shard> {
-        let at = (hash >> 40) as usize % SHARDS;
+        let at = shard_of(hash);
         #[expect(clippy::indexing_slicing, reason = "there are SHARDS shards")]
         self.shards[at].lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -363,6 +368,11 @@ impl Seen {
 /// Bytes of a hash table that takes `capacity` entries: an eighth of its slots stays free, each has a byte of its own.
 fn slots_memory(capacity: usize, entry: usize) -> usize {
     capacity * 8 / 7 * (entry + 1)
+}
+
+/// Which shard holds what has this hash.
+fn shard_of(hash: u64) -> usize {
+    (hash >> 40) as usize % SHARDS
 }
 
 impl Shard {

@@ -12,6 +12,8 @@ use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
 mod column;
 mod names;
 
+pub(crate) use names::Source;
+
 /// Readable events of one object, or of a slice of it, with the columns of [`schema`].
 #[derive(Debug, Clone)]
 pub struct EventBatch {
@@ -134,9 +136,15 @@ macro_rules! columns {
 
             /// Appends one row. Text is copied.
             pub fn append(&mut self, event: &Event<'_>) {
+                self.append_by(event, None);
+            }
+
+            /// Appends one row. What it says of its caller ([`is_from_caller`]) hangs on `caller` alone.
+            pub(crate) fn append_by(&mut self, event: &Event<'_>, caller: Option<Source>) {
                 $(
                     if self.columns.$name {
-                        <$kind as Column>::append(&mut self.$name, event.$name.into());
+                        let source = if is_from_caller(stringify!($name)) { caller } else { None };
+                        <$kind as Column>::append_from(&mut self.$name, source, event.$name.into());
                     }
                 )+
                 self.rows += 1;
@@ -192,6 +200,13 @@ macro_rules! columns {
             }
         }
     };
+}
+
+/// Whether a column is one that a caller of CloudTrail, by what is written of him, fills always in the same way. The
+/// compiler knows the answer for every column.
+#[inline(always)]
+fn is_from_caller(column: &str) -> bool {
+    matches!(column, "actor_type" | "actor" | "actor_id" | "actor_account" | "invoked_by")
 }
 
 type Str<'a> = Option<&'a str>;

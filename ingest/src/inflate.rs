@@ -137,8 +137,8 @@ pub fn is_zstd(bytes: &[u8]) -> bool {
 pub fn inflate<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, ObjectError> {
     let mut inflater = Inflater::default();
     let plain = match inflater.feed(bytes, limits)? {
-        Feed::Plain(_) => return Ok(Cow::Borrowed(bytes)),
-        Feed::Inflated { size, .. } => size,
+        Feed::Whole { plain: true, .. } => return Ok(Cow::Borrowed(bytes)),
+        Feed::Whole { bytes, .. } => bytes.len(),
         Feed::Stream(mut stream) => stream.read_to_end()?,
     };
     inflater.buffer.truncate(plain);
@@ -159,18 +159,25 @@ impl Default for Inflater {
 
 /// What comes out of an object.
 pub(crate) enum Feed<'a> {
-    /// It is stored as it is.
-    Plain(Window<'a>),
-    /// All of it, checked to its last byte.
-    Inflated {
+    /// All of it is in memory, and was checked to its last byte.
+    Whole {
         /// The bytes.
+        bytes: &'a [u8],
+        /// Whether they are the object's own, not inflated.
+        plain: bool,
+        /// Where the window begins.
+        start: usize,
+        /// How large the next window is.
+        wanted: usize,
         window: Window<'a>,
-        /// How many they are.
-        size: usize,
     },
-    /// It comes window by window.
+    /// It is inflated window by window.
     Stream(Box<Stream<'a>>),
 }
+
+/// How much of what is in memory is looked at together: what was seen to be UTF-8 is still in the core's own cache
+/// when it is read.
+const LOOK_BYTES: usize = 256 << 10;
 
 impl Inflater {
     /// What comes out of `bytes`: the whole of it where that is small enough.
@@ -181,7 +188,7 @@ impl Inflater {
             return if stored > limit {
                 Err(ObjectError::InflatedTooBig { limit })
             } else {
-                Ok(Feed::Plain(whole(bytes)))
+                Ok(Feed::whole(bytes, true))
             };
         }
         let limit = limits.compressed_bytes_max;
@@ -191,8 +198,7 @@ impl Inflater {
         if is_gzip(bytes)
             && let Some(size) = self.whole(bytes, limits)
         {
-            let window = whole(self.buffer.get(..size).unwrap_or_default());
-            return Ok(Feed::Inflated { window, size });
+            return Ok(Feed::whole(self.buffer.get(..size).unwrap_or_default(), false));
         }
         // Too large, or damaged in a way that the stream names.
         Ok(Feed::Stream(Box::new(Stream::new(bytes, limits, &mut self.buffer)?)))
@@ -223,19 +229,61 @@ impl Inflater {
     }
 }
 
-impl Feed<'_> {
-    /// What is in memory.
+impl<'a> Feed<'a> {
+    fn whole(bytes: &'a [u8], plain: bool) -> Self {
+        let mut feed = Self::Whole {
+            bytes,
+            plain,
+            start: 0,
+            wanted: LOOK_BYTES,
+            window: Window { bytes: &[], text: None, last: false },
+        };
+        feed.look();
+        feed
+    }
+
+    /// Looks at the next window of what is in memory.
+    fn look(&mut self) {
+        let Self::Whole { bytes, start, wanted, window, .. } = self else { return };
+        let rest = bytes.get(*start..).unwrap_or_default();
+        let last = rest.len() <= *wanted;
+        let look = rest.get(..*wanted).unwrap_or(rest);
+        *window = match simdutf8::compat::from_utf8(look) {
+            Ok(text) => Window { bytes: look, text: Some(text), last },
+            // Cut within a character, which the next window begins with.
+            Err(error) if error.error_len().is_none() && !last => {
+                let whole = look.get(..error.valid_up_to()).unwrap_or_default();
+                Window { bytes: whole, text: std::str::from_utf8(whole).ok(), last }
+            }
+            Err(_) => Window { bytes: look, text: None, last },
+        };
+    }
+
+    /// What is to be read.
     pub(crate) fn window(&self) -> Window<'_> {
         match self {
-            Self::Plain(window) | Self::Inflated { window, .. } => *window,
+            Self::Whole { window, .. } => *window,
             Self::Stream(stream) => stream.window(),
         }
     }
 
-    /// Takes more into memory; the first `done` bytes of the window are no longer needed.
+    /// About how many bytes are still to be read, as far as that is known: at most a usual slice.
+    pub(crate) fn left(&self) -> usize {
+        match self {
+            Self::Whole { bytes, start, .. } => bytes.len().saturating_sub(*start),
+            Self::Stream(stream) => stream.window().bytes.len(),
+        }
+    }
+
+    /// Goes on: the first `done` bytes of the window are no longer needed, and the rest of it was too little.
     pub(crate) fn advance(&mut self, done: usize) -> Result<(), ObjectError> {
         match self {
-            Self::Plain(_) | Self::Inflated { .. } => Ok(()),
+            Self::Whole { start, wanted, .. } => {
+                *start += done;
+                *wanted = if done == 0 { wanted.saturating_mul(2) } else { LOOK_BYTES };
+                self.look();
+                Ok(())
+            }
             Self::Stream(stream) => stream.advance(done),
         }
     }
@@ -243,14 +291,10 @@ impl Feed<'_> {
     /// Inflates what is left, to see that it is in order.
     pub(crate) fn drain(&mut self) -> Result<(), ObjectError> {
         match self {
-            Self::Plain(_) | Self::Inflated { .. } => Ok(()),
+            Self::Whole { .. } => Ok(()),
             Self::Stream(stream) => stream.drain(),
         }
     }
-}
-
-fn whole(bytes: &[u8]) -> Window<'_> {
-    Window { bytes, text: simdutf8::basic::from_utf8(bytes).ok(), last: true }
 }
 
 #[cfg(test)]

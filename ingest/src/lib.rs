@@ -14,6 +14,7 @@ pub mod formats;
 pub mod inflate;
 mod lease;
 pub mod object;
+pub mod public_keys;
 pub mod quarantine;
 pub mod redact;
 pub mod source;

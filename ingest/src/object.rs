@@ -130,8 +130,7 @@ impl<'a> ObjectReader<'a> {
         while !self.ended {
             let window = self.feed.window();
             if self.rows.builder.rows() == 0 {
-                let bytes = window.bytes.len().saturating_sub(self.cutter.at()).min(self.rows.slice_bytes);
-                self.rows.reserve(bytes);
+                self.rows.reserve(self.feed.left().min(self.rows.slice_bytes));
             }
             match self.cutter.run(window, &mut self.rows) {
                 Pause::Full => return Ok(Some(self.rows.slice())),

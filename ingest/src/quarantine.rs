@@ -121,7 +121,7 @@ pub fn head(bytes: &[u8], redact: &Redaction) -> String {
     // Cut first, with room for what redaction takes away: a record may have megabytes.
     let start = bytes.get(..HEAD_BYTES_MAX * 2).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
-    shortened(redact.text(&text).into_owned(), HEAD_BYTES_MAX)
+    shortened(redact.deep(&text).into_owned(), HEAD_BYTES_MAX)
 }
 
 /// `text`, cut at a character's end to at most `bytes_max`.

@@ -64,6 +64,11 @@ impl Redaction {
     /// Also takes JSON that breaks off, or is none: what looks like a secret's key then hides what follows it, to the
     /// end if need be. Borrows when nothing was secret.
     pub fn text<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.at_level(json, LEVELS_MAX)
+    }
+
+    /// As [`Redaction::text`], and in JSON that is written into strings: Azure logs what was sent like that.
+    pub fn deep<'a>(&self, json: &'a str) -> Cow<'a, str> {
         self.at_level(json, 0)
     }
 
@@ -109,7 +114,7 @@ impl Redaction {
         !self.more.is_empty()
     }
 
-    /// A string that holds JSON in its turn, as Azure logs what was sent: the same without secrets. None where there are
+    /// A string that holds JSON in its turn: the same without secrets. None where there are
     /// none in it.
     fn within(&self, string: &str, level: usize) -> Option<String> {
         if level >= LEVELS_MAX || !string.contains("\\\"") {
@@ -129,9 +134,9 @@ impl Redaction {
         }
     }
 
-    /// [`Self::text`] of what may not be there.
-    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
-        json.map(|json| self.text(json))
+    /// [`Self::deep`] of what may not be there.
+    pub(crate) fn deep_option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.deep(json))
     }
 
     /// Whether values under `key`, as it stands in JSON, are secret.
@@ -278,12 +283,18 @@ mod tests {
 
     #[test]
     fn a_secret_written_into_a_string_goes() {
+        let deep = |json: &str| Redaction::default().deep(json).into_owned();
         assert_eq!(
-            redacted(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
+            deep(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
             r#"{"requestbody":"{\"adminPassword\":\"[redacted]\",\"size\":1}","a":"b"}"#
         );
-        assert_eq!(redacted(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
-        let cut = redacted(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
+        assert_eq!(deep(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
+        assert_eq!(
+            redacted(r#"["{\"password\":1}"]"#),
+            r#"["{\"password\":1}"]"#,
+            "only where it is asked for"
+        );
+        let cut = deep(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
         assert!(!cut.contains("hunter2"), "{cut}");
     }
 

@@ -1,7 +1,7 @@
 //! Which rows of a batch are events that no worker has met before
 
-use crate::seen::{Account, EventId, Seen, SeenError};
-use arrow::array::{Array, ArrayRef, AsArray, DictionaryArray};
+use crate::seen::{Account, EventId, Events, Seen, SeenError};
+use arrow::array::{ArrayRef, AsArray, DictionaryArray};
 use arrow::datatypes::Int32Type;
 use ingest::EventBatch;
 
@@ -9,7 +9,8 @@ use ingest::EventBatch;
 #[derive(Debug, Default)]
 pub struct Meeting {
     /// By the codes of the receiving account, then by those of the caller's
-    accounts: [Vec<Option<Account>>; 2],
+    accounts: [Vec<Account>; 2],
+    events: Events,
     is_new: Vec<bool>,
 }
 
@@ -19,30 +20,28 @@ impl Meeting {
     /// # Errors
     /// [`SeenError`], when what does not fit into memory cannot be kept on disk.
     pub fn of(&mut self, batch: &EventBatch, seen: &Seen) -> Result<&[bool], SeenError> {
-        self.is_new.clear();
         let records = &batch.records;
         let ids = records.column_by_name("event_id").and_then(|ids| ids.as_string_view_opt());
         let columns = ["recipient_account", "account"].map(|name| coded(records.column_by_name(name)));
-        for (accounts, column) in self.accounts.iter_mut().zip(&columns) {
+        for (accounts, column) in self.accounts.iter_mut().zip(columns) {
             accounts.clear();
-            accounts.resize(column.map_or(0, |column| column.values().len()), None);
+            let texts = column.and_then(|column| column.values().as_string_opt::<i32>());
+            accounts.extend(texts.into_iter().flatten().map(|text| seen.account(text.unwrap_or_default())));
         }
         let nowhere = seen.account("");
-        for row in 0..batch.rows() {
-            let id = EventId::parse(ids.map_or("", |ids| ids.value(row)));
-            let mut account = &nowhere;
-            for (accounts, column) in self.accounts.iter_mut().zip(&columns) {
-                let code = column.and_then(|column| column.key(row));
-                if let Some((known, text)) = code.and_then(|code| {
-                    let text = column.and_then(|column| column.values().as_string_opt::<i32>())?.value(code);
-                    Some((accounts.get_mut(code)?, text))
-                }) {
-                    account = known.get_or_insert_with(|| seen.account(text));
-                    break;
+        let [receiving, calling] = &self.accounts;
+        let [receiving, calling] =
+            [(receiving, columns[0]), (calling, columns[1])].map(|(accounts, column)| {
+                move |row| {
+                    column.and_then(|column| column.key(row)).and_then(|code: usize| accounts.get(code))
                 }
-            }
-            self.is_new.push(seen.insert_id(account, id)?);
+            });
+        self.events.clear();
+        for row in 0..batch.rows() {
+            let account = receiving(row).or_else(|| calling(row)).unwrap_or(&nowhere);
+            self.events.push(seen, account, EventId::parse(ids.map_or("", |ids| ids.value(row))));
         }
+        seen.insert_many(&mut self.events, &mut self.is_new)?;
         Ok(&self.is_new)
     }
 }

@@ -1,6 +1,7 @@
 //! Digests held against each other: which follow each other, which are missing, and what time nobody signed for.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::ops::Bound;
 
 use chrono::{DateTime, TimeDelta, Utc};
 
@@ -68,6 +69,8 @@ impl GapKind {
 /// Digests come each hour; what is longer than so many, by more than this, has a hole.
 const HOUR: TimeDelta = TimeDelta::hours(1);
 const HOLE_TOLERANCE: TimeDelta = TimeDelta::minutes(5);
+/// More hours than a century has are none.
+const HOURS_MAX: usize = 1_000_000;
 
 /// Links digests, of any chains and in any order, each place at most once.
 ///
@@ -83,9 +86,7 @@ pub fn link(found: Vec<(Place, Result<Digest, DigestProblem>)>, since: Option<Da
                 chains.entry(digest.hour.chain.clone()).or_default().push(digest);
             }
             Err(problem) => {
-                if let Some(signed) = signed_elsewhere(&problem) {
-                    links.strayed.insert(signed, place.clone());
-                }
+                links.strayed.extend(signed_elsewhere(&problem).cloned());
                 links.refuse(place, problem);
             }
         }
@@ -104,12 +105,12 @@ pub fn link(found: Vec<(Place, Result<Digest, DigestProblem>)>, since: Option<Da
 }
 
 /// The place of a signed digest that lies elsewhere: it is found, if not where it should be.
-fn signed_elsewhere(problem: &DigestProblem) -> Option<Place> {
+fn signed_elsewhere(problem: &DigestProblem) -> Option<&Place> {
     match problem {
         DigestProblem::Moved(moved) | DigestProblem::Replayed(moved) | DigestProblem::Foreign(moved, _)
             if moved.is_signed =>
         {
-            Some(moved.from.clone())
+            Some(&moved.from)
         }
         _ => None,
     }
@@ -138,8 +139,10 @@ struct Seal {
 struct Links {
     since: Option<DateTime<Utc>>,
     states: HashMap<Place, State>,
-    /// From where a signed digest should be to where it is
-    strayed: HashMap<Place, Place>,
+    /// Where signed digests should be that lie elsewhere
+    strayed: HashSet<Place>,
+    /// When the hours of invalid digests end
+    invalid_ends: BTreeMap<ChainId, BTreeSet<DateTime<Utc>>>,
     /// The last valid digest of each chain
     last: BTreeMap<ChainId, (DateTime<Utc>, Place)>,
     hours: Vec<(Shelf, AttestedHour)>,
@@ -149,6 +152,12 @@ struct Links {
 
 impl Links {
     fn refuse(&mut self, place: Place, problem: DigestProblem) {
+        // A signed digest that lies elsewhere is both: where it lies, and where it should.
+        for place in [Some(&place), signed_elsewhere(&problem)].into_iter().flatten() {
+            if let Some(name) = place.digest_name() {
+                self.invalid_ends.entry(name.chain).or_default().insert(name.end);
+            }
+        }
         self.states.insert(place.clone(), State::Invalid);
         self.problems.push((place, problem));
     }
@@ -178,15 +187,14 @@ impl Links {
     fn gap_before(&mut self, digest: &Digest) -> Result<Option<GapKind>, DigestProblem> {
         let hour = &digest.hour;
         let last = self.last.get(&hour.chain).cloned();
+        if let Some((end, place)) = &last
+            && hour.start < *end
+            && !hour.chain.backfill
+        {
+            return Err(DigestProblem::Overlap(place.clone()));
+        }
         let Some(previous) = &digest.previous else {
-            return match last {
-                // Nobody starts before what is already signed for.
-                Some((end, place)) if hour.start < end && !hour.chain.backfill => {
-                    Err(DigestProblem::Overlap(place))
-                }
-                Some(_) => Ok(Some(GapKind::Restart)),
-                None => Ok(None),
-            };
+            return Ok(last.map(|_| GapKind::Restart));
         };
         let named = || previous.place.clone();
         match self.states.get(&previous.place) {
@@ -214,7 +222,7 @@ impl Links {
                 if name.end > hour.start && !hour.chain.backfill {
                     return Err(DigestProblem::Overlap(named()));
                 }
-                if self.strayed.contains_key(&previous.place) {
+                if self.strayed.contains(&previous.place) {
                     return Ok(self.hole(hour, last));
                 }
                 if self.since.is_some_and(|since| name.end <= since) {
@@ -228,18 +236,10 @@ impl Links {
 
     /// Whether more than the invalid digests is missing since the last valid one.
     fn hole(&self, hour: &AttestedHour, last: Option<(DateTime<Utc>, Place)>) -> Option<GapKind> {
-        let (end, _) = last?;
-        let invalid = self.problems.iter().map(|(place, problem)| match signed_elsewhere(problem) {
-            Some(place) => place,
-            None => place.clone(),
-        });
-        // One hour for each, however often it is told.
-        let ends: BTreeSet<_> = invalid
-            .filter_map(|place| place.digest_name())
-            .filter(|name| name.chain == hour.chain && end < name.end && name.end <= hour.start)
-            .map(|name| name.end)
-            .collect();
-        let excused = HOUR * i32::try_from(ends.len()).unwrap_or(i32::MAX) + HOLE_TOLERANCE;
+        let (end, _) = last.filter(|(end, _)| *end < hour.start)?;
+        let between = (Bound::Excluded(end), Bound::Included(hour.start));
+        let ends = self.invalid_ends.get(&hour.chain).map_or(0, |ends| ends.range(between).count());
+        let excused = HOUR * i32::try_from(ends.min(HOURS_MAX)).unwrap_or(i32::MAX) + HOLE_TOLERANCE;
         (hour.start - end > excused).then_some(GapKind::Hole)
     }
 

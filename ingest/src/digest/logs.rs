@@ -207,7 +207,7 @@ pub fn judge(
     }
     judge_unlisted(linked, unlisted, &present, lost, &mut judged);
     judged.problems.sort_by(|(a, _), (b, _)| a.cmp(b));
-    judged.notes.sort_by(|a, b| a.cmp(b));
+    judged.notes.sort();
     judged
 }
 

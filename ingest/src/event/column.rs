@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit, TimestampMicrosecon
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
 
-use super::names::Names;
+use super::names::{Names, Source};
 
 /// Text that repeats little.
 pub(super) struct Text;
@@ -37,6 +37,10 @@ pub(super) trait Column {
     fn data_type() -> DataType;
     fn builder(rows: usize) -> Self::Builder;
     fn append(builder: &mut Self::Builder, value: Self::Value<'_>);
+    /// Appends a value that hangs on `source` alone.
+    fn append_from(builder: &mut Self::Builder, _source: Option<Source>, value: Self::Value<'_>) {
+        Self::append(builder, value);
+    }
     fn finish(builder: &mut Self::Builder) -> ArrayRef;
     fn view(array: &ArrayRef) -> Option<Self::View<'_>>;
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a>;
@@ -117,6 +121,9 @@ impl Column for Name {
     }
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
         builder.append(value);
+    }
+    fn append_from(builder: &mut Self::Builder, source: Option<Source>, value: Option<&str>) {
+        builder.append_from(source, value);
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
         builder.finish()

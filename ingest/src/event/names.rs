@@ -20,6 +20,17 @@ pub(super) struct Names {
     values: Values,
     /// The code of the last value: many columns say the same thing for rows on end.
     last: i32,
+    /// Code and number of the source that each place held last.
+    known: Vec<(u64, i32)>,
+}
+
+/// Where a value comes from, that stands in many records byte for byte.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Source {
+    /// A small number.
+    pub place: usize,
+    /// Never 0, and never the same for other bytes.
+    pub id: u64,
 }
 
 impl Names {
@@ -38,6 +49,26 @@ impl Names {
             self.last = self.values.code(value);
         }
         self.codes.push(self.last);
+    }
+
+    /// Appends a value that is the same whenever `source` is: it is looked at once for each.
+    #[inline]
+    pub(super) fn append_from(&mut self, source: Option<Source>, value: Option<&str>) {
+        let Some(Source { place, id }) = source else { return self.append(value) };
+        if let Some((known, code)) = self.known.get(place)
+            && *known == id
+        {
+            self.nulls += usize::from(*code < 0);
+            self.codes.push(*code);
+            return;
+        }
+        self.append(value);
+        if self.known.len() <= place {
+            self.known.resize(place + 1, (0, -1));
+        }
+        if let (Some(known), Some(code)) = (self.known.get_mut(place), self.codes.last()) {
+            *known = (id, *code);
+        }
     }
 
     pub(super) fn finish(&mut self) -> ArrayRef {
@@ -188,6 +219,20 @@ mod tests {
         let array = array.as_dictionary::<Int32Type>();
         assert_eq!((array.keys().values().as_ref(), array.values().len()), ([0, 1, 0].as_slice(), 2));
         assert_eq!(names.finish().len(), 0, "a finished builder begins anew");
+    }
+
+    #[test]
+    fn a_source_is_looked_at_once_and_its_place_may_change_hands() {
+        let mut names = Names::with_capacity(5);
+        let source = |place, id| Some(Source { place, id });
+        names.append_from(source(3, 1), Some("a"));
+        names.append_from(source(3, 1), Some("not looked at"));
+        names.append_from(source(3, 2), None);
+        names.append_from(source(3, 2), Some("not looked at"));
+        names.append_from(source(3, 1), Some("b"));
+        let array = names.finish();
+        let array = array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
+        assert_eq!(array.into_iter().collect::<Vec<_>>(), [Some("a"), Some("a"), None, None, Some("b")]);
     }
 
     #[test]

@@ -59,7 +59,7 @@ pub(super) fn append(
     let granted =
         raw_object(record, &["authorization"]).or_else(|| raw_object(&identity, &["authorization"]));
     let [request, response, additional, granted] =
-        [&request, &response, &additional, &granted].map(|raw| redact.option(raw.as_deref()));
+        [&request, &response, &additional, &granted].map(|raw| redact.deep_option(raw.as_deref()));
     let resources: Vec<&str> = scope.as_deref().or(resource.as_deref()).into_iter().collect();
 
     builder.append(&Event {

@@ -62,7 +62,7 @@ pub(super) fn append(
         // Graph's own form has no such part: then the whole record is its properties.
         record.raw(&["properties"]).filter(|raw| raw.starts_with('{')),
     ]
-    .map(|raw| redact.option(raw));
+    .map(|raw| redact.deep_option(raw));
 
     builder.append(&Event {
         event_id: &event_id(said.text(&["id"]), correlation.as_deref(), text),

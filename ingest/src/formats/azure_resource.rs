@@ -57,7 +57,7 @@ pub(super) fn append(
     // A shared signature in an address is a secret.
     let request = request.filter(|uri| !uri.contains("sig=")).map(|uri| format!("{{\"uri\":{uri}}}"));
     let [request, additional, granted] =
-        [request.as_deref(), additional.as_deref(), granted].map(|raw| redact.option(raw));
+        [request.as_deref(), additional.as_deref(), granted].map(|raw| redact.deep_option(raw));
 
     builder.append(&Event {
         event_id: &azure::event_id(record.text(&["eventDataId"]), correlation.as_deref(), text),

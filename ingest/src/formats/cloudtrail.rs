@@ -150,7 +150,7 @@ fn append_record<'r>(
     };
     let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
-    builder.append(&Event {
+    let event = Event {
         event_id,
         shared_event_id: record.shared_event_id(),
         time,
@@ -202,7 +202,8 @@ fn append_record<'r>(
         granted: None,
         object: place.object,
         row: place.row,
-    });
+    };
+    builder.append_by(&event, record.caller());
     Ok(())
 }
 

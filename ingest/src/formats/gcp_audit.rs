@@ -74,7 +74,7 @@ pub(super) fn append(
         additional.as_deref(),
         payload.raw(&["authorizationInfo"]),
     ]
-    .map(|raw| redact.option(raw));
+    .map(|raw| redact.deep_option(raw));
     let region = region_of(&labels, &payload, resource_name.as_deref());
     let resources: Vec<&str> = resources.iter().map(String::as_str).collect();
 

@@ -3,10 +3,12 @@
 use super::totals::{Totals, reason_of};
 use anyhow::Context;
 use engine::seen::Seen;
-use engine::usage::{Meeting, Usage};
+use engine::usage::{COLUMNS, Meeting, Usage};
+use ingest::event::Columns;
+use ingest::object::{ObjectReader, ReadOptions, Room, Slice};
 use ingest::source::SourceError;
 use ingest::sources::directory::{LogFile, log_files};
-use ingest::{Limits, ObjectRef, Redaction};
+use ingest::{Limits, ObjectError, ObjectRef, Redaction};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
@@ -20,8 +22,15 @@ const WINDOW: usize = 8_192;
 const TURN_FILES: usize = 64;
 const TURN_BYTES: u64 = 1 << 20;
 
-/// Memory for the ids of events; those of some two million fit, what does not lies on disk.
-const SEEN_BYTES: usize = 64 << 20;
+/// Memory for the ids of events; those of more than a million fit, the rest lies on disk.
+const SEEN_BYTES: usize = 96 << 20;
+
+/// A slice of an object; what is inflated at once, which is checked before its first slice, is one.
+const SLICE_BYTES: usize = 65 << 20;
+
+/// Rows need not say where they lie.
+const NOWHERE: ObjectRef =
+    ObjectRef { source: String::new(), bucket: String::new(), key: String::new(), version: String::new() };
 
 /// Turns that lie ready for each thread.
 const TURNS_READY: usize = 4;
@@ -33,11 +42,15 @@ pub fn read(
     empty: impl Fn() -> Usage + Sync,
 ) -> anyhow::Result<(Usage, Totals)> {
     let seen = Seen::new(SEEN_BYTES);
+    let (limits, redaction) = (Limits::default(), Redaction::default());
+    let columns = Columns::of(COLUMNS);
+    let options =
+        ReadOptions { slice_bytes: SLICE_BYTES, ..ReadOptions::new(&limits, &redaction).columns(columns) };
     let found = paths.iter().map(|path| log_files(path)).collect::<Result<Vec<_>, _>>()?;
     let files = found.into_iter().flatten();
     let mut walk_faults = Totals::default();
     if threads == 1 {
-        let mut worker = Worker::new(&seen, empty());
+        let mut worker = Worker::new(&seen, empty(), options);
         turns(files, &mut walk_faults, |turn| worker.read(&turn).map(|()| true))?;
         worker.totals.merge(walk_faults);
         return Ok((worker.usage, worker.totals));
@@ -47,7 +60,7 @@ pub fn read(
     let mut usage = empty();
     let mut totals = Totals::default();
     std::thread::scope(|scope| {
-        let work = || Worker::new(&seen, empty()).work(&receiver);
+        let work = || Worker::new(&seen, empty(), options).work(&receiver);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // This thread walks; a refused turn means that every worker has ended, and its error tells why.
         let walked = turns(files, &mut walk_faults, |turn| Ok(sender.send(turn).is_ok()));
@@ -106,21 +119,21 @@ struct Worker<'s> {
     seen: &'s Seen,
     usage: Usage,
     totals: Totals,
-    limits: Limits,
-    redact: Redaction,
+    options: ReadOptions<'s>,
     bytes: Vec<u8>,
+    room: Room,
     meeting: Meeting,
 }
 
 impl<'s> Worker<'s> {
-    fn new(seen: &'s Seen, usage: Usage) -> Worker<'s> {
+    fn new(seen: &'s Seen, usage: Usage, options: ReadOptions<'s>) -> Worker<'s> {
         Worker {
             seen,
             usage,
             totals: Totals::default(),
-            limits: Limits::default(),
-            redact: Redaction::default(),
+            options,
             bytes: Vec::new(),
+            room: Room::default(),
             meeting: Meeting::default(),
         }
     }
@@ -138,7 +151,7 @@ impl<'s> Worker<'s> {
         for file in turn {
             self.totals.files += 1;
             let mut bytes = std::mem::take(&mut self.bytes);
-            match read_file(&file.path, file.bytes, &self.limits, &mut bytes) {
+            match read_file(&file.path, file.bytes, self.options.limits, &mut bytes) {
                 Ok(length) => self.count(&file.path, bytes.get(..length).unwrap_or_default())?,
                 Err(error) => {
                     self.totals.refuse(&file.path.to_string_lossy(), reason_of(&error), &error.to_string());
@@ -150,28 +163,54 @@ impl<'s> Worker<'s> {
     }
 
     fn count(&mut self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        let object = ObjectRef {
-            source: String::new(),
-            bucket: String::new(),
-            key: String::new(),
-            version: String::new(),
-        };
-        let read = match ingest::read_object(&object, bytes, &self.limits, &self.redact) {
-            Ok(read) => read,
+        let mut room = std::mem::take(&mut self.room);
+        let counted = self.count_in(path, bytes, &mut room);
+        self.room = room;
+        match counted {
+            Ok(counted) => counted,
             Err(error) => {
                 self.totals.refuse(&path.to_string_lossy(), error.reason(), &error.to_string());
-                return Ok(());
+                Ok(())
             }
-        };
-        self.totals.read += read.read;
-        if !read.quarantined.is_empty() {
-            self.totals.quarantine(&path.to_string_lossy(), &read.quarantined);
         }
-        let is_new = self.meeting.of(&read.batch, self.seen)?;
+    }
+
+    /// The outer error refuses the object, and nothing of it was counted then; the inner one ends it all.
+    fn count_in(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        room: &mut Room,
+    ) -> Result<anyhow::Result<()>, ObjectError> {
+        let options = self.options;
+        let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
+        let Some(first) = reader.next()? else { return Ok(Ok(())) };
+        if reader.next()?.is_none() {
+            return Ok(self.add(path, &first));
+        }
+        // Too large to be known as undamaged before its end: it is read to there, and then again.
+        drop(first);
+        while reader.next()?.is_some() {}
+        let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
+        while let Some(slice) = reader.next()? {
+            if let Err(error) = self.add(path, &slice) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn add(&mut self, path: &Path, slice: &Slice) -> anyhow::Result<()> {
+        let Slice { batch, quarantined } = slice;
+        self.totals.read += (batch.rows() + quarantined.len()) as u64;
+        if !quarantined.is_empty() {
+            self.totals.quarantine(&path.to_string_lossy(), quarantined);
+        }
+        let is_new = self.meeting.of(batch, self.seen)?;
         let unique = is_new.iter().filter(|is_new| **is_new).count() as u64;
         self.totals.unique += unique;
-        self.totals.duplicates += read.batch.rows() as u64 - unique;
-        self.usage.add(&read.batch, is_new)?;
+        self.totals.duplicates += batch.rows() as u64 - unique;
+        self.usage.add(batch, is_new)?;
         Ok(())
     }
 }

@@ -6,6 +6,7 @@
 //! saved.
 
 use std::hash::Hasher;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use rustc_hash::FxHasher;
 
@@ -28,10 +29,14 @@ pub(super) struct Identities {
     kept: Vec<Identity>,
 }
 
+/// Numbers never come again, whoever keeps identities: those of one worker's objects meet in one table.
+static NUMBERS: AtomicU64 = AtomicU64::new(1);
+
 /// One that was read, its spans from where it begins.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Identity {
     text: Vec<u8>,
+    pub number: u64,
     spans: [Span; LAST - FIRST + 1],
     pub present: u64,
     pub seen: u64,
@@ -66,7 +71,7 @@ impl Identities {
         rest.starts_with(&known.text).then_some((known, known.text.len()))
     }
 
-    /// Keeps an identity that was read: `text` begins at `start` of what the spans are of.
+    /// Keeps an identity that was read, under a number of its own: `text` begins at `start` of what the spans are of.
     pub(super) fn keep(
         &mut self,
         place: usize,
@@ -74,20 +79,22 @@ impl Identities {
         start: usize,
         spans: &[Span; SLOTS],
         (present, seen, truth): (u64, u64, u64),
-    ) {
+    ) -> Option<u64> {
         if text.len() > BYTES_MAX {
-            return;
+            return None;
         }
         if self.kept.is_empty() {
             self.kept.resize(KEPT, Identity::default());
         }
-        let Some(known) = self.kept.get_mut(place) else { return };
+        let known = self.kept.get_mut(place)?;
+        known.number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         known.text.clear();
         known.text.extend_from_slice(text);
         (known.present, known.seen, known.truth) = (present & BITS, seen & BITS, truth & BITS);
         for (own, span) in known.spans.iter_mut().zip(spans.iter().skip(FIRST)) {
             *own = span.minus(start);
         }
+        Some(known.number)
     }
 }
 

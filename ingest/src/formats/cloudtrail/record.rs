@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::keys::Slot;
 use super::slots::Slots;
+use crate::event::Source;
 
 /// A record over its slots.
 #[derive(Clone, Copy)]
@@ -58,6 +59,11 @@ impl<'a> Record<'a> {
     pub(super) fn new(text: &'a str, slots: &'a Slots) -> Self {
         let user_identity = slots.has(Slot::Identity).then_some(UserIdentity { text, slots });
         Self { text, slots, user_identity }
+    }
+
+    /// Where what it says of its caller comes from, if he is known.
+    pub(super) fn caller(&self) -> Option<Source> {
+        self.slots.caller
     }
 
     /// The service; an insight names it in its details.

@@ -4,9 +4,12 @@
 //! steps of 16). A vector that crosses a function call goes through memory, so windows are passed as references.
 //! What is accepted is what `serde_json` accepts for a value that it skips.
 
+use std::num::NonZeroU32;
+
 use wide::u8x32;
 
 use crate::redact;
+use crate::token::skip_space;
 
 /// How many bytes are looked at together.
 pub(super) const WINDOW: usize = 32;
@@ -49,13 +52,18 @@ impl<'t> Scanner<'t> {
     /// Skips white space; the byte under the cursor, or 0 at the end (0 begins no token).
     #[inline(always)]
     pub(super) fn next_byte(&mut self) -> u8 {
-        loop {
-            match self.bytes.get(self.pos) {
-                Some(b' ' | b'\n' | b'\r' | b'\t') => self.pos += 1,
-                Some(&byte) => return byte,
-                None => return 0,
-            }
+        match self.bytes.get(self.pos) {
+            Some(&byte) if byte > b' ' => byte,
+            _ => self.next_after_space(),
         }
+    }
+
+    /// CloudTrail writes no white space.
+    #[cold]
+    #[inline(never)]
+    fn next_after_space(&mut self) -> u8 {
+        self.pos = skip_space(self.bytes, self.pos);
+        self.peek()
     }
 
     #[inline(always)]
@@ -178,6 +186,7 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
+    #[inline(always)]
     fn peek(&self) -> u8 {
         self.bytes.get(self.pos).copied().unwrap_or_default()
     }
@@ -198,13 +207,13 @@ impl<'t> Scanner<'t> {
     pub(super) fn string<const LOOSE: bool>(&mut self) -> Result<bool, Fault> {
         self.pos += 1;
         while let Some(window) = self.window() {
-            let (quotes, others) = special_bytes(window);
-            if others.trailing_zeros() < quotes.trailing_zeros() {
+            if let Some(special) = NonZeroU32::new(special_bytes(window)) {
+                self.pos += special.trailing_zeros() as usize;
+                if self.peek() == b'"' {
+                    self.pos += 1;
+                    return Ok(false);
+                }
                 break;
-            }
-            if quotes != 0 {
-                self.pos += quotes.trailing_zeros() as usize + 1;
-                return Ok(false);
             }
             self.pos += WINDOW;
         }
@@ -218,8 +227,7 @@ impl<'t> Scanner<'t> {
         let mut escaped = false;
         loop {
             if let Some(window) = self.window() {
-                let (quotes, others) = special_bytes(window);
-                self.pos += (quotes | others).trailing_zeros() as usize;
+                self.pos += special_bytes(window).trailing_zeros() as usize;
             }
             match self.bytes.get(self.pos) {
                 Some(b'"') => {
@@ -252,14 +260,14 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// One bit for each quote, and one for each backslash or control character.
+/// One bit for each quote, backslash and control character.
 #[inline(always)]
-fn special_bytes(window: &[u8; WINDOW]) -> (u32, u32) {
+fn special_bytes(window: &[u8; WINDOW]) -> u32 {
     let window = u8x32::new(*window);
     let quote = window.simd_eq(u8x32::splat(b'"'));
     let backslash = window.simd_eq(u8x32::splat(b'\\'));
     let control = window.min(u8x32::splat(0x1f)).simd_eq(window);
-    (quote.to_bitmask(), (backslash | control).to_bitmask())
+    (quote | backslash | control).to_bitmask()
 }
 
 #[inline(always)]

@@ -8,6 +8,7 @@ use super::escapes;
 use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
 use super::scan::{Fault, Scanner, ensure};
+use crate::event::Source;
 use crate::token;
 
 /// How many keys past the expected one are tried before a key is looked up by its name.
@@ -64,6 +65,8 @@ pub(crate) struct Slots {
     resources: Vec<(Span, bool)>,
     unescaped: String,
     identities: Identities,
+    /// The caller, where he is one of `identities`.
+    pub(super) caller: Option<Source>,
     depth_max: usize,
     /// The key that came after each key of the last record: records of a kind leave the same ones out.
     follows: [u8; FOLLOWS],
@@ -83,6 +86,7 @@ impl Default for Slots {
             resources: Vec::new(),
             unescaped: String::new(),
             identities: Identities::default(),
+            caller: None,
             depth_max: 0,
             follows: std::array::from_fn(|at| at as u8),
             marked: false,
@@ -132,6 +136,7 @@ impl Slots {
     ) -> Result<usize, (Fault, usize)> {
         (self.present, self.seen, self.escaped, self.secret) = (0, 0, 0, 0);
         self.marked = false;
+        self.caller = None;
         self.resources.clear();
         self.unescaped.clear();
         if self.depth_max != depth_max {
@@ -304,9 +309,10 @@ impl Walk<'_, '_> {
         let start = self.scan.pos;
         let rest = self.scan.bytes.get(start..).unwrap_or_default();
         let Some(place) = Identities::place(rest) else { return self.object(keys, depth) };
-        let Slots { identities, spans, present, seen, truth, escaped, secret, .. } = &mut *self.slots;
+        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
         if let Some((known, length)) = identities.known(place, rest) {
             known.fill(start, spans);
+            *caller = Some(Source { place, id: known.number });
             *present |= known.present;
             *seen |= known.seen;
             *truth = *truth & !known.present | known.truth;
@@ -315,12 +321,13 @@ impl Walk<'_, '_> {
         }
         let before = (*escaped, *secret);
         self.object(keys, depth)?;
-        let Slots { identities, spans, present, seen, truth, escaped, secret, .. } = &mut *self.slots;
+        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
         // What has escapes stands in the side buffer of its own record alone.
         if before == (*escaped, *secret)
             && let Some(text) = rest.get(..self.scan.pos - start)
         {
-            identities.keep(place, text, start, spans, (*present, *seen, *truth));
+            let number = identities.keep(place, text, start, spans, (*present, *seen, *truth));
+            *caller = number.map(|id| Source { place, id });
         }
         Ok(())
     }
