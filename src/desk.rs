@@ -3,7 +3,9 @@
 //! An object that arrives alone waits for nobody; when many arrive, a transaction that costs milliseconds is shared by
 //! hundreds of them.
 
+use crate::clouds::Clouds;
 use anyhow::Context;
+use dashboards::Metrics;
 use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::calls::Rules;
 use engine::chain::Issued;
@@ -17,8 +19,9 @@ use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
-use tracing::warn;
+use tracing::{debug, warn};
 
 /// How long a claim keeps other workers away. The process that owns the store ends stale ones at its start.
 const CLAIM_LEASE: i64 = 15 * MINUTE;
@@ -37,6 +40,8 @@ pub struct Sheet {
     pub read: u64,
     /// Events left out because they were seen before.
     pub duplicates: u64,
+    /// Whose events they are.
+    pub clouds: Clouds,
     pub events: EventIds,
     pub quarantined: Vec<Quarantined>,
     pub baseline: BaselineDelta,
@@ -47,8 +52,6 @@ pub struct Sheet {
     /// The revision of the grants that it was judged by.
     pub grants_revision: u64,
     pub origin: Option<Origin>,
-    /// Time of its latest event.
-    pub latest: Option<i64>,
 }
 
 enum Ask {
@@ -87,9 +90,9 @@ impl Settling {
 
 impl Desk {
     /// Opens the desk; it closes when the last of its clones is gone.
-    pub fn open(store: Store, rules: Arc<Rules>, settling: Arc<Settling>) -> Desk {
+    pub fn open(store: Store, rules: Arc<Rules>, metrics: Arc<Metrics>, settling: Arc<Settling>) -> Desk {
         let (asks, asked) = mpsc::channel(OBJECTS_MAX);
-        tokio::spawn(Clerk { store, rules, settling }.serve(asked));
+        tokio::spawn(Clerk { store, rules, metrics, settling }.serve(asked));
         Desk { asks }
     }
 
@@ -111,6 +114,7 @@ impl Desk {
 struct Clerk {
     store: Store,
     rules: Arc<Rules>,
+    metrics: Arc<Metrics>,
     settling: Arc<Settling>,
 }
 
@@ -190,6 +194,7 @@ impl Clerk {
     }
 
     async fn write(&self, sheets: &[&Sheet]) -> Result<Vec<Committed>, StoreError> {
+        let started = Instant::now();
         let terms = self.settling.terms();
         let touched: Vec<Vec<Touch>> =
             sheets.iter().map(|sheet| self.rules.grants.touched(&sheet.changes)).collect();
@@ -211,7 +216,10 @@ impl Clerk {
             is_outdated: self.is_outdated(sheet),
             terms,
         });
-        self.store.commit_all(&commits.collect::<Vec<_>>()).await
+        let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;
+        self.metrics.committed(started.elapsed());
+        debug!(objects = sheets.len(), "committed together");
+        Ok(ended)
     }
 
     /// Whether grants of the object's callers changed since it was judged. A change that becomes known after this is in an

@@ -134,6 +134,22 @@ fn a_finding_tells_its_story_from_the_first_credentials_to_the_call_in_any_order
 }
 
 #[test]
+fn a_call_through_the_tool_server_is_the_agents_own_and_one_that_a_service_made_is_not() {
+    let folder = Folder::new();
+    folder.agent("bee", &[("s3:GetObject", "*")]);
+    let call = |number, by: &str| {
+        let record = Record::of_agent("bee", "s3:DeleteObject").object("acme", "k").number(number);
+        identity(record, "/invokedBy", json!(by))
+    };
+    folder
+        .log("logs/1.json.gz", &[call(1, "aws-mcp.amazonaws.com"), call(2, "cloudformation.amazonaws.com")]);
+    let found = replay(&folder);
+    let events: Vec<&Value> =
+        found.iter().filter(|f| f["detection"] == "SC01").map(|finding| &finding["events"]).collect();
+    assert_eq!(events, [&json!([event(1)])]);
+}
+
+#[test]
 fn two_agents_in_one_role_are_told_apart_by_what_their_credentials_were_issued_to() {
     let folder = Folder::new();
     let function = |name: &str| format!("arn:aws:lambda:eu-west-1:{ACCOUNT}:function:{name}");

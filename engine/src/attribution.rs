@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Step, StepKind, Walk};
 
+/// The host of the cloud's tool server.
+pub(crate) const MCP_HOST: &str = "aws-mcp.amazonaws.com";
+
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 1_024;
 
@@ -73,6 +76,14 @@ impl fmt::Display for Grade {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }
+}
+
+/// The service that made a call by its own lights with the caller's rights: the caller caused the call and did not ask
+/// for it. The cloud's tool server makes the very calls that an agent asks it for: they are the agent's own.
+/// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
+#[must_use]
+pub fn caused_by<'a>(view: &EventView<'a>, row: usize) -> Option<&'a str> {
+    view.invoked_by(row).filter(|service| *service != MCP_HOST)
 }
 
 /// What the earliest event of a finding tells of its caller, beside the identity. Every text in it is a log's.

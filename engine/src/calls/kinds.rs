@@ -19,6 +19,7 @@ use super::operations::Operations;
 use super::signature::{APART, Fixed, Heard, Read, Reads, Signature, Signatures};
 use super::words::{Codes, NONE, Words};
 use super::{CallFacts, Changes, Rules, caller_of};
+use crate::attribution::MCP_HOST;
 use crate::baseline::{
     ANY_PERMISSION, Baseline, BaselineDelta, Denials, Novelty, POSSIBLE, Presence, block_of,
 };
@@ -39,6 +40,7 @@ pub(crate) struct Kinds {
     shown: Shown,
     words: Words,
     aws: u32,
+    mcp: u32,
     dry_run: u32,
     operations: Operations,
     callers: Callers,
@@ -239,6 +241,7 @@ impl Kinds {
             shown: Shown::of(&reads),
             reads,
             aws: words.id("aws"),
+            mcp: words.id(MCP_HOST),
             dry_run: words.id("dry_run"),
             words,
             operations: Operations::default(),
@@ -318,7 +321,11 @@ impl Kinds {
         let operation = columns.operation.id(row, words);
         let error_code = columns.error_code.id(row, words);
         let denied_by = columns.denied_by.id(row, words);
-        let invoked_by = columns.invoked_by.id(row, words);
+        // What the cloud's tool server calls, the agent asked for: see `caused_by`.
+        let invoked_by = match columns.invoked_by.id(row, words) {
+            by if by == self.mcp => NONE,
+            by => by,
+        };
         let outcome = if error_code != NONE && event::is_dry_run(event.view, row) {
             self.dry_run
         } else {

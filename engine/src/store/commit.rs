@@ -176,7 +176,11 @@ async fn held(
         }
     }
     // Taken out: of two commits of one claim the second comes too late.
-    Ok(commits.iter().map(|c| tokens.remove(&c.claim.object) == Some(c.claim.token)).collect())
+    let mut is_held = |commit: &Commit<'_>| {
+        tokens.get(&commit.claim.object) == Some(&commit.claim.token)
+            && tokens.remove(&commit.claim.object).is_some()
+    };
+    Ok(commits.iter().map(&mut is_held).collect())
 }
 
 async fn end_claims(

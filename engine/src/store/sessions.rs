@@ -8,7 +8,7 @@ use crate::time::{DAY, HOUR};
 use serde::de::DeserializeOwned;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How long links are kept, by the clock: longer than any session lives, and most logs are late.
 pub const LINKS_KEPT: i64 = 4 * DAY;
@@ -28,11 +28,20 @@ pub(super) async fn keep(
     issued: &[Issued],
     now: i64,
 ) -> Result<(), StoreError> {
-    let mut rows = Vec::new();
+    // One statement may touch a row once only.
+    let mut least: BTreeMap<_, &Issued> = BTreeMap::new();
     for one in issued {
-        let body =
-            serde_json::to_string(&one.by).map_err(|cause| damaged("link", &one.by.step.event, &cause))?;
-        rows.extend(one.targets().map(|target| (one, target, body.clone())));
+        for target in one.targets() {
+            let known = least.entry((target, one.holder.as_str())).or_insert(one);
+            if one.order() < known.order() {
+                *known = one;
+            }
+        }
+    }
+    let mut rows = Vec::with_capacity(least.len());
+    for ((target, _), one) in least {
+        let body = serde_json::to_string(&one.by);
+        rows.push((one, target, body.map_err(|cause| damaged("link", &one.by.step.event, &cause))?));
     }
     for chunk in rows.chunks(ROWS_MAX) {
         let mut insert = QueryBuilder::<Sqlite>::new(

@@ -4,6 +4,8 @@
 //! data events, `AssumeRole` with its credentials, policies as JSON within a string, names in many scripts, errors.
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-log-file-examples.html>
 
+#![expect(clippy::indexing_slicing, reason = "a bench: every index is one of a list of its own")]
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 

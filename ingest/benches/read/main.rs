@@ -6,6 +6,8 @@
 //!
 //! `cargo bench --bench read`; `EVENTS=20000` for fewer events, `ONLY=table` for one way alone (for a profiler).
 
+#![expect(clippy::indexing_slicing, reason = "a bench: every index is one of a list of its own")]
+
 mod events;
 mod serde_reader;
 
