@@ -54,9 +54,10 @@ fn changed(text: &str, changes: &[(usize, usize, Option<String>, bool)]) -> Stri
     for (at, count, piece, repeat) in changes {
         let at = text.floor_char_boundary(at % (text.len() + 1));
         let end = text.floor_char_boundary((at + count).min(text.len()));
+        let part = text[at..end].to_owned();
         match piece {
             Some(piece) => text.insert_str(at, piece),
-            None if *repeat => text.insert_str(at, &text[at..end].to_owned()),
+            None if *repeat => text.insert_str(at, &part),
             None => text.replace_range(at..end, ""),
         }
     }
