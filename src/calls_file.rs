@@ -23,14 +23,19 @@ impl CallsFile {
         Ok(CallsFile { path: path.to_owned(), writer: Mutex::new(BufWriter::new(file)) })
     }
 
-    /// Writes the events of one committed batch. Rows of one event stand together.
-    pub fn write(&self, view: &EventView<'_>, calls: &Calls) -> anyhow::Result<()> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The lines of a judged batch. Rows of one event stand together.
+    pub fn lines(view: &EventView<'_>, calls: &Calls, lines: &mut Vec<u8>) -> anyhow::Result<()> {
         for rows in calls.rows.chunk_by(|a, b| a.event == b.event) {
-            serde_json::to_writer(&mut *writer, &line(view, rows)).with_context(|| self.cannot())?;
-            writer.write_all(b"\n").with_context(|| self.cannot())?;
+            serde_json::to_writer(&mut *lines, &line(view, rows))?;
+            lines.push(b'\n');
         }
         Ok(())
+    }
+
+    /// Writes the lines of one object.
+    pub fn write(&self, lines: &[u8]) -> anyhow::Result<()> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(lines).with_context(|| self.cannot())
     }
 
     pub fn finish(&self) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 //! An object that arrives alone waits for nobody; when many arrive, a transaction that costs milliseconds is shared by
 //! hundreds of them.
 
+use crate::clouds::Clouds;
 use anyhow::Context;
 use dashboards::Metrics;
 use engine::baseline::{BaselineDelta, BaselineRule};
@@ -39,6 +40,8 @@ pub struct Sheet {
     pub read: u64,
     /// Events left out because they were seen before.
     pub duplicates: u64,
+    /// Whose events they are.
+    pub clouds: Clouds,
     pub events: EventIds,
     pub quarantined: Vec<Quarantined>,
     pub baseline: BaselineDelta,
@@ -49,8 +52,6 @@ pub struct Sheet {
     /// The revision of the grants that it was judged by.
     pub grants_revision: u64,
     pub origin: Option<Origin>,
-    /// Time of its latest event.
-    pub latest: Option<i64>,
 }
 
 enum Ask {

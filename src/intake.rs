@@ -1,9 +1,9 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::judge::Judge;
 use engine::store::ClaimToken;
 use engine::time;
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
@@ -55,16 +55,16 @@ impl Intake {
         name: &str,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut judges = Vec::with_capacity(self.workers);
+        let mut tools = Vec::with_capacity(self.workers);
         for _ in 0..self.workers {
-            judges.push(Mutex::new(self.pipeline.worker().await?));
+            tools.push(Mutex::new(self.pipeline.worker().await?));
         }
         let fetched = if matches!(source, Source::S3Sqs(_)) { FETCHED_FROM_AFAR } else { 1 };
         let worker = Arc::new(Worker {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
             fetcher: source.fetcher(),
-            judges,
+            tools,
             idle: Semaphore::new(self.workers),
             in_memory: Semaphore::new(self.workers * fetched),
             cancel: cancel.clone(),
@@ -190,19 +190,19 @@ impl Rejudge {
 
     /// Until nothing of the source waits, or something fails.
     async fn drain(&self) -> anyhow::Result<()> {
-        let mut judge = None;
+        let mut tools = None;
         loop {
             let due = self.pipeline.store.due_again(&self.source, AGAIN_MAX).await?;
             if due.is_empty() {
                 return Ok(());
             }
-            let judge = match &mut judge {
-                Some(judge) => judge,
+            let tools = match &mut tools {
+                Some(tools) => tools,
                 none => none.insert(self.pipeline.worker().await?),
             };
             for again in due {
                 match self.fetcher.fetch(&again.object).await {
-                    Ok(bytes) => self.pipeline.judge_again(judge, &again, &bytes).await?,
+                    Ok(bytes) => self.pipeline.judge_again(tools, &again, &bytes).await?,
                     Err(FetchError::Retry(cause)) => anyhow::bail!("{}: {cause}", again.object.display()),
                     Err(cause) => {
                         warn!(object = %again.object.display(), %cause, "gone since it was judged; not judged again");
@@ -220,7 +220,7 @@ struct Worker {
     watcher: Watcher,
     fetcher: Fetcher,
     /// One for each worker; the permits of `idle` say how many are free.
-    judges: Vec<Mutex<Judge>>,
+    tools: Vec<Mutex<Tools>>,
     idle: Semaphore,
     in_memory: Semaphore,
     cancel: CancellationToken,
@@ -305,13 +305,13 @@ impl Worker {
             Err(cause) => return Ok(self.unfetched(object, claim, attempt, &cause).await?.map(Read::Ended)),
         };
         let _permit = self.idle.acquire().await?;
-        let mut judge = self.free_judge().await;
-        self.pipeline.judge(&mut judge, object, claim, &bytes).await.map(Some)
+        let mut tools = self.free_tools().await;
+        self.pipeline.judge(&mut tools, object, claim, &bytes).await.map(Some)
     }
 
-    async fn free_judge(&self) -> MutexGuard<'_, Judge> {
+    async fn free_tools(&self) -> MutexGuard<'_, Tools> {
         loop {
-            if let Some(free) = self.judges.iter().find_map(|judge| judge.try_lock().ok()) {
+            if let Some(free) = self.tools.iter().find_map(|tools| tools.try_lock().ok()) {
                 return free;
             }
             // Its holder gave the permit back and is about to let it go.

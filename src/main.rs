@@ -3,6 +3,7 @@
 mod assembly;
 mod calls_file;
 mod cli;
+mod clouds;
 mod commands;
 mod config;
 mod demo;
@@ -15,6 +16,7 @@ mod progress;
 mod replay;
 mod screen;
 mod service;
+mod slices;
 mod synth;
 
 use clap::{CommandFactory, Parser};

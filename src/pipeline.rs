@@ -1,20 +1,22 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
+use crate::clouds::Clouds;
 use crate::desk::{Desk, Settling, Sheet};
-use anyhow::Context;
-use arrow::array::BooleanArray;
+use crate::slices::{Broken, Reading, Take, Tools, new_rows};
 use dashboards::Metrics;
 use dashboards::metrics::ObjectOutcome;
 use engine::calls::Rules;
 use engine::detection::Detection;
+use engine::finding::Finding;
+use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
-use engine::seen::event_of;
+use engine::seen::{Meeting, SeenError};
 use engine::standing;
-use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit};
+use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
 use engine::time;
-use ingest::event::EventView;
-use ingest::{EventBatch, Limits, ObjectRef, Quarantined, ReadObject, Redaction};
-use std::collections::HashSet;
+use ingest::object::{Room, Summary};
+use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
@@ -76,8 +78,7 @@ pub struct Pipeline {
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
     desk: Desk,
-    limits: Limits,
-    redaction: Redaction,
+    reading: Reading,
     detections: Vec<Detection>,
     settling: Arc<Settling>,
 }
@@ -96,16 +97,16 @@ impl Pipeline {
             store,
             rules,
             metrics,
-            limits: Limits::default(),
-            redaction: Redaction::default(),
+            reading: Reading::default(),
             detections,
             settling,
         }
     }
 
     /// Plans the detections for one worker.
-    pub async fn worker(&self) -> Result<Judge, JudgeError> {
-        Judge::new(self.rules.clone(), &self.detections).await
+    pub async fn worker(&self) -> Result<Tools, JudgeError> {
+        let judge = Judge::new(self.rules.clone(), &self.detections).await?;
+        Ok(Tools { judge, room: Room::default() })
     }
 
     /// Keeps a finding for each policy file that cannot be read, as long as that is so.
@@ -120,7 +121,7 @@ impl Pipeline {
     }
 
     pub fn limits(&self) -> &Limits {
-        &self.limits
+        &self.reading.limits
     }
 
     /// Claims an object.
@@ -135,8 +136,13 @@ impl Pipeline {
             Claim::Held => Begun::Ended(Outcome::Held),
             Claim::Poison(claim) => {
                 let detail = "reading it ended the process three times; it was not opened again";
-                let poison =
-                    Quarantined::new(None, ingest::quarantine::reason::POISON, detail, b"", &self.redaction);
+                let poison = Quarantined::new(
+                    None,
+                    ingest::quarantine::reason::POISON,
+                    detail,
+                    b"",
+                    &self.reading.redaction,
+                );
                 Begun::Ended(self.quarantine(object, &claim, &poison).await?)
             }
         })
@@ -163,55 +169,49 @@ impl Pipeline {
     /// An error means that nothing changed and that the claim should be released.
     pub async fn judge(
         &self,
-        judge: &mut Judge,
+        tools: &mut Tools,
         object: &ObjectRef,
         claim: &ClaimToken,
         bytes: &[u8],
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
-        let read = run(bytes.len(), || ingest::read_object(object, bytes, &self.limits, &self.redaction));
-        let read = match read {
-            Ok(read) => read,
-            Err(error) => {
+        let mut judged = Unwritten::of(object, self.store.seen().meeting());
+        let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
+            Ok(summary) => summary,
+            Err(Broken::Object(error)) => {
                 let quarantined =
-                    Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.redaction);
+                    Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.reading.redaction);
                 return Ok(Read::Ended(self.quarantine(object, claim, &quarantined).await?));
             }
+            Err(Broken::Judge(error)) => {
+                return Err(error.context(format!("cannot judge {}", object.display())));
+            }
         };
-        if let Some(reason) = read.ignored {
+        if let Some(reason) = summary.ignored {
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
             }
             self.metrics.object(&object.source, ObjectOutcome::Ignored);
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
-        let view = read.batch.view();
-        let rows = read.batch.rows();
-        let (is_new, events) = self.store.seen().unseen((0..rows).map(|row| event_of(&view, row)))?;
-        let batch = only(&read.batch, is_new);
-        let judged = judged(judge, &batch, bytes.len())
-            .await
-            .with_context(|| format!("cannot judge {}", object.display()))?;
-        let view = batch.view();
-        let sheet = Sheet {
-            claim: claim.clone(),
-            place: object.display(),
-            origin: Some(origin(object, &read, &batch, &judged)),
-            latest: (0..batch.rows()).filter_map(|row| view.time(row)).max(),
-            duplicates: (rows - batch.rows()) as u64,
-            sha256: read.sha256,
-            read: read.read,
-            events,
-            quarantined: read.quarantined,
-            findings: judged.findings,
-            baseline: judged.calls.baseline,
-            measures: judged.calls.measures,
-            changes: judged.calls.changes,
-            issued: judged.calls.issued,
-            grants_revision: judged.calls.grants_revision,
-        };
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(sheet)))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+    }
+
+    async fn judge_slices(
+        &self,
+        tools: &mut Tools,
+        object: &ObjectRef,
+        bytes: &[u8],
+        take: &mut impl Take,
+    ) -> Result<Summary, Broken> {
+        let judging = self.reading.judge(tools, object, bytes, take);
+        if bytes.len() < LONG_WORK_BYTES {
+            judging.await
+        } else {
+            // The CPU's work: other tasks of this thread, heartbeats among them, move on meanwhile.
+            block_in_place(|| Handle::current().block_on(judging))
+        }
     }
 
     /// Commits a judged object, together with whatever else waits.
@@ -235,47 +235,47 @@ impl Pipeline {
     /// Judges an object again under the grants as they are known now.
     ///
     /// An error means that nothing changed and that it waits on.
-    pub async fn judge_again(&self, judge: &mut Judge, again: &Again, bytes: &[u8]) -> anyhow::Result<()> {
-        let read =
-            run(bytes.len(), || ingest::read_object(&again.object, bytes, &self.limits, &self.redaction));
-        let read = match read {
-            Ok(read) if read.sha256 == again.sha256 => read,
-            _ => {
-                warn!(object = %again.object.display(), "changed since it was judged; not judged again");
+    pub async fn judge_again(&self, tools: &mut Tools, again: &Again, bytes: &[u8]) -> anyhow::Result<()> {
+        let object = &again.object;
+        let mut judged = Rejudged { left_out: &again.left_out, sum: Sum::default() };
+        match self.judge_slices(tools, object, bytes, &mut judged).await {
+            Ok(summary) if summary.sha256 == again.sha256 => {}
+            Ok(_) | Err(Broken::Object(_)) => {
+                warn!(object = %object.display(), "changed since it was judged; not judged again");
                 return Ok(self.store.leave_again(&again.id).await?);
             }
-        };
-        let rows = read.batch.view();
-        let counted = |at: usize| rows.row(at).is_none_or(|row| !again.left_out.contains(&row));
-        let batch = only(&read.batch, (0..read.batch.rows()).map(counted).collect());
-        let judged = judged(judge, &batch, bytes.len())
-            .await
-            .with_context(|| format!("cannot judge {} again", again.object.display()))?;
+            Err(Broken::Judge(error)) => {
+                return Err(error.context(format!("cannot judge {} again", object.display())));
+            }
+        }
+        let findings: Vec<Finding> = judged.sum.findings.into_values().collect();
         let stored = self
             .store
-            .commit_again(&again.id, &judged.findings, &judged.calls.measures, &self.settling.terms())
+            .commit_again(&again.id, &findings, &judged.sum.measures, &self.settling.terms())
             .await?;
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
         }
-        debug!(object = %again.object.display(), "judged again after a late policy change");
+        debug!(object = %object.display(), "judged again after a late policy change");
         Ok(())
     }
 
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
         self.rules.baseline.apply(&sheet.baseline);
         self.metrics.object(&object.source, ObjectOutcome::Done);
-        self.metrics.events(&object.source, "aws", sheet.events.len() as u64);
-        self.metrics.duplicates("aws", sheet.duplicates);
+        for cloud in sheet.clouds.iter() {
+            self.metrics.events(&object.source, &cloud.name, cloud.events);
+            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if let Some(latest) = cloud.latest {
+                // An event from the future must not make everything else look late.
+                self.metrics.watermark(&cloud.name, latest.min(time::now()));
+            }
+        }
         for quarantined in &sheet.quarantined {
-            self.metrics.quarantined("aws", quarantined.reason, 1);
+            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
-        }
-        if let Some(latest) = sheet.latest {
-            // An event from the future must not make everything else look late.
-            self.metrics.watermark("aws", latest.min(time::now()));
         }
         for finding in stored.new_findings.iter().filter(|f| f.state.is_told()) {
             self.metrics.finding(&finding.detection, finding.severity);
@@ -284,40 +284,109 @@ impl Pipeline {
     }
 }
 
-/// Runs work of the CPU. Long work tells the runtime, so that other tasks of this thread, heartbeats among them, move on
-/// meanwhile.
-fn run<T>(bytes: usize, work: impl FnOnce() -> T) -> T {
-    if bytes < LONG_WORK_BYTES { work() } else { block_in_place(work) }
+/// What the slices of an object add up to, before anything is written.
+struct Unwritten<'s> {
+    meeting: Meeting<'s>,
+    sum: Sum,
+    changes: Vec<PolicyChange>,
+    /// The oldest that a slice was judged by.
+    grants_revision: u64,
+    quarantined: Vec<Quarantined>,
+    origin: Origin,
+    rows: usize,
+    clouds: Clouds,
 }
 
-async fn judged(judge: &mut Judge, batch: &EventBatch, bytes: usize) -> Result<Judged, JudgeError> {
-    if bytes < LONG_WORK_BYTES {
-        judge.judge(batch).await
-    } else {
-        block_in_place(|| Handle::current().block_on(judge.judge(batch)))
+impl<'s> Unwritten<'s> {
+    fn of(object: &ObjectRef, meeting: Meeting<'s>) -> Self {
+        Self {
+            meeting,
+            sum: Sum::default(),
+            changes: Vec::new(),
+            grants_revision: u64::MAX,
+            quarantined: Vec::new(),
+            origin: Origin {
+                object: object.clone(),
+                left_out: Vec::new(),
+                last_event: 0,
+                callers: BTreeSet::new(),
+            },
+            rows: 0,
+            clouds: Clouds::default(),
+        }
+    }
+
+    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary) -> Sheet {
+        let events = self.meeting.ids();
+        Sheet {
+            claim: claim.clone(),
+            place: object.display(),
+            sha256: summary.sha256,
+            read: summary.read,
+            duplicates: (self.rows - events.len()) as u64,
+            events,
+            quarantined: self.quarantined,
+            findings: self.sum.findings.into_values().collect(),
+            baseline: self.sum.baseline,
+            measures: self.sum.measures,
+            issued: self.sum.issued,
+            changes: self.changes,
+            grants_revision: self.grants_revision,
+            origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
+            clouds: self.clouds,
+        }
     }
 }
 
-/// The rows to keep.
-pub fn only(batch: &EventBatch, keep: Vec<bool>) -> EventBatch {
-    if keep.iter().all(|keep| *keep) { batch.clone() } else { batch.filter(&BooleanArray::from(keep)) }
+impl Take for Unwritten<'_> {
+    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
+        let is_new = new_rows(&mut self.meeting, batch)?;
+        let view = batch.view();
+        let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
+        self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));
+        Ok(is_new)
+    }
+
+    fn take(
+        &mut self,
+        all: &EventBatch,
+        chosen: &EventBatch,
+        judged: Judged,
+        quarantined: Vec<Quarantined>,
+    ) -> anyhow::Result<()> {
+        let view = chosen.view();
+        self.rows += all.rows();
+        self.clouds.add(all, chosen);
+        self.origin.callers.append(&mut judged.calls.callers(&view));
+        self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
+        self.quarantined.extend(quarantined);
+        self.changes.extend_from_slice(&judged.calls.changes);
+        self.sum.add_judged(judged);
+        Ok(())
+    }
 }
 
-/// How the object can be judged again.
-fn origin(object: &ObjectRef, read: &ReadObject, judged_rows: &EventBatch, judged: &Judged) -> Origin {
-    let (all, kept) = (read.batch.view(), judged_rows.view());
-    let rows =
-        |view: &EventView<'_>, n: usize| -> Vec<u32> { (0..n).filter_map(|at| view.row(at)).collect() };
-    let kept_rows: HashSet<u32> = rows(&kept, judged_rows.rows()).into_iter().collect();
-    let left_out = if judged_rows.rows() == read.batch.rows() {
-        Vec::new()
-    } else {
-        rows(&all, read.batch.rows()).into_iter().filter(|row| !kept_rows.contains(row)).collect()
-    };
-    Origin {
-        object: object.clone(),
-        left_out,
-        last_event: (0..judged_rows.rows()).filter_map(|at| kept.time(at)).max().unwrap_or_default(),
-        callers: judged.calls.callers(&kept),
+/// What an object adds to findings and measures when it is judged again.
+struct Rejudged<'a> {
+    left_out: &'a HashSet<u32>,
+    sum: Sum,
+}
+
+impl Take for Rejudged<'_> {
+    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
+        let view = batch.view();
+        let counted = |at: usize| view.row(at).is_none_or(|row| !self.left_out.contains(&row));
+        Ok((0..batch.rows()).map(counted).collect())
+    }
+
+    fn take(
+        &mut self,
+        _all: &EventBatch,
+        _chosen: &EventBatch,
+        judged: Judged,
+        _quarantined: Vec<Quarantined>,
+    ) -> anyhow::Result<()> {
+        self.sum.add_judged(judged);
+        Ok(())
     }
 }

@@ -15,14 +15,15 @@ use crate::exit::Exit;
 use crate::policy_changes;
 use crate::progress::Progress;
 use crate::screen;
+use crate::slices::Reading;
 use anyhow::Context;
 use engine::finding::Finding;
 use engine::seen::Seen;
 use engine::standing;
 use engine::store::{Durability, FindingFilter, ObjectTotals, Store};
 use engine::time;
+use ingest::Limits;
 use ingest::source::{DirectoryConfig, Source, SourceConfig};
-use ingest::{Limits, Redaction};
 use serde_json::json;
 use std::sync::{Arc, Mutex};
 use threads::Replay;
@@ -54,8 +55,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
         settling,
         store: store.clone(),
         seen: Seen::new(SEEN_MEMORY),
-        limits: Limits::default(),
-        redaction: Redaction::default(),
+        reading: Reading::default(),
         calls: args.calls.as_deref().map(CallsFile::create).transpose()?,
         progress: progress.clone(),
         cancel: cancel.clone(),
@@ -64,8 +64,8 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let read = async {
         // Without exports nothing is known of what changes, so there is no need to know it first.
         if args.policies.is_some() {
-            let ahead = open(&args, &replay.limits).await?;
-            let changes = policy_changes::read(ahead, &replay.limits, threads, &cancel).await?;
+            let ahead = open(&args, &replay.reading.limits).await?;
+            let changes = policy_changes::read(ahead, &replay.reading.limits, threads, &cancel).await?;
             replay.rules.grants.apply(&changes);
         }
         replay.clone().read(args.paths.clone(), threads).await

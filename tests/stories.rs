@@ -23,6 +23,7 @@ mod receivers;
 mod report;
 mod rubbish;
 mod s3_sqs;
+mod sameness;
 mod scope;
 mod support;
 mod usage;

@@ -8,8 +8,10 @@ mod walk;
 
 use std::borrow::Cow;
 
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
 use ingest::agent::{client, role_of_session};
-use ingest::event::EventView;
+use ingest::event::{EventBatch, EventView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,6 +26,14 @@ pub const SESSION_MAX: i64 = 36 * HOUR;
 pub const SKEW: i64 = 15 * MINUTE;
 /// Steps of a chain that are followed, the call included.
 pub const STEPS_MAX: usize = 8;
+
+/// The services that give credentials.
+const STS: &str = "sts.amazonaws.com";
+const ROLES_ANYWHERE: &str = "rolesanywhere.amazonaws.com";
+const GIVERS: [&str; 2] = [STS, ROLES_ANYWHERE];
+
+/// Where a tool call lists the requests that it led to.
+const REQUESTS: &str = "downstreamRequests";
 
 /// Requests of one tool call that are kept; a script may make many.
 const REQUESTS_MAX: usize = 64;
@@ -230,8 +240,8 @@ impl Issued {
     #[must_use]
     pub fn of(view: &EventView<'_>, row: usize) -> Option<Issued> {
         let kind = match (view.service(row)?, view.operation(row)?) {
-            ("sts.amazonaws.com", operation) => of_sts(operation),
-            ("rolesanywhere.amazonaws.com", "CreateSession") => Some(StepKind::CreateSession),
+            (STS, operation) => of_sts(operation),
+            (ROLES_ANYWHERE, "CreateSession") => Some(StepKind::CreateSession),
             _ => None,
         };
         match kind {
@@ -239,6 +249,32 @@ impl Issued {
             Some(_) => None,
             None => requests(view, row),
         }
+    }
+
+    /// What every event of a batch gave, in the batch's order: as [`Issued::of`] says, but most batches are passed over
+    /// without a look at their rows.
+    #[must_use]
+    pub fn all(batch: &EventBatch) -> Vec<Issued> {
+        let view = batch.view();
+        if may_hold(batch, "additional", REQUESTS) {
+            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        }
+        let services = batch.records.column_by_name("service");
+        let Some(services) = services.and_then(|column| column.as_dictionary_opt::<Int32Type>()) else {
+            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        };
+        let names = services.values().as_string_opt::<i32>();
+        let names = names.into_iter().flat_map(|names| names.iter().enumerate());
+        let wanted: Vec<usize> = names
+            .filter(|(_, name)| name.is_some_and(|name| GIVERS.contains(&name)))
+            .map(|(at, _)| at)
+            .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let keys = services.keys().values().iter().enumerate();
+        let rows = keys.filter(|(_, key)| usize::try_from(**key).is_ok_and(|key| wanted.contains(&key)));
+        rows.filter_map(|(row, _)| Issued::of(&view, row)).collect()
     }
 
     /// The rows that it is kept as: what is looked for, and what it is.
@@ -256,6 +292,16 @@ impl Issued {
     pub fn order(&self) -> (bool, i64, &str) {
         (self.is_half_told, self.by.step.at, &self.by.step.event)
     }
+}
+
+/// Whether some text of a column may hold a word: all of it is looked through at once, and what a filter took away too.
+fn may_hold(batch: &EventBatch, column: &str, word: &str) -> bool {
+    // A short text stands in no buffer; it has no room for the word either.
+    const { assert!(REQUESTS.len() > 12) };
+    let Some(column) = batch.records.column_by_name(column) else { return false };
+    let Some(texts) = column.as_string_view_opt() else { return true };
+    let finder = memchr::memmem::Finder::new(word);
+    texts.data_buffers().iter().any(|buffer| finder.find(buffer.as_slice()).is_some())
 }
 
 fn of_sts(operation: &str) -> Option<StepKind> {
@@ -335,7 +381,6 @@ fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issue
 /// The requests that a tool call led to.
 /// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
 fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
-    const REQUESTS: &str = "downstreamRequests";
     let text = view.additional(row).filter(|text| text.len() <= ADDITIONAL_BYTES_MAX)?;
     memchr::memmem::find(text.as_bytes(), REQUESTS.as_bytes())?;
     let told: Value = serde_json::from_str(text).ok()?;

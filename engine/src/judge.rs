@@ -152,7 +152,7 @@ impl Judge {
             true => (RecordBatch::new_empty(calls::schema()), Vec::new()),
             false => self.kinds.write(&view, &rules, &changes, &walked, &rows),
         };
-        let issued = (0..events.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        let issued = Issued::all(events);
         let calls = Calls::new(rows, walked, changes, issued, grants_revision);
         if sees_all || table.num_rows() > 0 {
             self.slot.put(Some(table.clone()));

@@ -8,12 +8,11 @@ mod facts;
 mod foreign;
 mod gcp;
 mod graded;
+mod json;
 mod naming;
 mod request;
 mod resource;
 mod tags;
-
-use serde_json::Value;
 
 use crate::reference;
 pub use crate::reference::{AccessLevel, Logged};
@@ -223,11 +222,6 @@ pub fn is_read_like(permission: &str) -> bool {
 #[must_use]
 pub fn is_implicit(permission: &str) -> bool {
     graded::of(permission).is_none() && reference::is_implicit(permission)
-}
-
-/// JSON of a log's field, or null. Nesting is bounded by serde_json.
-fn json(text: Option<&str>) -> Value {
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ mod many;
 mod section;
 
 pub(crate) use events::OfAccount;
-pub use events::{EventIds, event_of};
+pub use events::{EventIds, Meeting, event_of};
 
 pub use many::Events;
 use rustc_hash::FxHashMap;

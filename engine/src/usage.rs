@@ -66,7 +66,8 @@ pub struct UsageRow {
     pub service: Arc<str>,
     /// The operation, as logged.
     pub operation: Arc<str>,
-    /// What the operation certainly needs, whatever else its request asked for, and what a denial of it named.
+    /// What the operation certainly needs, whatever else its request asked for, and what its events named: a denial in AWS,
+    /// any event elsewhere.
     pub permissions: Vec<String>,
     /// All calls, the denied ones too.
     pub count: u64,
@@ -87,7 +88,7 @@ pub struct Usage {
     /// By the word's number: whether the identity is listed; filled as identities are met.
     listed: Vec<Option<bool>>,
     groups: FxHashMap<Key, Group>,
-    denials: BTreeMap<Key, needs::Denials>,
+    named: BTreeMap<Key, needs::Named>,
     scratch: Scratch,
 }
 
@@ -121,7 +122,7 @@ struct Scratch {
 }
 
 /// The event table's columns that [`Usage::add`] and [`Meeting::of`] read; a batch needs no others.
-pub const COLUMNS: [&str; 11] = [
+pub const COLUMNS: [&str; 14] = [
     "event_id",
     "time",
     "provider",
@@ -130,9 +131,12 @@ pub const COLUMNS: [&str; 11] = [
     "service",
     "operation",
     "event_type",
+    "category",
     "outcome",
     "error_message",
     "actor",
+    "credential_kind",
+    "granted",
 ];
 
 impl Usage {
@@ -155,7 +159,9 @@ impl Usage {
         self.words.number(records.column_by_name("event_type"), &mut scratch.kind, batch.rows());
         self.words.number(records.column_by_name("provider"), &mut scratch.provider, batch.rows());
         self.words.number(records.column_by_name("outcome"), &mut scratch.outcome, batch.rows());
-        let denied = self.words.of("denied");
+        let [aws, denied] = ["aws", "denied"].map(|word| self.words.of(word));
+        // AWS's records, which are nearly all, need no more than the columns here.
+        let view = scratch.provider.iter().any(|provider| *provider != aws).then(|| batch.view());
         let times = records
             .column_by_name("time")
             .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
@@ -176,10 +182,15 @@ impl Usage {
             let key = Key { actor, service, operation, kind, provider };
             let group = self.groups.entry(key).or_insert(Group::EMPTY);
             group.add(*time);
+            if provider != aws
+                && let Some(view) = &view
+            {
+                self.named.entry(key).or_default().elsewhere(view, row);
+            }
             if *outcome == denied {
                 group.denied += 1;
                 if let Some(messages) = messages.filter(|messages| messages.is_valid(row)) {
-                    self.denials.entry(key).or_default().note(messages.value(row));
+                    self.named.entry(key).or_default().denial(messages.value(row));
                 }
             }
         }
@@ -204,8 +215,8 @@ impl Usage {
         for (key, group) in other.groups {
             self.groups.entry(own_key(key)).or_insert(Group::EMPTY).merge(group);
         }
-        for (key, denials) in other.denials {
-            self.denials.entry(own_key(key)).or_default().merge(denials);
+        for (key, named) in other.named {
+            self.named.entry(own_key(key)).or_default().merge(named);
         }
         self.bounded()
     }
@@ -233,7 +244,7 @@ impl Usage {
             row.first = row.first.min(group.first);
             row.last = row.last.max(group.last);
             let kind = [self.words.text(key.provider), self.words.text(key.kind)];
-            needs.of(kind, [service, operation], self.denials.get(key), &mut row.permissions);
+            needs.of(kind, [service, operation], self.named.get(key), &mut row.permissions);
         }
         let mut rows: Vec<UsageRow> = rows.into_values().collect();
         for row in &mut rows {

@@ -212,7 +212,8 @@ fn is_from_caller(column: &str) -> bool {
 type Str<'a> = Option<&'a str>;
 
 columns! {
-    /// The provider's id of the event.
+    /// The provider's id of the event. Google Cloud's is its `insertId@time@logName`; where Azure tells none, the
+    /// correlation id with a hash of the record; where nothing is told, the hash alone.
     event_id: Key, false, &'a str, &'a str;
     /// One id for the events that several accounts receive about one call.
     shared_event_id: Text, true, Str<'a>, Str<'a>;
@@ -222,15 +223,18 @@ columns! {
     received: Instant, true, Option<i64>, Option<i64>;
     /// `aws`, `azure` or `gcp`.
     provider: Name, false, &'a str, Str<'a>;
-    /// The caller's account, else the one that received the event.
+    /// The caller's account, else the one that received the event. Azure: the subscription, else the tenant; Google Cloud:
+    /// the project.
     account: Name, true, Str<'a>, Str<'a>;
-    /// The account that received the event.
+    /// The account that received the event. Google Cloud: the project, or `folders/...`, `organizations/...`, whose log
+    /// it lies in.
     recipient_account: Name, true, Str<'a>, Str<'a>;
     /// The region of the call.
     region: Name, true, Str<'a>, Str<'a>;
-    /// `management`, `data`, `network`, `insight`, or what the log says, in lower case.
+    /// `management`, `data`, `network`, `insight`; of Entra `signin` or `directory`; of Google Cloud `system` or `policy`
+    /// as well; or what the log says, in lower case.
     category: Name, true, Str<'a>, Str<'a>;
-    /// The service that was called, as logged: `s3.amazonaws.com`.
+    /// The service that was called, as logged: `s3.amazonaws.com`, `Microsoft.Compute`, `storage.googleapis.com`.
     service: Name, false, &'a str, Str<'a>;
     /// The operation, as logged.
     operation: Name, false, &'a str, Str<'a>;
@@ -238,13 +242,13 @@ columns! {
     api_version: Name, true, Str<'a>, Str<'a>;
     /// Whether the provider calls it a read.
     read_only: Flag, true, Option<bool>, Option<bool>;
-    /// The provider's kind of event: `AwsApiCall`.
+    /// The provider's kind of event: `AwsApiCall`; Azure's category: `Administrative`; Google Cloud's log: `activity`.
     event_type: Name, true, Str<'a>, Str<'a>;
-    /// The id of the request.
+    /// The id of the request. Azure: the correlation id; Google Cloud: the long-running operation's.
     request_id: Text, true, Str<'a>, Str<'a>;
     /// Why the event was delivered late or again.
     addendum: Name, true, Str<'a>, Str<'a>;
-    /// `success`, `denied`, `failed` or `unknown`.
+    /// `success`, `denied`, `failed` or `unknown`: of Azure also what has only begun, whose end is an event of its own.
     outcome: Name, false, &'a str, Str<'a>;
     /// The error's code.
     error_code: Name, true, Str<'a>, Str<'a>;
@@ -252,16 +256,22 @@ columns! {
     error_message: Text, true, Str<'a>, Str<'a>;
     /// Which policy layer denied (`scp`, `rcp`, `boundary`, `session`, `endpoint`, `identity`, `resource`), with
     /// `explicit:` before it for an explicit deny; `explicit` alone where the layer is not told.
+    /// Azure: `azure_policy`, `lock`, `network`, `explicit:deny_assignment`, `conditional_access`; Google Cloud:
+    /// `perimeter`, `org_policy`.
     denied_by: Name, true, Str<'a>, Str<'a>;
-    /// The provider's kind of caller: `AssumedRole`.
+    /// The provider's kind of caller: `AssumedRole`. Azure: `User`, `ServicePrincipal`, `ManagedIdentity`,
+    /// `AgentIdentity`; Google Cloud: `User`, `ServiceAccount`, `ServiceAgent`, `WorkloadIdentity`, `WorkforceIdentity`,
+    /// `System`.
     actor_type: Name, true, Str<'a>, Str<'a>;
-    /// The caller's canonical identity: the role, never its session.
+    /// The caller's canonical identity: the role, never its session. Azure: a person's sign-in name, else the object id,
+    /// else the application id; Google Cloud: the address, else the subject.
     actor: Name, true, Str<'a>, Str<'a>;
-    /// The identity's unique id, which a deleted and recreated name does not keep.
+    /// The identity's unique id, which a deleted and recreated name does not keep. Azure: the object id; Google Cloud:
+    /// the subject.
     actor_id: Name, true, Str<'a>, Str<'a>;
-    /// The account that owns the identity.
+    /// The account that owns the identity. Azure: the tenant; Google Cloud: the project of a service account.
     actor_account: Name, true, Str<'a>, Str<'a>;
-    /// The temporary credentials' id.
+    /// The temporary credentials' id. Azure: the token's (`uti`).
     session: Text, true, Str<'a>, Str<'a>;
     /// The session's name, chosen by whoever began it.
     session_name: Text, true, Str<'a>, Str<'a>;
@@ -270,6 +280,7 @@ columns! {
     /// The access key's id.
     credential: Text, true, Str<'a>, Str<'a>;
     /// `long_lived`, `temporary`, `service`, `console`, `federated`, `anonymous` or `bedrock_api_key`.
+    /// Azure: `client_secret`, `certificate`, `managed_identity`, `federated`, `sas`, `account_key` or `anonymous`.
     credential_kind: Name, true, Str<'a>, Str<'a>;
     /// Whether a second factor was shown.
     mfa: Flag, true, Option<bool>, Option<bool>;
@@ -278,8 +289,10 @@ columns! {
     /// The service that called on the caller's behalf.
     invoked_by: Name, true, Str<'a>, Str<'a>;
     /// The person for whom the call was made.
+    /// Google Cloud: who began the chain of impersonations.
     on_behalf_of: Text, true, Str<'a>, Str<'a>;
     /// The workload that the credentials were issued to.
+    /// Azure: the application's id; Google Cloud: the subject of a federated identity.
     workload: Text, true, Str<'a>, Str<'a>;
     /// What kind of agent this looks like: `claude-code`, `mcp`.
     agent_hint: Name, true, Str<'a>, Str<'a>;
@@ -287,7 +300,7 @@ columns! {
     agent_evidence: Name, true, Str<'a>, Str<'a>;
     /// The address, or the service, that the call came from.
     source_ip: Text, true, Str<'a>, Str<'a>;
-    /// `ip`, `service` or `vpce`.
+    /// `ip`, `service` or `vpce`; Google Cloud: `internal` for its own network.
     source_kind: Name, true, Str<'a>, Str<'a>;
     /// The VPC endpoint that the call went through.
     vpc_endpoint: Name, true, Str<'a>, Str<'a>;
@@ -295,7 +308,7 @@ columns! {
     user_agent: Text, true, Str<'a>, Str<'a>;
     /// The TLS version.
     tls: Name, true, Str<'a>, Str<'a>;
-    /// ARNs of the resources that the log names.
+    /// ARNs of the resources that the log names. Azure: ids in lower case; Google Cloud: names as they were checked.
     resources: List, true, &'a [&'a str], Vec<&'a str>;
     /// The request's parameters: raw JSON, redacted.
     request: Text, true, Str<'a>, Str<'a>;

@@ -2,18 +2,19 @@
 
 use crate::calls_file::CallsFile;
 use crate::desk::Settling;
-use crate::pipeline::only;
 use crate::progress::Progress;
+use crate::slices::{Broken, Reading, Take, Tools, new_rows, taken_rows};
 use anyhow::Context;
 use engine::calls::Rules;
 use engine::detection::Detection;
-use engine::judge::Judge;
-use engine::seen::{Seen, event_of};
+use engine::judge::{Judge, Judged};
+use engine::seen::{Meeting, Seen, SeenError};
 use engine::store::{ObjectTotals, Store, Sum};
+use ingest::object::{Room, Summary};
 use ingest::quarantine::reason;
 use ingest::source::SourceError;
 use ingest::sources::directory::{LogFile, log_files};
-use ingest::{Limits, ObjectRef, Redaction};
+use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
 use std::fs::File;
 use std::io::{ErrorKind, Read};
 use std::path::{Path, PathBuf};
@@ -34,7 +35,7 @@ const TURN_BYTES: u64 = 256 << 10;
 const TURNS_READY: usize = 2;
 
 /// Events after which a thread hands over what it summed: what is usual is known to all threads then.
-const EVENTS_KEPT: u64 = 10_000;
+const EVENTS_KEPT: usize = 10_000;
 
 /// Rows of the common sum after which it is written to the store.
 const ROWS_KEPT: usize = 200_000;
@@ -46,8 +47,7 @@ pub struct Replay {
     pub settling: Settling,
     pub store: Store,
     pub seen: Seen,
-    pub limits: Limits,
-    pub redaction: Redaction,
+    pub reading: Reading,
     pub calls: Option<CallsFile>,
     pub progress: Progress,
     pub cancel: CancellationToken,
@@ -81,7 +81,7 @@ impl Replay {
                     let thread = Thread {
                         replay: self,
                         runtime: runtime.clone(),
-                        judge,
+                        tools: Tools { judge, room: Room::default() },
                         sum: Sum::default(),
                         unshared: 0,
                         totals: ObjectTotals::default(),
@@ -177,10 +177,10 @@ struct Found {
 struct Thread<'r> {
     replay: &'r Replay,
     runtime: Handle,
-    judge: Judge,
+    tools: Tools,
     sum: Sum,
     /// Events in the sum.
-    unshared: u64,
+    unshared: usize,
     totals: ObjectTotals,
     bytes: Vec<u8>,
 }
@@ -210,7 +210,7 @@ impl Thread<'_> {
         };
         let mut bytes = std::mem::take(&mut self.bytes);
         bytes.clear();
-        if let Err(error) = read_file(&file.path, &replay.limits, &mut bytes) {
+        if let Err(error) = read_file(&file.path, &replay.reading.limits, &mut bytes) {
             let reason = match error.kind() {
                 ErrorKind::NotFound => reason::MISSING_OBJECT,
                 ErrorKind::FileTooLarge => reason::COMPRESSED_TOO_BIG,
@@ -232,38 +232,49 @@ impl Thread<'_> {
 
     fn judge(&mut self, object: &ObjectRef, bytes: &[u8]) -> anyhow::Result<()> {
         let replay = self.replay;
-        let read = match ingest::read_object(object, bytes, &replay.limits, &replay.redaction) {
-            Ok(read) => read,
-            Err(error) => {
+        let mut judged = Judging::new(replay, replay.seen.meeting());
+        let mut summary = self.slices(object, bytes, &mut judged);
+        // A large object is counted when it was read to its end; what others were faster with is taken out then.
+        if let (Ok(_), Some(meeting)) = (&summary, judged.meeting.take()) {
+            let ids = meeting.ids();
+            let lost = replay.seen.take(&ids)?;
+            if !lost.is_empty() {
+                judged = Judging::new(replay, replay.seen.meeting_again(&ids, &lost));
+                summary = self.slices(object, bytes, &mut judged);
+            }
+        }
+        let summary = match summary {
+            Ok(summary) => summary,
+            Err(Broken::Object(error)) => {
                 self.quarantine(Path::new(&object.display()), error.reason(), &error.to_string());
                 return Ok(());
             }
-        };
-        let view = read.batch.view();
-        let rows = read.batch.rows();
-        let is_new = replay.seen.insert_all((0..rows).map(|row| event_of(&view, row)))?;
-        let batch = only(&read.batch, is_new);
-        drop(view);
-        let unique = batch.rows() as u64;
-        self.totals.objects += 1;
-        self.totals.read += read.read as i64;
-        self.totals.stored += unique as i64;
-        self.totals.duplicates += rows as i64 - unique as i64;
-        self.totals.quarantined += read.quarantined.len() as i64;
-        if unique > 0 {
-            let judged = self
-                .runtime
-                .block_on(self.judge.judge(&batch))
-                .with_context(|| format!("cannot judge {}", object.display()))?;
-            let calls = &judged.calls;
-            self.sum.add(&calls.baseline, &calls.measures, &judged.findings, &calls.issued);
-            if let Some(file) = &replay.calls {
-                file.write(&batch.view(), calls)?;
+            Err(Broken::Judge(error)) => {
+                return Err(error.context(format!("cannot judge {}", object.display())));
             }
+        };
+        let Judging { sum, lines, rows, unique, quarantined, .. } = judged;
+        if let Some(file) = &replay.calls {
+            file.write(&lines)?;
         }
-        replay.progress.ended(unique);
+        self.sum.merge(sum);
+        self.totals.objects += 1;
+        self.totals.read += summary.read as i64;
+        self.totals.stored += unique as i64;
+        self.totals.duplicates += (rows - unique) as i64;
+        self.totals.quarantined += quarantined as i64;
+        replay.progress.ended(unique as u64);
         self.unshared += unique;
         if self.unshared >= EVENTS_KEPT { self.hand_over() } else { Ok(()) }
+    }
+
+    fn slices(
+        &mut self,
+        object: &ObjectRef,
+        bytes: &[u8],
+        judged: &mut Judging<'_>,
+    ) -> Result<Summary, Broken> {
+        self.runtime.block_on(self.replay.reading.judge(&mut self.tools, object, bytes, judged))
     }
 
     /// Adds this thread's sum to that of all.
@@ -289,6 +300,54 @@ impl Thread<'_> {
         self.totals.read += 1;
         self.totals.quarantined += 1;
         self.replay.progress.ended(0);
+    }
+}
+
+/// What an object adds up to.
+struct Judging<'r> {
+    replay: &'r Replay,
+    /// None once the events are counted.
+    meeting: Option<Meeting<'r>>,
+    sum: Sum,
+    lines: Vec<u8>,
+    rows: usize,
+    unique: usize,
+    quarantined: usize,
+}
+
+impl<'r> Judging<'r> {
+    fn new(replay: &'r Replay, meeting: Meeting<'r>) -> Self {
+        let (sum, lines) = (Sum::default(), Vec::new());
+        Self { replay, meeting: Some(meeting), sum, lines, rows: 0, unique: 0, quarantined: 0 }
+    }
+}
+
+impl Take for Judging<'_> {
+    fn choose(&mut self, batch: &EventBatch, is_whole: bool) -> Result<Vec<bool>, SeenError> {
+        if is_whole && self.meeting.as_ref().is_some_and(|meeting| !meeting.is_again()) {
+            self.meeting = None;
+        }
+        match &mut self.meeting {
+            Some(meeting) => new_rows(meeting, batch),
+            None => taken_rows(&self.replay.seen, batch),
+        }
+    }
+
+    fn take(
+        &mut self,
+        all: &EventBatch,
+        chosen: &EventBatch,
+        judged: Judged,
+        quarantined: Vec<Quarantined>,
+    ) -> anyhow::Result<()> {
+        self.rows += all.rows();
+        self.unique += chosen.rows();
+        self.quarantined += quarantined.len();
+        if self.replay.calls.is_some() {
+            CallsFile::lines(&chosen.view(), &judged.calls, &mut self.lines)?;
+        }
+        self.sum.add_judged(judged);
+        Ok(())
     }
 }
 

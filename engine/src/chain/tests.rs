@@ -299,6 +299,31 @@ fn a_list_of_requests_is_bounded() {
 }
 
 #[test]
+fn a_batch_gives_what_its_rows_give() {
+    let quiet: Vec<Value> = (0..5).map(|n| get(&format!("q{n}"), 1, bob())).collect();
+    let loud =
+        [assume("e1", 0, bob(), HUB, &key('A')), record("e2", 0, bob(), "sts:GetCallerIdentity", json!({}))];
+    let tool = [tool_call("e3", 2, bob(), &["r1", "r2"])];
+    for records in
+        [[&quiet[..], &[], &[]], [&quiet, &loud, &[]], [&quiet, &[], &tool], [&quiet, &loud, &tool]]
+    {
+        let text = json!({"Records": records.concat()}).to_string();
+        let object = ingest::ObjectRef {
+            source: "s".into(),
+            bucket: "b".into(),
+            key: "k".into(),
+            version: String::new(),
+        };
+        let read =
+            ingest::read_object(&object, text.as_bytes(), &Limits::default(), &Redaction::default()).unwrap();
+        let view = read.batch.view();
+        let slow: Vec<Issued> = (0..read.batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        assert_eq!(Issued::all(&read.batch), slow);
+        assert_eq!(slow.len(), records.iter().skip(1).map(|some| some.len().min(1)).sum::<usize>());
+    }
+}
+
+#[test]
 fn the_slow_way_and_the_stores_way_agree_on_which_telling_counts() {
     let mut least: HashMap<String, Issued> = HashMap::new();
     let records: Vec<Value> =

@@ -4,7 +4,7 @@ use ingest::event::EventView;
 use serde_json::Value;
 
 use super::foreign::{ENTRIES_MAX, at, push};
-use super::{Needed, azure, gcp, json};
+use super::{Needed, azure, gcp};
 use crate::cloud::Cloud;
 use policy::azure::Plane;
 
@@ -127,6 +127,11 @@ impl Elsewhere<'_> {
 fn within(view: &EventView<'_>, row: usize) -> Option<String> {
     let container = view.recipient_account(row)?;
     Some(if container.contains('/') { container.to_owned() } else { format!("projects/{container}") })
+}
+
+/// JSON of a log's field, or null. Nesting is bounded by serde_json.
+fn json(text: Option<&str>) -> Value {
+    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

@@ -2,22 +2,21 @@
 
 use std::cell::OnceCell;
 
-use ingest::denial::{self, Denial};
-use serde_json::Value;
-
-use super::request::{find, is_empty, same, strings_below};
+use super::Call;
+use super::json::{Json, Tape};
+use super::request::{find, same, strings_below};
 use super::tags::{self, Tags};
-use super::{Call, json};
+use ingest::denial::{self, Denial};
 use policy::arn::Arn;
 
 /// A call with its text parsed once, however much is asked of it.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub(super) call: Call<'a>,
-    request: OnceCell<Value>,
-    response: OnceCell<Value>,
-    additional: OnceCell<Value>,
-    event_context: OnceCell<Value>,
+    request: OnceCell<Tape<'a>>,
+    response: OnceCell<Tape<'a>>,
+    additional: OnceCell<Tape<'a>>,
+    event_context: OnceCell<Tape<'a>>,
     tags: OnceCell<Tags>,
     denial: OnceCell<Option<Denial<'a>>>,
 }
@@ -48,20 +47,20 @@ impl<'a> Facts<'a> {
         }
     }
 
-    pub(super) fn request(&self) -> &Value {
-        self.request.get_or_init(|| json(self.call.request))
+    pub(super) fn request(&self) -> Json<'_> {
+        self.request.get_or_init(|| Tape::read(self.call.request)).root()
     }
 
-    pub(super) fn response(&self) -> &Value {
-        self.response.get_or_init(|| json(self.call.response))
+    pub(super) fn response(&self) -> Json<'_> {
+        self.response.get_or_init(|| Tape::read(self.call.response)).root()
     }
 
-    pub(super) fn additional(&self) -> &Value {
-        self.additional.get_or_init(|| json(self.call.additional))
+    pub(super) fn additional(&self) -> Json<'_> {
+        self.additional.get_or_init(|| Tape::read(self.call.additional)).root()
     }
 
-    pub(super) fn event_context(&self) -> &Value {
-        self.event_context.get_or_init(|| json(self.call.event_context))
+    pub(super) fn event_context(&self) -> Json<'_> {
+        self.event_context.get_or_init(|| Tape::read(self.call.event_context)).root()
     }
 
     /// What the text of a denial names.
@@ -73,21 +72,20 @@ impl<'a> Facts<'a> {
     /// of some calls out, and of some too large ones only says so.
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
     pub(super) fn is_visible(&self) -> bool {
-        let Some(request) = self.request().as_object() else { return false };
-        !request.is_empty() && request.get("omitted") != Some(&Value::Bool(true))
+        let request = self.request();
+        request.is_map() && !request.is_empty() && request.get("omitted").and_then(Json::flag) != Some(true)
     }
 
     /// Whether the request has a field of this name, with something in it.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        let Some(request) = self.request().as_object() else { return false };
-        request.iter().any(|(key, value)| same(key, name) && !is_empty(value))
+        self.request().members().any(|(key, value)| same(key, name) && !value.is_empty())
     }
 
     /// Whether a row's condition holds; `None` where the log does not tell.
     pub(super) fn holds(&self, name: &str) -> Option<bool> {
         if name == "@bearer" {
             // https://docs.aws.amazon.com/bedrock/latest/userguide/api-keys-permissions.html
-            let told = self.additional().get("callWithBearerToken").and_then(Value::as_bool);
+            let told = self.additional().get("callWithBearerToken").and_then(Json::flag);
             return told.or(self.is_visible().then_some(false));
         }
         if !self.is_visible() {
@@ -123,8 +121,8 @@ impl<'a> Facts<'a> {
     }
 
     fn has_header(&self, start: &str) -> bool {
-        let Some(request) = self.request().as_object() else { return false };
-        request.keys().any(|key| key.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
+        let mut members = self.request().members();
+        members.any(|(key, _)| key.get(..start.len()).is_some_and(|head| head.eq_ignore_ascii_case(start)))
     }
 
     pub(super) fn copy_source_text(&self) -> Option<&str> {
@@ -136,9 +134,8 @@ impl<'a> Facts<'a> {
     fn statements(&self, verb: &str) -> Option<bool> {
         let mut texts = find(self.request(), "statement");
         for list in ["statements", "transactStatements"] {
-            if let Some(Value::Array(list)) = self.request().get(list) {
-                texts.extend(list.iter().filter_map(|one| one.get("statement").and_then(Value::as_str)));
-            }
+            let list = self.request().get(list).into_iter().flat_map(Json::items);
+            texts.extend(list.filter_map(|one| one.get("statement").and_then(Json::text)));
         }
         let first = |text: &str| text.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
         let verbs: Vec<String> = texts.into_iter().map(first).collect();
@@ -152,20 +149,25 @@ impl<'a> Facts<'a> {
 
     /// Whether a transaction has an item of a kind: `put`, `update`, `delete`, `conditioncheck`.
     fn transacts(&self, kind: &str) -> Option<bool> {
-        let request = self.request().as_object()?;
-        let items = request.iter().find(|(key, _)| same(key, "transactItems")).map(|(_, items)| items)?;
+        let mut members = self.request().members();
+        let items = members.find(|(key, _)| same(key, "transactItems")).map(|(_, items)| items)?;
+        if !items.is_list() {
+            return None;
+        }
         let mut found = false;
-        for item in items.as_array()? {
-            let item = item.as_object()?;
-            let told = item.iter().any(|(key, value)| {
+        for item in items.items() {
+            if !item.is_map() {
+                return None;
+            }
+            let told = item.members().any(|(key, value)| {
                 same(key, kind)
                     || same(key, "operation")
                         && value
-                            .as_str()
+                            .text()
                             .is_some_and(|value| same(value, kind) || same(value, &format!("{kind}item")))
             });
             found |= told;
-            let known = item.iter().any(|(key, _)| {
+            let known = item.members().any(|(key, _)| {
                 ["put", "update", "delete", "conditioncheck", "operation"].iter().any(|one| same(key, one))
             });
             if !known {

@@ -1,21 +1,11 @@
 //! Looking names up in a request whose shape each service chooses, and whose words the caller does
 
-use serde_json::Value;
+use super::json::{Json, Kind};
 
 /// Values of a request that we look at.
 const NODES_MAX: usize = 2_000;
 /// Values of one name that we take.
 const VALUES_MAX: usize = 100;
-
-pub(super) fn is_empty(value: &Value) -> bool {
-    match value {
-        Value::Null | Value::Bool(false) => true,
-        Value::String(text) => text.is_empty(),
-        Value::Array(list) => list.is_empty(),
-        Value::Object(map) => map.is_empty(),
-        _ => false,
-    }
-}
 
 /// `DBInstanceIdentifier`, `dBInstanceIdentifier` and `db-instance-identifier` are one name.
 pub(super) fn same(left: &str, right: &str) -> bool {
@@ -27,17 +17,17 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 
 /// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).
 /// The top comes first, so that nothing a caller nests in his parameters can stand for the parameter itself.
-pub(super) fn find<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+pub(super) fn find<'v>(request: Json<'v>, name: &str) -> Vec<&'v str> {
     search(request, &|key| same(key, name), &is_wrapper)
 }
 
 /// The same for a name that is folded already (`clustername`), or its plural.
-pub(super) fn find_folded<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
+pub(super) fn find_folded<'v>(request: Json<'v>, name: &str) -> Vec<&'v str> {
     search(request, &|key| is_folded(key, name), &is_wrapper)
 }
 
 /// The same in a response, whose structures AWS names: only maps with keys of the caller's own are left out.
-pub(super) fn find_told<'v>(response: &'v Value, name: &str) -> Vec<&'v str> {
+pub(super) fn find_told<'v>(response: Json<'v>, name: &str) -> Vec<&'v str> {
     let is_callers = |key: &str| {
         let key = key.to_ascii_lowercase();
         ["tag", "param", "variable", "metadata", "label", "environment", "context"]
@@ -57,50 +47,55 @@ fn is_folded(key: &str, name: &str) -> bool {
 }
 
 /// The keys of a map under a folded name: DynamoDB's `requestItems`.
-pub(super) fn keys_of<'v>(request: &'v Value, name: &str) -> Vec<&'v str> {
-    let Some(request) = request.as_object() else { return Vec::new() };
-    let found = request.iter().find(|(key, _)| is_folded(key, name)).and_then(|(_, value)| value.as_object());
-    found.into_iter().flat_map(|map| map.keys().map(String::as_str)).take(VALUES_MAX + 1).collect()
+pub(super) fn keys_of<'v>(request: Json<'v>, name: &str) -> Vec<&'v str> {
+    let found = request.members().find(|(key, _)| is_folded(key, name)).map(|(_, value)| value);
+    found.into_iter().flat_map(Json::members).map(|(key, _)| key).take(VALUES_MAX + 1).collect()
 }
 
 fn search<'v>(
-    request: &'v Value,
+    request: Json<'v>,
     is_name: &dyn Fn(&str) -> bool,
     is_way: &dyn Fn(&str) -> bool,
 ) -> Vec<&'v str> {
-    let mut level = vec![request];
+    let (mut found, mut below) = (Vec::new(), Vec::new());
     let mut nodes = 0;
-    for _depth in 0..4 {
-        let mut found = Vec::new();
-        let mut below = Vec::new();
-        for value in level {
-            let Value::Object(map) = value else { continue };
-            for (key, value) in map {
-                nodes += 1;
-                if nodes > NODES_MAX {
-                    return found;
+    let mut look = |value: Json<'v>, found: &mut Vec<&'v str>, below: &mut Vec<Json<'v>>| -> bool {
+        for (key, value) in value.members() {
+            nodes += 1;
+            if nodes > NODES_MAX {
+                return false;
+            }
+            match value.kind() {
+                Kind::Text if is_name(key) => found.extend(value.text()),
+                Kind::List if is_name(key) && value.items().next().is_none_or(|one| one.text().is_some()) => {
+                    found.extend(value.items().filter_map(Json::text));
                 }
-                match value {
-                    Value::String(text) if is_name(key) => found.push(text.as_str()),
-                    Value::Array(list) if is_name(key) && list.first().is_none_or(Value::is_string) => {
-                        found.extend(list.iter().filter_map(Value::as_str))
-                    }
-                    Value::Object(inner) if is_name(key) && inner.contains_key("content") => {
-                        found.extend(inner.get("content").and_then(Value::as_str))
-                    }
-                    Value::Object(_) if is_way(key) => below.push(value),
-                    Value::Array(list) if is_way(key) => below.extend(list),
-                    _ => {}
+                Kind::Map if is_name(key) && value.get("content").is_some() => {
+                    found.extend(value.get("content").and_then(Json::text));
                 }
+                Kind::Map if is_way(key) => below.push(value),
+                Kind::List if is_way(key) => below.extend(value.items()),
+                _ => {}
             }
         }
-        if !found.is_empty() {
-            found.truncate(VALUES_MAX + 1);
-            return found;
-        }
-        level = below;
+        true
+    };
+    // Most that is looked for stands at the top.
+    if !look(request, &mut found, &mut below) {
+        return found;
     }
-    Vec::new()
+    for _depth in 1..4 {
+        if !found.is_empty() {
+            break;
+        }
+        for value in std::mem::take(&mut below) {
+            if !look(value, &mut found, &mut below) {
+                return found;
+            }
+        }
+    }
+    found.truncate(VALUES_MAX + 1);
+    found
 }
 
 fn is_wrapper(key: &str) -> bool {
@@ -112,19 +107,25 @@ fn is_wrapper(key: &str) -> bool {
 }
 
 /// Every text under a key that `wanted` accepts, at any depth, with that key.
-pub(super) fn strings_below<'v>(value: &'v Value, wanted: &dyn Fn(&str) -> bool) -> Vec<(&'v str, &'v str)> {
+pub(super) fn strings_below<'v>(value: Json<'v>, wanted: &dyn Fn(&str) -> bool) -> Vec<(&'v str, &'v str)> {
     let mut found = Vec::new();
-    let mut waiting: Vec<(&str, &Value)> = vec![("", value)];
+    let mut waiting: Vec<(&str, Json<'v>)> = vec![("", value)];
     let mut nodes = 0;
     while let Some((key, value)) = waiting.pop() {
         nodes += 1;
         if nodes > NODES_MAX || found.len() >= VALUES_MAX {
             break;
         }
-        match value {
-            Value::String(text) if !key.is_empty() => found.push((key, text.as_str())),
-            Value::Array(list) => waiting.extend(list.iter().rev().map(|one| (key, one))),
-            Value::Object(map) => {
+        match value.kind() {
+            Kind::Text if !key.is_empty() => found.extend(value.text().map(|text| (key, text))),
+            Kind::List => {
+                let start = waiting.len();
+                waiting.extend(value.items().map(|one| (key, one)));
+                if let Some(added) = waiting.get_mut(start..) {
+                    added.reverse();
+                }
+            }
+            Kind::Map => {
                 // What stands inside a structure that is called so is called by its own name, or by that one.
                 let inner = |name: &'v str| {
                     if wanted(name) {
@@ -135,7 +136,7 @@ pub(super) fn strings_below<'v>(value: &'v Value, wanted: &dyn Fn(&str) -> bool)
                         ""
                     }
                 };
-                waiting.extend(map.iter().map(|(name, value)| (inner(name), value)));
+                waiting.extend(value.members().map(|(name, value)| (inner(name), value)));
             }
             _ => {}
         }
@@ -144,7 +145,7 @@ pub(super) fn strings_below<'v>(value: &'v Value, wanted: &dyn Fn(&str) -> bool)
 }
 
 /// Every text in a value, without recursion.
-pub(super) fn strings(value: &Value) -> impl Iterator<Item = &str> {
+pub(super) fn strings(value: Json<'_>) -> impl Iterator<Item = &str> {
     let mut waiting = vec![value];
     let mut nodes = 0;
     std::iter::from_fn(move || {
@@ -154,10 +155,10 @@ pub(super) fn strings(value: &Value) -> impl Iterator<Item = &str> {
             if nodes > NODES_MAX {
                 return None;
             }
-            match value {
-                Value::String(text) => return Some(text.as_str()),
-                Value::Array(list) => waiting.extend(list),
-                Value::Object(map) => waiting.extend(map.values()),
+            match value.kind() {
+                Kind::Text => return value.text(),
+                Kind::List => waiting.extend(value.items()),
+                Kind::Map => waiting.extend(value.members().map(|(_, value)| value)),
                 _ => {}
             }
         }

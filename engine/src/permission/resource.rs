@@ -2,10 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use serde_json::Value;
-
 use super::arn::{Filled, is_closer};
 use super::facts::{Facts, Handed};
+use super::json::{Json, Kind};
 use super::request::{find, strings};
 use super::{Needed, percent_decoded};
 use crate::reference::{self, Permission, ResourceType};
@@ -216,17 +215,21 @@ impl Facts<'_> {
         kind: &ResourceType,
         is_kind: &dyn Fn(&str) -> bool,
     ) -> Named {
-        let Some(request) = self.request().as_object() else { return Named::nothing() };
+        let request = self.request();
+        if !request.is_map() {
+            return Named::nothing();
+        }
         let mut arns: Vec<String> = Vec::new();
-        for value in request.values() {
-            let texts: Vec<&str> = match value {
-                Value::String(text) => vec![text],
-                Value::Array(list) => list.iter().filter_map(Value::as_str).take(RESOURCES_MAX).collect(),
-                _ => continue,
-            };
-            arns.extend(
-                texts.into_iter().filter(|text| text.starts_with("arn:") && is_kind(text)).map(str::to_owned),
-            );
+        let is_meant = |text: &&str| text.starts_with("arn:") && is_kind(text);
+        for (_, value) in request.members() {
+            match value.kind() {
+                Kind::Text => arns.extend(value.text().filter(is_meant).map(str::to_owned)),
+                Kind::List => {
+                    let texts = value.items().filter_map(Json::text).take(RESOURCES_MAX);
+                    arns.extend(texts.filter(is_meant).map(str::to_owned));
+                }
+                _ => {}
+            }
         }
         if !arns.is_empty() {
             return whole_secrets(permission.service, arns);

@@ -1,7 +1,6 @@
 //! The tags in a request, whatever shape its service gives them
 
-use serde_json::Value;
-
+use super::json::{Json, Kind};
 use super::percent_decoded;
 use crate::reference::letters;
 
@@ -55,15 +54,14 @@ fn speaks_of_tags(key: &str) -> bool {
 }
 
 /// Reads the tags at the top of a request, or a structure or two below.
-pub(super) fn read(request: &Value) -> Tags {
+pub(super) fn read(request: Json<'_>) -> Tags {
     let mut tags = Tags::default();
     let mut level = vec![request];
     let mut nodes = 0;
     for _depth in 0..3 {
         let mut below = Vec::new();
         for value in level {
-            let Value::Object(map) = value else { continue };
-            for (key, value) in map {
+            for (key, value) in Json::members(value) {
                 nodes += 1;
                 if nodes > NODES_MAX {
                     tags.hidden = true;
@@ -71,7 +69,7 @@ pub(super) fn read(request: &Value) -> Tags {
                 }
                 if speaks_of_tags(key) {
                     take(&mut tags, value);
-                } else if value.is_object() && !is_free(key) {
+                } else if value.is_map() && !is_free(key) {
                     below.push(value);
                 }
             }
@@ -104,7 +102,7 @@ fn is_free(key: &str) -> bool {
 }
 
 /// One value under a name that speaks of tags.
-fn take(tags: &mut Tags, value: &Value) {
+fn take(tags: &mut Tags, value: Json<'_>) {
     let mut waiting = vec![value];
     let mut nodes = 0;
     while let Some(value) = waiting.pop() {
@@ -113,19 +111,24 @@ fn take(tags: &mut Tags, value: &Value) {
             tags.hidden = true;
             return;
         }
-        match value {
-            Value::Array(list) => {
-                for one in list.iter().rev() {
-                    match one {
-                        Value::String(key) => tags.add(key, None),
-                        other => waiting.push(other),
+        match value.kind() {
+            Kind::List => {
+                let items: Vec<Json<'_>> = value.items().collect();
+                for one in items.into_iter().rev() {
+                    match one.text() {
+                        Some(key) => tags.add(key, None),
+                        None => waiting.push(one),
                     }
                 }
             }
-            Value::Object(map) => take_map(tags, map, &mut waiting),
-            Value::String(text) if is_hidden(text) => tags.hidden = true,
-            // `x-amz-tagging: team=red&cost=1`
-            Value::String(text) => {
+            Kind::Map => take_map(tags, value, &mut waiting),
+            Kind::Text => {
+                let text = value.text().unwrap_or_default();
+                if is_hidden(text) {
+                    tags.hidden = true;
+                    continue;
+                }
+                // `x-amz-tagging: team=red&cost=1`
                 for pair in text.split('&').take(TAGS_MAX) {
                     let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
                     tags.add(&percent_decoded(key), Some(&percent_decoded(value)));
@@ -136,11 +139,11 @@ fn take(tags: &mut Tags, value: &Value) {
     }
 }
 
-fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waiting: &mut Vec<&'v Value>) {
+fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
     let text = |names: &[&str]| {
-        map.iter()
+        map.members()
             .find(|(key, _)| names.contains(&letters(key).as_str()))
-            .and_then(|(_, value)| value.as_str())
+            .and_then(|(_, value)| value.text())
     };
     if let Some(key) = text(&["key", "tagkey"]) {
         // One tag: `{key, value}`. A second field besides would be no tag map's either.
@@ -153,10 +156,10 @@ fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waitin
         return;
     }
     let mut wrapped = false;
-    for (key, value) in map {
+    for (key, value) in map.members() {
         let inner = letters(key);
         let wraps = ["items", "tags", "tag", "tagset", "member", "taglist"].contains(&inner.as_str());
-        if wraps && !value.is_string() {
+        if wraps && value.text().is_none() {
             waiting.push(value);
             wrapped = true;
         }
@@ -164,11 +167,11 @@ fn take_map<'v>(tags: &mut Tags, map: &'v serde_json::Map<String, Value>, waitin
     if wrapped {
         return;
     }
-    for (key, value) in map {
-        match value {
-            Value::String(value) if is_hidden(value) => tags.hidden = true,
-            Value::String(value) => tags.add(key, Some(value)),
-            _ => {}
+    for (key, value) in map.members() {
+        match value.text() {
+            Some(value) if is_hidden(value) => tags.hidden = true,
+            Some(value) => tags.add(key, Some(value)),
+            None => {}
         }
     }
 }
@@ -180,9 +183,11 @@ fn is_hidden(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::permission::json::Tape;
 
     fn told(request: &str) -> Vec<String> {
-        let tags = read(&serde_json::from_str(request).unwrap());
+        let tape = Tape::read(Some(request));
+        let tags = read(tape.root());
         let mut lines: Vec<String> = tags
             .given
             .iter()
@@ -219,13 +224,14 @@ mod tests {
             r#"{"imageTag":"latest"}"#,
             r#"{"tags":{}}"#,
         ] {
-            assert!(read(&serde_json::from_str(request).unwrap()).is_empty(), "{request}");
+            assert!(read(Tape::read(Some(request)).root()).is_empty(), "{request}");
         }
     }
 
     #[test]
     fn hidden_tags_are_not_none() {
-        let tags = read(&serde_json::from_str(r#"{"tags":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#).unwrap());
+        let tape = Tape::read(Some(r#"{"tags":"HIDDEN_DUE_TO_SECURITY_REASONS"}"#));
+        let tags = read(tape.root());
         assert!(tags.hidden && !tags.is_empty());
     }
 }

@@ -320,7 +320,7 @@ fn the_permission_in_a_real_denial_is_among_ours() {
     let text = std::fs::read_to_string(folder.join("attacks/stratus_events.jsonl")).unwrap();
     let (mut asked, mut missed) = (0, Vec::new());
     for line in text.lines() {
-        let case: Value = serde_json::from_str(line).unwrap();
+        let case: serde_json::Value = serde_json::from_str(line).unwrap();
         let event = &case["event"];
         let (request, message) = (event["requestParameters"].to_string(), event["errorMessage"].as_str());
         let blind = Call {

@@ -95,30 +95,48 @@ impl<A: AsRef<str>, I: AsRef<str>> FromIterator<(A, I)> for EventIds {
 }
 
 impl Seen {
-    /// Says of each event whether it is neither in the set nor earlier among these, and gives the ids of those that are
-    /// not. Adds nothing.
+    /// Tells the new events of one object, piece by piece. Adds nothing.
+    #[must_use]
+    pub fn meeting(&self) -> Meeting<'_> {
+        Meeting { seen: self, among: self.empty(), wanted: None, ids: EventIds::default(), last: None }
+    }
+
+    /// As [`Seen::meeting`], for an object that is read again: new are the first of each of `ids` that is not `lost`.
+    #[must_use]
+    pub fn meeting_again(&self, ids: &EventIds, lost: &EventIds) -> Meeting<'_> {
+        let keys = |ids: &EventIds| {
+            let mut keys = self.empty();
+            for of in &ids.accounts {
+                let account = self.account(&of.account);
+                keys.extend(of.ids().map(|id| Key::of(&account, id)));
+            }
+            keys
+        };
+        let lost = keys(lost);
+        let mut wanted = keys(ids);
+        wanted.retain(|key| !lost.contains(key));
+        Meeting { wanted: Some(wanted), ..self.meeting() }
+    }
+
+    fn empty(&self) -> HashSet<Key, Secret> {
+        HashSet::with_hasher(self.secret)
+    }
+
+    /// Adds events, and gives those that another added first.
     ///
     /// # Errors
-    /// As [`Seen::contains`].
-    pub fn unseen<'a>(
-        &self,
-        events: impl Iterator<Item = (&'a str, impl AsRef<str>)>,
-    ) -> Result<(Vec<bool>, EventIds), SeenError> {
-        let mut among: HashSet<Key, Secret> =
-            HashSet::with_capacity_and_hasher(events.size_hint().0, self.secret);
-        let mut ids = EventIds::default();
-        let mut is_new = Vec::with_capacity(events.size_hint().0);
-        let mut last = None;
-        for (account, id) in events {
-            let numbered = self.numbered(&mut last, account);
-            let id = EventId::parse(id.as_ref());
-            let new = among.insert(Key::of(numbered, id)) && !self.contains_id(numbered, id)?;
-            if new {
-                ids.push(account, id);
+    /// As [`Seen::insert`].
+    pub fn take(&self, ids: &EventIds) -> Result<EventIds, SeenError> {
+        let mut lost = EventIds::default();
+        for of in &ids.accounts {
+            let account = self.account(&of.account);
+            for id in of.ids() {
+                if !self.insert_id(&account, id)? {
+                    lost.push(&of.account, id);
+                }
             }
-            is_new.push(new);
         }
-        Ok((is_new, ids))
+        Ok(lost)
     }
 
     /// Adds events, and says of each whether it is new.
@@ -207,5 +225,55 @@ impl Seen {
             *last = None;
         }
         &last.get_or_insert_with(|| (account.to_owned(), self.account(account))).1
+    }
+}
+
+/// The events of one object as they are met.
+#[derive(Debug)]
+pub struct Meeting<'s> {
+    seen: &'s Seen,
+    among: HashSet<Key, Secret>,
+    wanted: Option<HashSet<Key, Secret>>,
+    ids: EventIds,
+    last: Option<(String, Account)>,
+}
+
+impl Meeting<'_> {
+    /// Says of each event whether it is neither in the set nor met before.
+    ///
+    /// # Errors
+    /// As [`Seen::contains`].
+    pub fn meet<'a>(
+        &mut self,
+        events: impl Iterator<Item = (&'a str, impl AsRef<str>)>,
+    ) -> Result<Vec<bool>, SeenError> {
+        let mut is_new = Vec::with_capacity(events.size_hint().0);
+        self.among.reserve(events.size_hint().0);
+        for (account, id) in events {
+            let numbered = self.seen.numbered(&mut self.last, account);
+            let id = EventId::parse(id.as_ref());
+            let key = Key::of(numbered, id);
+            let new = match &mut self.wanted {
+                Some(wanted) => wanted.remove(&key),
+                None => self.among.insert(key) && !self.seen.contains_id(numbered, id)?,
+            };
+            if new {
+                self.ids.push(account, id);
+            }
+            is_new.push(new);
+        }
+        Ok(is_new)
+    }
+
+    /// Whether the object is read again: its new events are in the set already.
+    #[must_use]
+    pub fn is_again(&self) -> bool {
+        self.wanted.is_some()
+    }
+
+    /// The new events.
+    #[must_use]
+    pub fn ids(self) -> EventIds {
+        self.ids
     }
 }

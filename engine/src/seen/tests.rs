@@ -114,23 +114,29 @@ fn what_is_new_is_told_row_by_row() {
     let seen = Seen::new(1 << 20);
     assert!(seen.insert("1", UUID).unwrap());
     let rows = [("1", UUID), ("2", UUID), ("2", UUID), ("1", "x"), ("1", "x")];
-    let (is_new, ids) = seen.unseen(rows.into_iter()).unwrap();
+    let mut meeting = seen.meeting();
+    let mut is_new = meeting.meet(rows[..2].iter().copied()).unwrap();
+    is_new.extend(meeting.meet(rows[2..].iter().copied()).unwrap());
     assert_eq!(is_new, [false, true, false, true, false]);
+    let ids = meeting.ids();
     assert_eq!(ids, [("2", UUID), ("1", "x")].into_iter().collect());
     assert_eq!(ids.len(), 2);
-    assert_eq!(
-        seen.insert_all(rows.into_iter()).unwrap(),
-        is_new,
-        "the same answers, and now they are in it"
-    );
+
+    assert!(seen.insert("1", "x").unwrap(), "another was faster");
+    let lost = seen.take(&ids).unwrap();
+    assert_eq!(lost, [("1", "x")].into_iter().collect());
+    let again = seen.meeting_again(&ids, &lost).meet(rows.into_iter()).unwrap();
+    assert_eq!(again, [false, true, false, false, false]);
     assert_eq!(seen.insert_all(rows.into_iter()).unwrap(), [false; 5]);
 }
 
 #[test]
 fn a_disk_that_cannot_be_written_is_told() {
-    let seen = Seen::within(Path::new("/nowhere"), 0);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let seen = Seen::within(file.path(), 0);
     let error = seen.insert("1", UUID).unwrap_err();
-    assert!(error.to_string().starts_with("cannot keep event ids in `/nowhere`"), "{error}");
+    let told = format!("cannot keep event ids in `{}", file.path().display());
+    assert!(error.to_string().starts_with(&told), "{error}");
 }
 
 proptest! {

@@ -3,6 +3,7 @@
 use crate::baseline::{BaselineDelta, Denials, Presence};
 use crate::chain::Issued;
 use crate::finding::Finding;
+use crate::judge::Judged;
 use crate::measure::Measures;
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -49,6 +50,21 @@ impl Sum {
         self.issued.extend_from_slice(issued);
         for finding in findings {
             self.find(Cow::Borrowed(finding));
+        }
+    }
+
+    /// Adds what was judged of an object or of a slice of it.
+    pub fn add_judged(&mut self, judged: Judged) {
+        let Judged { findings, calls } = judged;
+        if self.rows() == 0 {
+            self.baseline = calls.baseline;
+            self.measures = calls.measures;
+            self.issued = calls.issued;
+        } else {
+            self.add(&calls.baseline, &calls.measures, &[], &calls.issued);
+        }
+        for finding in findings {
+            self.find(Cow::Owned(finding));
         }
     }
 

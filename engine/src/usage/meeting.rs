@@ -36,10 +36,20 @@ impl Meeting {
                     column.and_then(|column| column.key(row)).and_then(|code: usize| accounts.get(code))
                 }
             });
+        let addenda = coded(records.column_by_name("addendum"));
+        let words = addenda.and_then(|column| column.values().as_string_opt::<i32>());
+        let addendum = |row| words.zip(addenda?.key(row)).map(|(words, code): (_, usize)| words.value(code));
         self.events.clear();
         for row in 0..batch.rows() {
             let account = receiving(row).or_else(|| calling(row)).unwrap_or(&nowhere);
-            self.events.push(seen, account, EventId::parse(ids.map_or("", |ids| ids.value(row))));
+            let id = ids.map_or("", |ids| ids.value(row));
+            match addendum(row) {
+                None => self.events.push(seen, account, EventId::parse(id)),
+                // As `seen::event_of` has it: what was delivered again with more in it is an event of its own.
+                Some(addendum) => {
+                    self.events.push(seen, account, EventId::parse(&format!("{id}+{addendum}")));
+                }
+            }
         }
         seen.insert_many(&mut self.events, &mut self.is_new)?;
         Ok(&self.is_new)

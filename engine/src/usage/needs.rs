@@ -3,40 +3,62 @@
 use crate::permission::{self, Call};
 use crate::reference;
 use ingest::denial;
+use ingest::event::EventView;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-/// Permissions that denials of one operation may name; more are left out.
+/// Permissions that the events of one group may name; more are left out.
 const NAMES_MAX: usize = 16;
 
-/// Permissions that the denials of one group named.
+/// Permissions that the events of one group named: a denial of AWS's, or any event of the other clouds, which log what
+/// was asked of their access control.
 #[derive(Debug, Default)]
-pub(super) struct Denials {
+pub(super) struct Named {
     names: BTreeSet<String>,
     /// The text that was noted last: most repeat it.
     last: String,
 }
 
-impl Denials {
+impl Named {
     /// Notes what a denial's text names.
-    pub(super) fn note(&mut self, message: &str) {
-        if self.last == message {
+    pub(super) fn denial(&mut self, message: &str) {
+        if !self.is_other(message) {
             return;
         }
-        self.last.clear();
-        self.last.push_str(message);
         let Some(denial) = denial::parse(message) else { return };
         for name in &denial.permissions {
             if !self.names.contains(*name) {
-                self.add((*name).to_owned());
+                let known = reference::permission(name).map_or(*name, |known| &known.name);
+                self.add(known.to_owned());
             }
         }
     }
 
-    pub(super) fn merge(&mut self, other: Denials) {
+    /// Notes what an event of another cloud than AWS certainly needed.
+    pub(super) fn elsewhere(&mut self, view: &EventView<'_>, row: usize) {
+        let told = view.granted(row);
+        if !self.names.is_empty() && !self.is_other(told.unwrap_or_default()) {
+            return;
+        }
+        let needed = permission::elsewhere(view, row).into_iter().flat_map(|call| call.needed);
+        for needed in needed.filter(|needed| needed.certain) {
+            self.add(needed.permission);
+        }
+    }
+
+    pub(super) fn merge(&mut self, other: Named) {
         for name in other.names {
             self.add(name);
         }
+    }
+
+    fn is_other(&mut self, text: &str) -> bool {
+        let is_other = self.last != text;
+        if is_other {
+            self.last.clear();
+            self.last.push_str(text);
+        }
+        is_other
     }
 
     /// The same names are kept in whatever order they come: the smallest.
@@ -60,7 +82,7 @@ impl<'a> Needs<'a> {
         &mut self,
         kind: [&'a Arc<str>; 2],
         operation: [&'a Arc<str>; 2],
-        denials: Option<&Denials>,
+        named: Option<&Named>,
         permissions: &mut Vec<String>,
     ) {
         let [provider, event_type] = kind.map(|text| &**text);
@@ -69,9 +91,7 @@ impl<'a> Needs<'a> {
             .known
             .entry([provider, event_type, service, operation])
             .or_insert_with(|| certain(provider, event_type, service, operation));
-        let named = denials.into_iter().flat_map(|denials| &denials.names);
-        let named = named.map(|name| reference::permission(name).map_or(name, |known| &known.name));
-        for name in known.iter().chain(named) {
+        for name in known.iter().chain(named.into_iter().flat_map(|named| &named.names)) {
             if !permissions.contains(name) {
                 permissions.push(name.clone());
             }

@@ -155,3 +155,30 @@ fn an_event_is_new_once_in_its_account() {
     assert_eq!(meeting.of(&rows, &seen).unwrap(), [true, true, false, true, false, true]);
     assert_eq!(meeting.of(&batch(&[ours]), &seen).unwrap(), [false], "in another file as well");
 }
+
+#[test]
+fn other_clouds_name_what_was_asked_of_their_access_control() {
+    let gcp = Event {
+        provider: "gcp",
+        service: "storage.googleapis.com",
+        granted: Some(r#"[{"permission": "storage.objects.get", "granted": true}]"#),
+        ..call("1", "bot@p.iam.gserviceaccount.com", "storage.objects.get", "success", 1)
+    };
+    let azure = Event {
+        provider: "azure",
+        service: "Microsoft.Compute",
+        event_type: Some("Administrative"),
+        ..call("2", "b52f8c0e", "Microsoft.Compute/virtualMachines/start/action", "success", 1)
+    };
+    let sign_in = Event { category: Some("signin"), operation: "Sign-in activity", ..azure.clone() };
+    let rows = usage(Selection::default(), &[batch(&[gcp, azure, sign_in])]);
+    let told: Vec<_> = rows.iter().map(|row| (&*row.operation, row.permissions.join(" "))).collect();
+    assert_eq!(
+        told,
+        [
+            ("Microsoft.Compute/virtualMachines/start/action", told[0].0.to_owned()),
+            ("Sign-in activity", String::new()),
+            ("storage.objects.get", "storage.objects.get".to_owned()),
+        ]
+    );
+}

@@ -42,15 +42,15 @@ impl Caller {
     /// By the claims of a token, and what the record says beside them.
     pub(super) fn of(record: &Fields<'_>) -> Result<Caller, Unread> {
         // Sign-in logs have a display name under `identity`.
-        let identity = record.object_or_empty(&["identity"]);
+        let identity = record.object_if_one(&["identity"])?;
         let claims = match record.has(&["claims"]) {
             true => record.object(&["claims"])?,
             // Key Vault says `claim`.
             false => identity.object(&["claims", "claim"])?,
         };
         let authorization = authorization(record, &identity)?;
-        let evidence = authorization.object_or_empty(&["evidence"]);
-        let requester = identity.object_or_empty(&["requester"]);
+        let evidence = authorization.object_if_one(&["evidence"])?;
+        let requester = identity.object_if_one(&["requester"])?;
         let lower = |text: Option<String>| text.map(|text| text.to_ascii_lowercase());
         let principal_type = evidence.text(&["principalType"]).unwrap_or_default().to_ascii_lowercase();
         // Where a group has the role, the evidence names the group.

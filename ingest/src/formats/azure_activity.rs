@@ -26,10 +26,10 @@ pub(super) fn append(
     let operation =
         record.strict(OPERATION)?.ok_or_else(|| Unread::new(reason::MISSING_FIELD, "operationName"))?;
     let time = record.time(TIME)?;
-    let identity = record.object_or_empty(&["identity"]);
+    let identity = record.object_if_one(&["identity"])?;
     let caller = Caller::of(record)?;
     let authorization = azure::authorization(record, &identity)?;
-    let properties = record.object_or_empty(&["properties"]);
+    let properties = record.object_if_one(&["properties"])?;
     let lower = |text: Option<String>| text.map(|text| text.to_ascii_lowercase());
     let resource = lower(record.text(RESOURCE));
     let scope = lower(authorization.text(&["scope"]));
@@ -48,7 +48,7 @@ pub(super) fn append(
         record.text(&["categoryValue", "category"]).or_else(|| properties.text(&["eventCategory"]));
     let correlation = record.text(&["correlationId"]);
     let result = Outcome::of(record, &properties);
-    let http = record.object_or_empty(&["httpRequest"]);
+    let http = record.object_if_one(&["httpRequest"])?;
     let told = record.text(&["callerIpAddress"]).or_else(|| http.text(&["clientIpAddress"]));
     let source = azure::address(told, &caller);
     let user_agent = properties.text(&["userAgentHeader", "userAgent", "clientInfo"]);

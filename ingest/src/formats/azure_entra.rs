@@ -40,7 +40,7 @@ pub(super) fn append(
     let resource = lower(record.text(RESOURCE)).filter(|id| id.starts_with('/'));
     let tenant = lower(record.text(&["tenantId"]).or_else(|| said.text(&["tenantId", "homeTenantId"])));
     let account = tenant.clone().or_else(|| account_of(resource.as_deref()));
-    let result = if is_sign_in { signed_in(record, said) } else { changed(record, said) };
+    let result = if is_sign_in { signed_in(record, said)? } else { changed(record, said) };
     let correlation = record.text(&["correlationId"]).or_else(|| said.text(&["correlationId"]));
     let told = said.text(&["ipAddress"]).or_else(|| record.text(&["callerIpAddress", "ipAddress"]));
     let source = told.or_else(|| who.address.clone()).map(|told| Address::of(&told));
@@ -185,8 +185,8 @@ struct Outcome {
 
 /// A sign-in's error codes are those of AADSTS; 0 is none.
 /// <https://learn.microsoft.com/entra/identity-platform/reference-error-codes>
-fn signed_in(record: &Fields<'_>, said: &Fields<'_>) -> Outcome {
-    let status = said.object_or_empty(&["status"]);
+fn signed_in(record: &Fields<'_>, said: &Fields<'_>) -> Result<Outcome, Unread> {
+    let status = said.object_if_one(&["status"])?;
     let code = status.number(&["errorCode"]).or_else(|| record.number(&["resultType"]));
     let code = code.or_else(|| said.number(&["resultType", "errorCode"]));
     let message = status.text(&["failureReason"]).or_else(|| record.text(&["resultDescription"]));
@@ -207,12 +207,12 @@ fn signed_in(record: &Fields<'_>, said: &Fields<'_>) -> Outcome {
         None => "unknown",
     };
     let failed = matches!(outcome, "denied" | "failed");
-    Outcome {
+    Ok(Outcome {
         outcome,
         code: code.filter(|_| failed).map(|code| format!("AADSTS{code}")),
         message: message.filter(|_| failed),
         denied_by: (outcome == "denied" && refused).then_some("conditional_access"),
-    }
+    })
 }
 
 /// A change says how it ended in words; a call of Graph in HTTP's status.

@@ -22,8 +22,8 @@ pub(super) fn append(
     let operation =
         record.strict(OPERATION)?.ok_or_else(|| Unread::new(reason::MISSING_FIELD, "operationName"))?;
     let time = record.time(TIME)?;
-    let properties = record.object_or_empty(&["properties"]);
-    let identity = record.object_or_empty(&["identity"]);
+    let properties = record.object_if_one(&["properties"])?;
+    let identity = record.object_if_one(&["identity"])?;
     let caller = Caller::of(record)?;
     let lower = |text: Option<String>| text.map(|text| text.to_ascii_lowercase());
     let resource = lower(record.text(RESOURCE));

@@ -140,6 +140,17 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// As [`Fields::object`], where something else may stand there instead; who acted and what came of it hang on it.
+    ///
+    /// # Errors
+    /// As [`Fields::of`]: of an object that tells a key twice one reader believes the first, another the last.
+    pub(crate) fn object_if_one(&self, names: &[&str]) -> Result<Fields<'_>, Unread> {
+        match self.object(names) {
+            Err(unread) if unread.reason == reason::WRONG_TYPE => Ok(Fields::default()),
+            told => told,
+        }
+    }
+
     /// As [`Fields::object`], where it does not matter what stands there instead.
     pub(crate) fn object_or_empty(&self, names: &[&str]) -> Fields<'_> {
         self.object(names).unwrap_or_default()

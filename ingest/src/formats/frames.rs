@@ -389,9 +389,8 @@ impl Cutter {
             if is_list(text, &key, value) {
                 return Object::Records { first: value + 1 };
             }
-            match (&*key, text.get(value)) {
-                (b"digestStartTime" | b"digestEndTime", _) => digest_keys += 1,
-                _ => {}
+            if matches!(&*key, b"digestStartTime" | b"digestEndTime") {
+                digest_keys += 1;
             }
             let Some(value) = balanced(text, value, &mut self.open) else { return Object::Broken };
             at = skip_space(text, value.end);

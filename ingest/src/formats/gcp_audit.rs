@@ -27,8 +27,8 @@ pub(super) fn append(
     let missing = |field: &'static str| Unread::new(reason::MISSING_FIELD, field);
     let payload = entry.object(&["protoPayload"])?;
     let operation = payload.strict(&["methodName"])?.ok_or_else(|| missing("protoPayload.methodName"))?;
-    let resource = entry.object_or_empty(&["resource"]);
-    let labels = resource.object_or_empty(&["labels"]);
+    let resource = entry.object_if_one(&["resource"])?;
+    let labels = resource.object_if_one(&["labels"])?;
     let service = payload.strict(&["serviceName"])?.or_else(|| labels.text(&["service"]));
     // https://cloud.google.com/logging/docs/reference/v2/rest/v2/LogEntry: without its own time, an entry has that of
     // its receipt.
@@ -50,12 +50,12 @@ pub(super) fn append(
     if resources.is_empty() {
         resources.extend(resource_name.clone());
     }
-    let result = Outcome::of(entry, &payload, &checks, &operation);
+    let result = Outcome::of(entry, &payload, &checks, &operation)?;
     let project = labels.text(&["project_id"]).or_else(|| project_in(&container));
     let project = project.or_else(|| resource_name.as_deref().and_then(project_in));
     let recipient = project_in(&container).or_else(|| (!container.is_empty()).then(|| container.clone()));
     let account = project.or_else(|| recipient.clone());
-    let request = payload.object_or_empty(&["requestMetadata"]);
+    let request = payload.object_if_one(&["requestMetadata"])?;
     // Hosts of Google's own network have no address here: `private`, `gce-internal-ip`.
     let source = request.text(&["callerIp"]).map(|source| Address::of(&source));
     let user_agent = request.text(&["callerSuppliedUserAgent"]);
@@ -207,10 +207,15 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn of(entry: &Fields<'_>, payload: &Fields<'_>, checks: &[Fields<'_>], operation: &str) -> Outcome {
-        let status = payload.object_or_empty(&["status"]);
+    fn of(
+        entry: &Fields<'_>,
+        payload: &Fields<'_>,
+        checks: &[Fields<'_>],
+        operation: &str,
+    ) -> Result<Outcome, Unread> {
+        let status = payload.object_if_one(&["status"])?;
         // Copies that were cut down have the status beside the payload.
-        let beside = entry.object_or_empty(&["status"]);
+        let beside = entry.object_if_one(&["status"])?;
         let code = status.number(&["code"]).or_else(|| beside.number(&["code"])).unwrap_or_default();
         let message = status.text(&["message"]).or_else(|| beside.text(&["message"]));
         let refused = checks.iter().any(|check| check.flag(&["granted"]) == Some(false));
@@ -227,7 +232,7 @@ impl Outcome {
             _ => "failed",
         };
         let code = (code != 0).then(|| code_name(code));
-        Outcome { outcome, code, message, denied_by: denied_by.filter(|_| outcome == "denied") }
+        Ok(Outcome { outcome, code, message, denied_by: denied_by.filter(|_| outcome == "denied") })
     }
 }
 

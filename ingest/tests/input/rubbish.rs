@@ -7,10 +7,9 @@ use std::io::{Read, Write};
 use crate::soup::{
     Change, changed, changes, config, gzip, json_like, json_value, object, records, shaped, word,
 };
-use flate2::{Compression, read::GzDecoder, write::GzEncoder};
+use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use ingest::{
-    Limits, Notification, ObjectError, ObjectRef, Redaction, denial, inflate, notification, quarantine,
-    read_object,
+    Limits, Notification, ObjectError, Redaction, denial, inflate, notification, quarantine, read_object,
 };
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -260,6 +259,31 @@ proptest! {
             let mut decoder = GzDecoder::new(&broken[..]);
             prop_assert!(decoder.read_to_end(&mut slow).is_ok(), "what is damaged is refused");
             prop_assert_eq!(fast.as_ref(), slow);
+            prop_assert_eq!(decoder.into_inner(), b"", "what is behind is refused");
+        }
+    }
+
+    #[test]
+    fn nothing_behind_a_member_goes_unseen(
+        plain in prop::collection::vec(any::<u8>(), 0..300), other in prop::collection::vec(any::<u8>(), 0..300),
+        again in any::<bool>(), level in 0u32..3, noise in prop::collection::vec(any::<u8>(), 0..9), footers in 0usize..3,
+    ) {
+        let pack = |bytes: &[u8]| {
+            let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
+            encoder.write_all(bytes).unwrap();
+            encoder.finish().unwrap()
+        };
+        // What the member ends with, also inside of it: whoever looks for its end by that must not be led astray.
+        let whole = pack(&plain);
+        let footer = &whole[whole.len() - 8..];
+        let plain = [&plain[..], &footer.repeat(footers)].concat();
+        let member = pack(&plain);
+        prop_assert_eq!(inflate(&member, &Limits::default()).map(Cow::into_owned), Ok(plain));
+        let footer = &member[member.len() - 8..];
+        let behind = if again { member.clone() } else { pack(&other) };
+        for behind in [behind, [&noise[..], footer].concat(), footer.repeat(2), [&noise[..], b"\0"].concat()] {
+            let error = inflate(&[&member[..], &behind].concat(), &Limits::default()).unwrap_err();
+            prop_assert_eq!(error.reason(), "gzip_trailing");
         }
     }
 

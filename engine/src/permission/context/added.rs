@@ -4,10 +4,9 @@
 //! tags}]}}`. Only selected keys are added, and of those only the ones that AWS looked at, so what is not there proves
 //! nothing. <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-context-events.html>
 
-use serde_json::{Map, Value};
-
 use super::super::Needed;
 use super::super::facts::Facts;
+use super::super::json::{Json, Kind};
 use policy::context::Fact;
 
 /// Values of one key that we take.
@@ -16,7 +15,7 @@ const VALUES_MAX: usize = 100;
 impl Facts<'_> {
     /// What the event was told to say of a key, in lower case.
     pub(super) fn added(&self, needed: &Needed, key: &str) -> Option<Fact> {
-        let context = self.event_context().as_object()?;
+        let context = self.event_context();
         if let Some(told) = context.get("requestContext").and_then(|told| of_key(told, key)) {
             return Some(told);
         }
@@ -31,17 +30,16 @@ impl Facts<'_> {
 }
 
 /// A tag that every resource of the call carries alike.
-fn resource_tag(told: &Value, needed: &Needed, tag: &str) -> Option<Fact> {
+fn resource_tag(told: Json<'_>, needed: &Needed, tag: &str) -> Option<Fact> {
     if !needed.resources_known || needed.resources.is_empty() {
         return None;
     }
-    let told = told.as_array()?;
     let mut found: Option<Fact> = None;
     for arn in &needed.resources {
-        let same = |one: &&Map<String, Value>| {
-            one.iter().any(|(key, value)| key.eq_ignore_ascii_case("arn") && value.as_str() == Some(arn))
+        let same = |one: &Json<'_>| {
+            one.members().any(|(key, value)| key.eq_ignore_ascii_case("arn") && value.text() == Some(arn))
         };
-        let one = told.iter().filter_map(Value::as_object).find(same)?;
+        let one = told.items().find(same)?;
         let value = of_key(one.get("tags")?, tag)?;
         if found.as_ref().is_some_and(|other| *other != value) {
             return None;
@@ -52,16 +50,17 @@ fn resource_tag(told: &Value, needed: &Needed, tag: &str) -> Option<Fact> {
 }
 
 /// A value by its key, in any case, out of a map or a list of `{key, value}`.
-fn of_key(told: &Value, key: &str) -> Option<Fact> {
-    match told {
-        Value::Object(map) => {
-            map.iter().find(|(name, _)| name.eq_ignore_ascii_case(key)).and_then(|(_, value)| fact(value))
+fn of_key(told: Json<'_>, key: &str) -> Option<Fact> {
+    match told.kind() {
+        Kind::Map => {
+            let mut members = told.members();
+            members.find(|(name, _)| name.eq_ignore_ascii_case(key)).and_then(|(_, value)| fact(value))
         }
-        Value::Array(list) => list.iter().filter_map(Value::as_object).find_map(|one| {
+        Kind::List => told.items().find_map(|one| {
             let part = |wanted: &str| {
-                one.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
+                one.members().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value)
             };
-            let name = part("key").and_then(Value::as_str)?;
+            let name = part("key").and_then(Json::text)?;
             name.eq_ignore_ascii_case(key).then(|| part("value").and_then(fact)).flatten()
         }),
         _ => None,
@@ -69,21 +68,12 @@ fn of_key(told: &Value, key: &str) -> Option<Fact> {
 }
 
 /// One value or several. Null is AWS's word for none.
-pub(super) fn fact(value: &Value) -> Option<Fact> {
-    match value {
-        Value::Null => Some(Fact::Absent),
-        Value::Array(list) if list.len() <= VALUES_MAX => {
-            list.iter().map(scalar).collect::<Option<Vec<String>>>().map(Fact::Values)
+pub(super) fn fact(value: Json<'_>) -> Option<Fact> {
+    match value.kind() {
+        Kind::Null => Some(Fact::Absent),
+        Kind::List if value.items().count() <= VALUES_MAX => {
+            value.items().map(Json::scalar).collect::<Option<Vec<String>>>().map(Fact::Values)
         }
-        one => scalar(one).map(Fact::one),
-    }
-}
-
-pub(super) fn scalar(value: &Value) -> Option<String> {
-    match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
+        _ => value.scalar().map(Fact::one),
     }
 }

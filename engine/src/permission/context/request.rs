@@ -1,9 +1,8 @@
 //! Condition keys of single services, out of the request's own parameters
 
-use serde_json::Value;
-
 use super::super::Needed;
 use super::super::facts::Facts;
+use super::super::json::Json;
 use super::super::request::{find, same};
 use super::{Fact, added, is_service_name, told};
 use crate::reference;
@@ -147,7 +146,7 @@ impl Facts<'_> {
 
     /// A parameter at the top of the request, as text.
     fn parameter(&self, name: &str) -> Option<Fact> {
-        let (_, value) = self.request().as_object()?.iter().find(|(key, _)| same(key, name))?;
+        let (_, value) = self.request().members().find(|(key, _)| same(key, name))?;
         added::fact(value).filter(|fact| *fact != Fact::Absent)
     }
 
@@ -170,7 +169,7 @@ impl Facts<'_> {
     }
 
     fn s3(&self, needed: &Needed, name: &str) -> Fact {
-        let additional = |field: &str| self.additional().get(field).and_then(Value::as_str);
+        let additional = |field: &str| self.additional().get(field).and_then(Json::text);
         if let Some(tag) = name.strip_prefix("requestobjecttag/") {
             return self.request_tag(needed, tag);
         }
@@ -256,9 +255,9 @@ impl Facts<'_> {
 
     fn kms(&self, name: &str) -> Fact {
         if let Some(pair) = name.strip_prefix("encryptioncontext:") {
-            return match self.request().get("encryptionContext").and_then(Value::as_object) {
+            return match self.request().get("encryptionContext").filter(|map| map.is_map()) {
                 Some(map) => {
-                    let found = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(pair));
+                    let found = map.members().find(|(key, _)| key.eq_ignore_ascii_case(pair));
                     found.and_then(|(_, value)| added::fact(value)).unwrap_or(Fact::Absent)
                 }
                 None if self.is_visible() => Fact::Absent,
@@ -267,8 +266,10 @@ impl Facts<'_> {
         }
         match name {
             "encryptioncontextkeys" => {
-                match self.request().get("encryptionContext").and_then(Value::as_object) {
-                    Some(map) => Fact::Values(map.keys().take(100).cloned().collect()),
+                match self.request().get("encryptionContext").filter(|map| map.is_map()) {
+                    Some(map) => {
+                        Fact::Values(map.members().map(|(key, _)| key.to_owned()).take(100).collect())
+                    }
                     None if self.is_visible() => Fact::Absent,
                     None => Fact::Unknown,
                 }
