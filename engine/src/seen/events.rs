@@ -195,7 +195,11 @@ impl Seen {
     /// # Errors
     /// [`SeenError`] when the files cannot be written: the set is over its budget.
     pub fn add_all(&self, events: &EventIds) -> Result<(), SeenError> {
-        events.accounts().iter().fold(Ok(()), |ended, of| ended.and(self.add_of(of)))
+        let mut ended = Ok(());
+        for of in events.accounts() {
+            ended = ended.and(self.add_of(of));
+        }
+        ended
     }
 
     /// Adds the events of one account, be they in the set or not.

@@ -1,6 +1,6 @@
 //! What judged objects add together
 
-use crate::baseline::{BaselineDelta, Denials, Presence};
+use crate::baseline::BaselineDelta;
 use crate::chain::Issued;
 use crate::finding::Finding;
 use crate::judge::Judged;
@@ -32,7 +32,7 @@ impl Sum {
     ) {
         for (key, presence) in &baseline.uses {
             match self.baseline.uses.get_mut(key) {
-                Some(known) => merge_presence(known, presence),
+                Some(known) => known.merge(presence),
                 None => {
                     self.baseline.uses.insert(key.clone(), *presence);
                 }
@@ -40,7 +40,7 @@ impl Sum {
         }
         for (key, denials) in &baseline.denials {
             match self.baseline.denials.get_mut(key) {
-                Some(known) => merge_denials(known, denials),
+                Some(known) => known.merge(denials),
                 None => {
                     self.baseline.denials.insert(key.clone(), *denials);
                 }
@@ -71,18 +71,10 @@ impl Sum {
     /// Adds another sum.
     pub fn merge(&mut self, other: Sum) {
         for (key, presence) in other.baseline.uses {
-            self.baseline
-                .uses
-                .entry(key)
-                .and_modify(|known| merge_presence(known, &presence))
-                .or_insert(presence);
+            self.baseline.uses.entry(key).and_modify(|known| known.merge(&presence)).or_insert(presence);
         }
         for (key, denials) in other.baseline.denials {
-            self.baseline
-                .denials
-                .entry(key)
-                .and_modify(|known| merge_denials(known, &denials))
-                .or_insert(denials);
+            self.baseline.denials.entry(key).and_modify(|known| known.merge(&denials)).or_insert(denials);
         }
         self.measures.merge(&other.measures);
         self.issued.extend(other.issued);
@@ -106,17 +98,4 @@ impl Sum {
         let baseline = self.baseline.uses.len() + self.baseline.denials.len();
         baseline + self.measures.counts.len() + self.findings.len() + self.issued.len()
     }
-}
-
-fn merge_presence(known: &mut Presence, more: &Presence) {
-    known.days |= more.days;
-    known.first = known.first.min(more.first);
-    known.last = known.last.max(more.last);
-    known.uses += more.uses;
-}
-
-fn merge_denials(known: &mut Denials, more: &Denials) {
-    known.first = known.first.min(more.first);
-    known.last = known.last.max(more.last);
-    known.count += more.count;
 }
