@@ -6,7 +6,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use ingest::event::{EventBatch, EventView};
 use rustc_hash::FxHashMap;
 
@@ -30,6 +30,9 @@ use crate::time::{DAY, day_of};
 /// Kinds, words and the like that are remembered between batches; then all is forgotten and learned again. Texts are
 /// the attacker's to choose, so there must be an end. A kind takes some 500 bytes.
 const REMEMBERED_MAX: usize = 100_000;
+
+/// Answers of the batch at hand, by kind, day, need and grade.
+type Tallies = FxHashMap<(u32, u32, u32, u32), u64>;
 
 /// The whole of what is remembered. Give each worker its own.
 #[derive(Debug)]
@@ -63,7 +66,12 @@ pub(crate) struct Walked {
 /// How detections read what a kind is told by.
 #[derive(Debug, Clone, Copy)]
 struct Shown {
-    words: [Read; WORDS.len()],
+    agent: Read,
+    environment: Read,
+    actor: Read,
+    permission: Read,
+    outcome: Read,
+    told: [(Told, Read); TOLD],
     flags: bool,
     first_use: bool,
     active_days: bool,
@@ -79,26 +87,35 @@ struct Shown {
     user_agent: bool,
 }
 
-/// The columns of words that are the same for all calls of a kind.
-const WORDS: [&str; 14] = [
-    "agent",
-    "environment",
-    "actor",
-    "permission",
-    "outcome",
-    "actor_type",
-    "account",
-    "region",
-    "service",
-    "operation",
-    "error_code",
-    "denied_by",
-    "credential_kind",
-    "invoked_by",
-];
-/// Where the words begin that the log tells, and that need no more than to be compared.
-const OUTCOME: usize = 4;
-const TOLD: usize = 5;
+/// Columns that need no more than to be compared.
+#[derive(Debug, Clone, Copy)]
+enum Told {
+    ActorType,
+    Account,
+    Region,
+    Service,
+    Operation,
+    ErrorCode,
+    DeniedBy,
+    CredentialKind,
+    InvokedBy,
+}
+
+const TOLD: usize = 9;
+
+impl Told {
+    const ALL: [(Told, &'static str); TOLD] = [
+        (Told::ActorType, "actor_type"),
+        (Told::Account, "account"),
+        (Told::Region, "region"),
+        (Told::Service, "service"),
+        (Told::Operation, "operation"),
+        (Told::ErrorCode, "error_code"),
+        (Told::DeniedBy, "denied_by"),
+        (Told::CredentialKind, "credential_kind"),
+        (Told::InvokedBy, "invoked_by"),
+    ];
+}
 
 /// What tells one kind from another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -110,7 +127,7 @@ struct Key {
     outcome: u32,
     denied_by: u32,
     invoked: bool,
-    told: [u32; WORDS.len() - TOLD],
+    told: [u32; TOLD],
 }
 
 /// All calls that agree in their key.
@@ -172,13 +189,16 @@ struct OnDay {
 #[derive(Debug, Clone, Copy)]
 struct Weighed {
     said: u32,
-    graded: Option<Graded>,
+    /// The number of what is counted of it.
+    graded: Option<u32>,
 }
 
 /// Answers by their number.
 #[derive(Debug, Default)]
 struct Weighing {
     known: FxHashMap<u64, Weighed>,
+    /// What there is to count: few, since it holds no texts of a log.
+    grades: Vec<Graded>,
 }
 
 impl Weighing {
@@ -186,6 +206,13 @@ impl Weighing {
         *self.known.entry(remembered.number).or_insert_with(|| {
             let answer = &remembered.answer;
             let graded = answer.scope.as_ref().map(|scope| Graded::of(scope, &answer.grant));
+            let grades = &mut self.grades;
+            let graded = graded.map(|graded| {
+                grades.iter().position(|known| *known == graded).unwrap_or_else(|| {
+                    grades.push(graded);
+                    grades.len() - 1
+                }) as u32
+            });
             Weighed { said: signatures.said(answer, reads), graded }
         })
     }
@@ -195,7 +222,12 @@ impl Shown {
     fn of(reads: &Reads) -> Shown {
         let is_read = |columns: &[&str]| columns.iter().any(|column| reads.of(column).is_read());
         Shown {
-            words: WORDS.map(|column| reads.of(column)),
+            agent: reads.of("agent"),
+            environment: reads.of("environment"),
+            actor: reads.of("actor"),
+            permission: reads.of("permission"),
+            outcome: reads.of("outcome"),
+            told: Told::ALL.map(|(told, column)| (told, reads.of(column))),
             flags: is_read(&[
                 "agent_read_only",
                 "certain",
@@ -218,10 +250,6 @@ impl Shown {
             source_ip: is_read(&["source_ip"]),
             user_agent: is_read(&["user_agent"]),
         }
-    }
-
-    fn word(&self, at: usize, id: u32) -> u32 {
-        self.words.get(at).map_or(NONE, |read| read.shown(id))
     }
 }
 
@@ -275,8 +303,8 @@ impl Kinds {
         self.bound();
         let rows = batch.rows();
         let mut walked = Walked { rows: Vec::with_capacity(rows + rows / 8), ..Walked::default() };
-        let mut columns = Columns::of(batch);
-        let mut graded: FxHashMap<(u32, u32, u32, Graded), u64> = FxHashMap::default();
+        let mut columns = Columns::of(batch, &self.shown);
+        let mut graded = Tallies::default();
         for row in 0..rows {
             let event = Looked::new(view, row, &rules.grants);
             let time = view.time(row).unwrap_or_default();
@@ -285,7 +313,7 @@ impl Kinds {
                 Some(at) => *at,
                 None => self.add(key, who, &event, time, rules),
             };
-            self.count(at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
+            self.count(&columns, at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
         }
         self.sum(&graded, &mut walked);
         walked
@@ -317,31 +345,30 @@ impl Kinds {
                 outcome => outcome,
             }
         };
-        let shown = &self.shown;
-        let mut told = [NONE; WORDS.len() - TOLD];
-        for (slot, (at, read)) in told.iter_mut().zip(shown.words.iter().enumerate().skip(TOLD)) {
-            if *read == Read::No {
-                continue;
-            }
-            let id = match WORDS.get(at) {
-                Some(&"actor_type") => columns.actor_type.id(row, words),
-                Some(&"account") => match columns.recipient_account.id(row, words) {
+        let mut told = [NONE; TOLD];
+        for (slot, (of, read)) in told.iter_mut().zip(&self.shown.told) {
+            let id = match (read, of) {
+                (Read::No, _) => continue,
+                (_, Told::ActorType) => columns.actor_type.id(row, words),
+                (_, Told::Account) => match columns.recipient_account.id(row, words) {
                     NONE => account,
                     place => place,
                 },
-                Some(&"region") => columns.region.id(row, words),
-                Some(&"service") => service,
-                Some(&"operation") => operation,
-                Some(&"error_code") => error_code,
-                Some(&"denied_by") => denied_by,
-                Some(&"credential_kind") => columns.credential_kind.id(row, words),
-                Some(&"invoked_by") => invoked_by,
-                _ => NONE,
+                (_, Told::Region) => columns.region.id(row, words),
+                (_, Told::Service) => service,
+                (_, Told::Operation) => operation,
+                (_, Told::ErrorCode) => error_code,
+                (_, Told::DeniedBy) => denied_by,
+                (_, Told::CredentialKind) => columns.credential_kind.id(row, words),
+                (_, Told::InvokedBy) => invoked_by,
             };
             *slot = read.shown(id);
         }
         let who = self.callers.who(actor, account, time, event, rules, &mut self.answers);
-        let naming = self.operations.naming(service, operation, event);
+        let event_type = columns.event_type.id(row, words);
+        let provider = columns.provider.id(row, words);
+        let words = [provider, event_type, service, operation];
+        let naming = self.operations.naming(words, columns.error_message.has(row), event);
         let invoked = invoked_by != NONE;
         let key =
             Key { holder: who.holder, actor, agent: who.agent, naming, outcome, denied_by, invoked, told };
@@ -406,13 +433,14 @@ impl Kinds {
     #[expect(clippy::too_many_arguments, reason = "the batch's own state beside the event's")]
     fn count(
         &mut self,
+        columns: &Columns<'_>,
         at: u32,
         event: &Looked<'_, '_>,
         time: i64,
         is_fault: bool,
         rules: &Rules,
         walked: &mut Walked,
-        graded: &mut FxHashMap<(u32, u32, u32, Graded), u64>,
+        graded: &mut Tallies,
     ) {
         let (view, row) = (event.view, event.row);
         let number = u32::try_from(row).unwrap_or(u32::MAX);
@@ -431,23 +459,20 @@ impl Kinds {
         }
         let mut own = 0;
         let shown = &self.shown;
-        for (is_read, bit) in [
-            (shown.policy_fault && is_fault, FAULT),
-            (shown.error_message && view.error_message(row).is_some(), ERROR_MESSAGE),
-            (shown.credential && view.credential(row).is_some(), CREDENTIAL),
-            (shown.session_name && view.session_name(row).is_some(), SESSION_NAME),
-            (shown.source_ip && view.source_ip(row).is_some(), SOURCE_IP),
-            (shown.user_agent && view.user_agent(row).is_some(), USER_AGENT),
-        ] {
-            own |= u32::from(is_read) * bit;
+        if shown.policy_fault && is_fault {
+            own |= FAULT;
+        }
+        for (texts, bit) in &columns.texts {
+            own |= u32::from(texts.has(row)) * bit;
         }
         if kind.bounded && shown.bounds {
             own |= bound_bits(kind, event, time);
         }
-        let session = view
-            .session(row)
-            .filter(|_| kind.judged && rules.grants.narrows_sessions())
-            .and_then(|session| self.answers.narrowed(&rules.grants, session));
+        let session = if kind.judged && rules.grants.narrows_sessions() {
+            view.session(row).and_then(|session| self.answers.narrowed(&rules.grants, session))
+        } else {
+            None
+        };
         let expired = kind.expires && kind.agent.as_ref().is_some_and(|agent| agent.scope.has_expired(time));
         kind.asker.when = time;
         kind.asker.session = session;
@@ -523,11 +548,14 @@ impl Kinds {
     }
 
     /// Spells out what was counted.
-    fn sum(&mut self, graded: &FxHashMap<(u32, u32, u32, Graded), u64>, walked: &mut Walked) {
+    fn sum(&mut self, graded: &Tallies, walked: &mut Walked) {
         for ((at, day, place, graded), calls) in graded {
             let Some(kind) = self.kinds.get(*at as usize) else { continue };
-            let (Some(day), Some(need)) = (kind.days.get(*day as usize), kind.needs.get(*place as usize))
-            else {
+            let (Some(day), Some(need), Some(graded)) = (
+                kind.days.get(*day as usize),
+                kind.needs.get(*place as usize),
+                self.weighed.grades.get(*graded as usize),
+            ) else {
                 continue;
             };
             let denied_by =
@@ -542,6 +570,7 @@ impl Kinds {
         }
         let any = self.words.id(ANY_PERMISSION);
         let mut uses: FxHashMap<(u32, u32, i64), Presence> = FxHashMap::default();
+        uses.reserve(self.touched.len() * 5 / 4);
         let mut denials: FxHashMap<(u32, u32), Denials> = FxHashMap::default();
         for at in self.touched.drain(..) {
             let Some(kind) = self.kinds.get_mut(at as usize) else { continue };
@@ -566,7 +595,15 @@ impl Kinds {
             kind.days.clear();
             kind.on_days.clear();
         }
+        // Sorted by numbers that follow the texts' order, which costs less than to compare the texts again and again.
+        let used = uses.keys().flat_map(|(who, what, _)| [*who, *what]);
+        let order = self.words.order(used.chain(denials.keys().flat_map(|(who, what)| [*who, *what])));
+        let rank = |id: u32| order.get(&id).copied().unwrap_or_default();
         let text = |id| Arc::clone(self.words.text(id));
+        let mut uses: Vec<_> = uses.into_iter().collect();
+        uses.sort_unstable_by_key(|((who, what, block), _)| (rank(*who), rank(*what), *block));
+        let mut denials: Vec<_> = denials.into_iter().collect();
+        denials.sort_unstable_by_key(|((who, what), _)| (rank(*who), rank(*what)));
         walked.baseline = BaselineDelta {
             uses: uses
                 .into_iter()
@@ -674,20 +711,13 @@ impl Kind {
         let mut fixed = Fixed::default();
         let agent = self.agent.as_deref();
         let place_of = agent.and_then(|agent| agent.environment.as_deref());
-        let own = [
-            self.key.agent,
-            // Several agents may share one; what tells the agents apart tells it too.
-            if place_of.is_some() { self.key.agent } else { NONE },
-            self.key.actor,
-            need.map_or(NONE, |need| need.permission),
-            self.key.outcome,
-        ];
-        for (at, (slot, id)) in fixed.words.iter_mut().zip(own).enumerate() {
-            *slot = shown.word(at, id);
-        }
-        for (slot, id) in fixed.words.iter_mut().skip(TOLD).zip(self.key.told) {
-            *slot = id;
-        }
+        fixed.agent = shown.agent.shown(self.key.agent);
+        // Several agents may share one; what tells the agents apart tells it too.
+        fixed.environment = shown.environment.shown(if place_of.is_some() { self.key.agent } else { NONE });
+        fixed.actor = shown.actor.shown(self.key.actor);
+        fixed.permission = shown.permission.shown(need.map_or(NONE, |need| need.permission));
+        fixed.outcome = shown.outcome.shown(self.key.outcome);
+        fixed.told = self.key.told;
         if shown.flags {
             let read_only = agent.map_or(0, |agent| 1 + u32::from(agent.scope.is_read_only()));
             fixed.flags = need.map_or(0, |need| need.flags) << 2 | read_only;
@@ -698,7 +728,6 @@ impl Kind {
             fixed.flags |= u32::from(first_use && shown.first_use) << 12;
             fixed.active_days = if shown.active_days { active_days } else { 0 };
         }
-        debug_assert_eq!(WORDS.get(OUTCOME), Some(&"outcome"));
         fixed
     }
 }
@@ -775,10 +804,41 @@ struct Columns<'a> {
     invoked_by: Codes<'a>,
     actor_type: Codes<'a>,
     credential_kind: Codes<'a>,
+    provider: Codes<'a>,
+    event_type: Codes<'a>,
+    error_message: Filled<'a>,
+    /// Texts of which detections ask only whether they are there, with their bits
+    texts: Vec<(Filled<'a>, u32)>,
+}
+
+/// Whether the rows of a column have a value.
+struct Filled<'a>(Option<&'a ArrayRef>);
+
+impl<'a> Filled<'a> {
+    fn of(batch: &'a EventBatch, name: &str) -> Filled<'a> {
+        let column = batch.records.column_by_name(name);
+        // Only what the event's view reads too.
+        Filled(
+            column
+                .filter(|column| column.null_count() < column.len() && column.as_string_view_opt().is_some()),
+        )
+    }
+
+    fn has(&self, row: usize) -> bool {
+        self.0.is_some_and(|column| column.is_valid(row))
+    }
 }
 
 impl<'a> Columns<'a> {
-    fn of(batch: &'a EventBatch) -> Columns<'a> {
+    fn of(batch: &'a EventBatch, shown: &Shown) -> Columns<'a> {
+        let texts = [
+            (shown.error_message, "error_message", ERROR_MESSAGE),
+            (shown.credential, "credential", CREDENTIAL),
+            (shown.session_name, "session_name", SESSION_NAME),
+            (shown.source_ip, "source_ip", SOURCE_IP),
+            (shown.user_agent, "user_agent", USER_AGENT),
+        ];
+        let texts = texts.into_iter().filter(|(is_read, ..)| *is_read);
         let of = |name| Codes::of(&batch.records, name);
         Columns {
             actor: of("actor"),
@@ -793,6 +853,10 @@ impl<'a> Columns<'a> {
             invoked_by: of("invoked_by"),
             actor_type: of("actor_type"),
             credential_kind: of("credential_kind"),
+            provider: of("provider"),
+            event_type: of("event_type"),
+            error_message: Filled::of(batch, "error_message"),
+            texts: texts.map(|(_, name, bit)| (Filled::of(batch, name), bit)).collect(),
         }
     }
 }

@@ -90,7 +90,13 @@ impl Read {
 /// What is the same for all rows of a kind of call on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Fixed {
-    pub(super) words: [u32; 14],
+    pub(super) agent: u32,
+    pub(super) environment: u32,
+    pub(super) actor: u32,
+    pub(super) permission: u32,
+    pub(super) outcome: u32,
+    /// Words of the log that need only be compared.
+    pub(super) told: [u32; 9],
     pub(super) flags: u32,
     pub(super) active_days: u32,
 }
