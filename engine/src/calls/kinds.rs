@@ -782,7 +782,7 @@ fn bound_bits(kind: &Kind, event: &Looked<'_, '_>, time: i64) -> u32 {
     let mut bits = 0;
     let found = agent.bounds.broken(&event::bound_facts(event.view, event.row, time));
     if let Some(broken) = found.iter().find(|one| one.certain) {
-        bits |= number(broken.bound) << BOUND_BROKEN | u32::from(broken.is_grave) * BOUND_GRAVE;
+        bits |= (number(broken.bound) << BOUND_BROKEN) | (u32::from(broken.is_grave) * BOUND_GRAVE);
     }
     if let Some(unknown) = found.iter().find(|one| !one.certain) {
         bits |= number(unknown.bound) << BOUND_UNKNOWN;
