@@ -1,6 +1,7 @@
 //! `replay --calls FILE`: one JSON line per judged event.
 
 use anyhow::Context;
+use engine::attribution::Grade;
 use engine::calls::{CallFacts, Calls};
 use ingest::event::EventView;
 use serde_json::json;
@@ -22,14 +23,19 @@ impl CallsFile {
         Ok(CallsFile { path: path.to_owned(), writer: Mutex::new(BufWriter::new(file)) })
     }
 
-    /// Writes the events of one committed batch. Rows of one event stand together.
-    pub fn write(&self, view: &EventView<'_>, calls: &Calls) -> anyhow::Result<()> {
-        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+    /// The lines of a judged batch. Rows of one event stand together.
+    pub fn lines(view: &EventView<'_>, calls: &Calls, lines: &mut Vec<u8>) -> anyhow::Result<()> {
         for rows in calls.rows.chunk_by(|a, b| a.event == b.event) {
-            serde_json::to_writer(&mut *writer, &line(view, rows)).with_context(|| self.cannot())?;
-            writer.write_all(b"\n").with_context(|| self.cannot())?;
+            serde_json::to_writer(&mut *lines, &line(view, rows))?;
+            lines.push(b'\n');
         }
         Ok(())
+    }
+
+    /// Writes the lines of one object.
+    pub fn write(&self, lines: &[u8]) -> anyhow::Result<()> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        writer.write_all(lines).with_context(|| self.cannot())
     }
 
     pub fn finish(&self) -> anyhow::Result<()> {
@@ -61,6 +67,8 @@ fn line(view: &EventView<'_>, rows: &[CallFacts]) -> serde_json::Value {
         "event_id": first.map(|f| view.event_id(f.event)),
         "agent": first.and_then(|f| f.agent.as_ref()).map(|a| a.name.as_str()),
         "actor": first.map(|f| &*f.actor),
+        "agent_hint": first.and_then(|f| view.agent_hint(f.event)),
+        "agent_evidence": first.and_then(|f| Grade::of(view, f.event, f.declared(view))),
         "permissions": rows.iter().filter(certain).filter_map(|f| f.needed.as_ref()).map(|n| n.permission.as_str()).collect::<Vec<_>>(),
         "verdict": worst(&|f| f.answer.as_ref().filter(|_| certain(&f))?.scope.as_ref().map(|s| s.verdict.as_str()), ["out", "unknown", "in"]),
         "grant": worst(&|f| f.answer.as_ref().filter(|_| certain(&f)).map(|a| a.grant.grant.as_str()), ["denied", "unknown", "allowed"]),

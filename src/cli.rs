@@ -1,15 +1,19 @@
 //! The commands, as people type them.
 
+mod digest;
 mod scope;
+mod usage;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use engine::finding::Severity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
+pub use usage::{UsageArgs, UsageListing};
 
 const EPILOGUE: &str = "\
 Exit codes:
@@ -47,6 +51,9 @@ pub enum Command {
     Run(ConfigArgs),
     /// Judge past logs and print what would have been found; never alerts anybody
     Replay(ReplayArgs),
+    /// List what each identity calls: which operations, how often, and when first and last
+    #[command(after_help = usage::EXAMPLES)]
+    Usage(UsageArgs),
     /// Say what is declared, granted, used and unused, and propose smaller policies
     Report(ReportArgs),
     /// Ask what a scope says, check manifests, draft them, and see what a change means
@@ -66,6 +73,11 @@ pub enum Command {
     },
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
+    /// Hold logs against what CloudTrail signed
+    Digest {
+        #[command(subcommand)]
+        command: DigestCommand,
+    },
     /// Print the schema of a configuration file or a manifest
     Config {
         #[command(subcommand)]
@@ -320,6 +332,12 @@ pub struct SynthArgs {
     /// The last day, as 2026-11-20; yesterday by default
     #[arg(long)]
     pub end: Option<chrono::NaiveDate>,
+    /// Write so many events to measure with instead: only logs, and nothing planted in them
+    #[arg(long, value_name = "EVENTS", conflicts_with_all = ["days", "end"])]
+    pub load: Option<u64>,
+    /// Files that the load lies in
+    #[arg(long, requires = "load", default_value_t = 90)]
+    pub files: u64,
     /// The folder to write
     #[arg(long)]
     pub out: PathBuf,
@@ -385,4 +403,6 @@ pub struct MatchArgs {
 pub enum EventFormat {
     Auto,
     Cloudtrail,
+    AzureActivity,
+    GcpAudit,
 }

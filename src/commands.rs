@@ -1,5 +1,6 @@
 //! Commands that ask and answer, one file each.
 
+pub mod digest;
 pub mod findings;
 pub mod report;
 pub mod schema;
@@ -7,6 +8,7 @@ pub mod scope;
 pub mod silence;
 pub mod synth;
 pub mod tool;
+pub mod usage;
 pub mod validate;
 
 use crate::exit::Usage;

@@ -35,11 +35,15 @@ pub struct Config {
 pub struct StoreConfig {
     /// The SQLite file. Default `remit.db`.
     pub path: PathBuf,
+    /// How long an event is remembered from when it was judged: it counts once, however often it comes. Default 7d.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub event_horizon: Duration,
 }
 
 impl Default for StoreConfig {
     fn default() -> Self {
-        StoreConfig { path: "remit.db".into() }
+        StoreConfig { path: "remit.db".into(), event_horizon: Duration::from_secs(7 * 24 * 3600) }
     }
 }
 

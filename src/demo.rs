@@ -148,7 +148,7 @@ impl Company {
         };
         Config {
             sources: vec![SourceConfig::Directory(live)],
-            store: StoreConfig { path: self.folder.join("remit.db") },
+            store: StoreConfig { path: self.folder.join("remit.db"), ..StoreConfig::default() },
             scope: ScopeConfig {
                 agents: Some(self.folder.join("agents")),
                 policies: Some(self.folder.join("policies")),

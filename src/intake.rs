@@ -1,21 +1,30 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
-use crate::pipeline::{Begun, Outcome, Pipeline};
+use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::judge::Judge;
 use engine::store::ClaimToken;
 use engine::time;
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
-use tokio::sync::{Mutex, mpsc};
+use tokio::sync::{Mutex, MutexGuard, Semaphore};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// Deliveries of one object after which what may still pass (a missing object, a refused read) no longer may.
 const ATTEMPTS_MAX: u32 = 5;
+
+/// Objects under way for each worker. They wait for the store together, not one after the other.
+const UNDER_WAY: usize = 64;
+
+/// Objects in memory for each worker, being fetched or judged: more than one where fetching is waiting.
+const FETCHED_FROM_AFAR: usize = 4;
+
+/// Rounds of judging against duplicates that other workers committed meanwhile; each round leaves fewer.
+const CLASHES_MAX: usize = 16;
 
 /// How often what a late policy change touches is judged again.
 const AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
@@ -37,11 +46,6 @@ pub struct Intake {
     pub watcher: Watcher,
 }
 
-struct Job {
-    delivery: Delivery,
-    fetcher: Fetcher,
-}
-
 impl Intake {
     /// Runs a source until it has nothing left (a folder that is read once) or until `cancel`. What is under
     /// way when it is cancelled is finished; what is not begun is given back.
@@ -51,34 +55,29 @@ impl Intake {
         name: &str,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        // One waiting job per worker: more would only hold messages hidden that another could take.
-        let (send, receive) = mpsc::channel::<Job>(self.workers);
-        let receive = Arc::new(Mutex::new(receive));
-        let mut workers = JoinSet::new();
+        let mut tools = Vec::with_capacity(self.workers);
+        for _ in 0..self.workers {
+            tools.push(Mutex::new(self.pipeline.worker().await?));
+        }
+        let fetched = if matches!(source, Source::S3Sqs(_)) { FETCHED_FROM_AFAR } else { 1 };
+        let worker = Arc::new(Worker {
+            pipeline: self.pipeline.clone(),
+            watcher: self.watcher.clone(),
+            fetcher: source.fetcher(),
+            tools,
+            idle: Semaphore::new(self.workers),
+            in_memory: Semaphore::new(self.workers * fetched),
+            cancel: cancel.clone(),
+        });
         let again =
             Rejudge { pipeline: self.pipeline.clone(), fetcher: source.fetcher(), source: name.to_owned() };
         let stop = cancel.child_token();
         let upkeep = tokio::spawn(again.clone().run(stop.clone()));
-        for _ in 0..self.workers {
-            let mut judge = self.pipeline.worker().await?;
-            let worker = Worker { pipeline: self.pipeline.clone(), watcher: self.watcher.clone() };
-            let (receive, cancel) = (receive.clone(), cancel.clone());
-            workers.spawn(async move {
-                loop {
-                    let job = receive.lock().await.recv().await;
-                    let Some(Job { delivery, fetcher }) = job else { return };
-                    if cancel.is_cancelled() {
-                        delivery.ticket.release().await;
-                        continue;
-                    }
-                    worker.deliver(&mut judge, delivery, &fetcher).await;
-                }
-            });
-        }
-        let read = self.read(&mut source, name, &send, cancel).await;
-        drop(send);
-        while let Some(ended) = workers.join_next().await {
+        let mut under_way = JoinSet::new();
+        let read = self.read(&mut source, name, &worker, &mut under_way, cancel).await;
+        while let Some(ended) = under_way.join_next().await {
             ended?;
+            self.pipeline.metrics.backlog(name, under_way.len() as u64);
         }
         stop.cancel();
         upkeep.await?;
@@ -94,19 +93,31 @@ impl Intake {
         &self,
         source: &mut Source,
         name: &str,
-        jobs: &mpsc::Sender<Job>,
+        worker: &Arc<Worker>,
+        under_way: &mut JoinSet<()>,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let fetcher = source.fetcher();
         let metrics = &self.pipeline.metrics;
         loop {
+            while let Some(ended) = under_way.try_join_next() {
+                ended?;
+            }
+            if under_way.len() >= self.workers * UNDER_WAY {
+                // More would only hold messages hidden that another could take.
+                under_way.join_next().await.transpose()?;
+            }
+            metrics.backlog(name, under_way.len() as u64);
             let next = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
                 next = source.next() => next,
             };
             let next = match next {
                 Ok(Some(next)) => next,
-                Ok(None) => return Ok(()),
+                // A folder that is read once: what was given back meanwhile is there when the rest has ended.
+                Ok(None) => match under_way.join_next().await.transpose()? {
+                    Some(()) => continue,
+                    None => return Ok(()),
+                },
                 Err(cause) => {
                     // The source waits longer after each failure by itself.
                     warn!(source = name, %cause, "the source does not answer");
@@ -120,12 +131,8 @@ impl Intake {
                     if matches!(source, Source::S3Sqs(_)) {
                         metrics.notification(NotificationOutcome::Read);
                     }
-                    let job = Job { delivery, fetcher: fetcher.clone() };
-                    metrics.backlog(name, (jobs.max_capacity() - jobs.capacity() + 1) as u64);
-                    if jobs.send(job).await.is_err() {
-                        return Ok(());
-                    }
-                    metrics.backlog(name, (jobs.max_capacity() - jobs.capacity()) as u64);
+                    let worker = worker.clone();
+                    under_way.spawn(async move { worker.deliver(delivery).await });
                 }
                 Next::Ignored(reason) => {
                     metrics.notification(NotificationOutcome::Ignored);
@@ -183,19 +190,19 @@ impl Rejudge {
 
     /// Until nothing of the source waits, or something fails.
     async fn drain(&self) -> anyhow::Result<()> {
-        let mut judge = None;
+        let mut tools = None;
         loop {
             let due = self.pipeline.store.due_again(&self.source, AGAIN_MAX).await?;
             if due.is_empty() {
                 return Ok(());
             }
-            let judge = match &mut judge {
-                Some(judge) => judge,
+            let tools = match &mut tools {
+                Some(tools) => tools,
                 none => none.insert(self.pipeline.worker().await?),
             };
             for again in due {
                 match self.fetcher.fetch(&again.object).await {
-                    Ok(bytes) => self.pipeline.judge_again(judge, &again, &bytes).await?,
+                    Ok(bytes) => self.pipeline.judge_again(tools, &again, &bytes).await?,
                     Err(FetchError::Retry(cause)) => anyhow::bail!("{}: {cause}", again.object.display()),
                     Err(cause) => {
                         warn!(object = %again.object.display(), %cause, "gone since it was judged; not judged again");
@@ -207,16 +214,25 @@ impl Rejudge {
     }
 }
 
-/// What one worker does with a delivery.
+/// What is done with a delivery, for many at once.
 struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
+    fetcher: Fetcher,
+    /// One for each worker; the permits of `idle` say how many are free.
+    tools: Vec<Mutex<Tools>>,
+    idle: Semaphore,
+    in_memory: Semaphore,
+    cancel: CancellationToken,
 }
 
 impl Worker {
-    async fn deliver(&self, judge: &mut Judge, delivery: Delivery, fetcher: &Fetcher) {
+    async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
-        match self.outcome(judge, &object, attempt, fetcher).await {
+        if self.cancel.is_cancelled() {
+            return ticket.release().await;
+        }
+        match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,
             Ok(Some(outcome)) => {
                 (self.watcher)(&object, &outcome);
@@ -236,27 +252,70 @@ impl Worker {
     }
 
     /// None: not now, it should come back.
-    async fn outcome(
-        &self,
-        judge: &mut Judge,
-        object: &ObjectRef,
-        attempt: u32,
-        fetcher: &Fetcher,
-    ) -> anyhow::Result<Option<Outcome>> {
+    async fn outcome(&self, object: &ObjectRef, attempt: u32) -> anyhow::Result<Option<Outcome>> {
         let claim = match self.pipeline.begin(object).await? {
             Begun::Mine(claim) => claim,
             Begun::Ended(outcome) => return Ok(Some(outcome)),
         };
-        let bytes = match fetcher.fetch(object).await {
-            Ok(bytes) => bytes,
-            Err(cause) => return self.unfetched(object, &claim, attempt, &cause).await,
-        };
-        match self.pipeline.judge(judge, object, &claim, &bytes).await {
-            Ok(outcome) => Ok(Some(outcome)),
+        match self.claimed(object, &claim, attempt).await {
+            Ok(outcome) => Ok(outcome),
             Err(cause) => {
                 self.pipeline.store.release(&claim).await?;
                 Err(cause)
             }
+        }
+    }
+
+    async fn claimed(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        attempt: u32,
+    ) -> anyhow::Result<Option<Outcome>> {
+        for _ in 0..CLASHES_MAX {
+            let Some(read) = self.read(object, claim, attempt).await? else { return Ok(None) };
+            let written = match read {
+                Read::Judged(sheet) => self.pipeline.commit(object, sheet).await?,
+                Read::Ended(outcome) => Written::Ended(outcome),
+            };
+            if let Written::Ended(outcome) = written {
+                return Ok(Some(outcome));
+            }
+        }
+        anyhow::bail!(
+            "{} lost {CLASHES_MAX} races against other workers; it will be tried again",
+            object.display()
+        )
+    }
+
+    /// Fetches and judges; when it returns, the object is out of memory.
+    async fn read(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        attempt: u32,
+    ) -> anyhow::Result<Option<Read>> {
+        let _space = self.in_memory.acquire().await?;
+        if self.cancel.is_cancelled() {
+            self.pipeline.store.release(claim).await?;
+            return Ok(Some(Read::Ended(Outcome::Held)));
+        }
+        let bytes = match self.fetcher.fetch(object).await {
+            Ok(bytes) => bytes,
+            Err(cause) => return Ok(self.unfetched(object, claim, attempt, &cause).await?.map(Read::Ended)),
+        };
+        let _permit = self.idle.acquire().await?;
+        let mut tools = self.free_tools().await;
+        self.pipeline.judge(&mut tools, object, claim, &bytes).await.map(Some)
+    }
+
+    async fn free_tools(&self) -> MutexGuard<'_, Tools> {
+        loop {
+            if let Some(free) = self.tools.iter().find_map(|tools| tools.try_lock().ok()) {
+                return free;
+            }
+            // Its holder gave the permit back and is about to let it go.
+            tokio::task::yield_now().await;
         }
     }
 

@@ -3,9 +3,11 @@
 mod assembly;
 mod calls_file;
 mod cli;
+mod clouds;
 mod commands;
 mod config;
 mod demo;
+mod desk;
 mod exit;
 mod intake;
 mod pipeline;
@@ -14,6 +16,7 @@ mod progress;
 mod replay;
 mod screen;
 mod service;
+mod slices;
 mod synth;
 
 use clap::{CommandFactory, Parser};
@@ -35,6 +38,10 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: Cli) -> anyhow::Result<Exit> {
+    // Needs no runtime: it reads files on threads of its own, and is done before a runtime would stand.
+    if let Command::Usage(args) = &cli.command {
+        return commands::usage::run(args, cli.quiet);
+    }
     // One worker thread where one is asked for, so that what is measured on one core runs on one.
     let threads = match &cli.command {
         Command::Replay(args) => args.threads,
@@ -52,11 +59,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Demo(args) => demo::run(args, cli.quiet).await,
         Command::Run(args) => service::run(config::Config::load(&args.config)?).await,
         Command::Replay(args) => replay::run(args, cli.quiet).await,
+        Command::Usage(args) => commands::usage::run(&args, cli.quiet),
         Command::Report(args) => commands::report::run(args).await,
         Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
         Command::Validate(args) => commands::validate::run(args).await,
+        Command::Digest { command } => commands::digest::run(command).await,
         Command::Config { command } => commands::schema::run(command),
         Command::Synth(args) => commands::synth::run(&args),
         Command::Tool { command } => commands::tool::run(&command),

@@ -10,6 +10,9 @@ use std::time::{Duration, Instant};
 
 const LINE_EVERY: Duration = Duration::from_secs(10);
 
+/// Objects between two looks at the clock.
+const TOLD_EVERY: u64 = 16;
+
 /// Counts objects and events as they end.
 #[derive(Clone)]
 pub struct Progress {
@@ -70,10 +73,15 @@ impl Progress {
     }
 
     fn count(&self, outcome: &Outcome) {
+        self.ended(if let Outcome::Done { events, .. } = outcome { *events } else { 0 });
+    }
+
+    /// Counts one object that ended, and its events.
+    pub fn ended(&self, events: u64) {
         let inner = &self.inner;
-        inner.objects.fetch_add(1, Ordering::Relaxed);
-        if let Outcome::Done { events, .. } = outcome {
-            inner.events.fetch_add(*events, Ordering::Relaxed);
+        inner.events.fetch_add(events, Ordering::Relaxed);
+        if !inner.objects.fetch_add(1, Ordering::Relaxed).is_multiple_of(TOLD_EVERY) {
+            return;
         }
         inner.bar.set_message(self.text());
         inner.bar.tick();

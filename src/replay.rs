@@ -1,24 +1,36 @@
-//! `remit replay`: past logs through the same pipeline, in a private store. Alerts nobody.
+//! `remit replay`: past logs judged as they would have been. Alerts nobody.
+//!
+//! Nothing is durable before the end, so files go through threads that share little: each event is counted once by a set
+//! in memory, what merges is summed, and a private store settles and groups what was found.
+
+mod threads;
 
 use crate::assembly;
 use crate::calls_file::CallsFile;
 use crate::cli::{Listing, ReplayArgs};
 use crate::commands::findings;
-use crate::config::{BaselineConfig, Config};
+use crate::config::BaselineConfig;
+use crate::desk::Settling;
 use crate::exit::Exit;
-use crate::intake::Intake;
-use crate::pipeline::Pipeline;
 use crate::policy_changes;
 use crate::progress::Progress;
 use crate::screen;
+use crate::slices::Reading;
 use anyhow::Context;
-use dashboards::Readiness;
 use engine::finding::Finding;
+use engine::seen::Seen;
+use engine::standing;
 use engine::store::{Durability, FindingFilter, ObjectTotals, Store};
+use engine::time;
+use ingest::Limits;
 use ingest::source::{DirectoryConfig, Source, SourceConfig};
 use serde_json::json;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use threads::Replay;
 use tokio_util::sync::CancellationToken;
+
+/// Memory for the events that were seen; the rest lies on disk.
+const SEEN_MEMORY: usize = 64 << 20;
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let (manifests, grants) = assembly::dated_scopes(args.agents.as_deref(), args.policies.as_deref())?;
@@ -26,50 +38,57 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
         tracing::warn!("no manifests: every caller is a stranger; give a folder of them with --agents");
     }
     let detections = assembly::detections()?;
-    let metrics = assembly::metrics(&Config::default(), &detections, manifests.latest())?;
     let folder = tempfile::tempdir().context("cannot make a temporary folder for the store")?;
     let store = Store::open(&folder.path().join("replay.db"), Durability::None).await?;
     let rules = assembly::rules(manifests, grants, &BaselineConfig::default(), &store).await?;
     let threads = args.threads.unwrap_or_else(cores).max(1);
-    let mut pipeline = Pipeline::new(store.clone(), rules, metrics, detections, None);
-    if let Some(path) = &args.calls {
-        pipeline = pipeline.with_calls(CallsFile::create(path)?);
-    }
-    let pipeline = Arc::new(pipeline);
-    pipeline.stand().await?;
+    let settling = Settling::new(&detections, &rules, None);
+    let unparsed = rules.manifests.latest().unparsed.iter().chain(&rules.grants.unparsed);
+    let findings = standing::unparsed_policies(unparsed, time::now());
+    store.stand(standing::POLICY_UNPARSED, &findings, &settling.terms()).await?;
 
     let progress = Progress::new("judged", quiet);
     let cancel = CancellationToken::new();
-    let intake = Intake {
-        pipeline: pipeline.clone(),
-        readiness: Readiness::default(),
-        workers: threads,
-        watcher: progress.watcher(),
-    };
-    let sources = open(&args, &pipeline).await?;
+    let replay = Arc::new(Replay {
+        rules,
+        detections,
+        settling,
+        store: store.clone(),
+        seen: Seen::new(SEEN_MEMORY),
+        reading: Reading::default(),
+        calls: args.calls.as_deref().map(CallsFile::create).transpose()?,
+        progress: progress.clone(),
+        cancel: cancel.clone(),
+        sum: Mutex::default(),
+    });
     let read = async {
         // Without exports nothing is known of what changes, so there is no need to know it first.
         if args.policies.is_some() {
-            let ahead = open(&args, &pipeline).await?;
-            let changes = policy_changes::read(ahead, pipeline.limits(), threads, &cancel).await?;
-            pipeline.rules.grants.apply(&changes);
+            let ahead = open(&args, &replay.reading.limits).await?;
+            let changes = policy_changes::read(ahead, &replay.reading.limits, threads, &cancel).await?;
+            replay.rules.grants.apply(&changes);
         }
-        for (name, source) in sources {
-            intake.run(source, &name, &cancel).await?;
-        }
-        anyhow::Ok(())
+        replay.clone().read(args.paths.clone(), threads).await
     };
-    let is_interrupted = tokio::select! {
-        read = read => { read?; false }
-        signal = crate::service::stop_signal() => { signal?; true }
+    tokio::pin!(read);
+    let mut is_interrupted = false;
+    let totals = loop {
+        tokio::select! {
+            totals = &mut read => break totals?,
+            signal = crate::service::stop_signal(), if !is_interrupted => {
+                signal?;
+                is_interrupted = true;
+                cancel.cancel();
+            }
+        }
     };
     progress.finish();
-    pipeline.finish_calls()?;
+    replay.calls.as_ref().map_or(Ok(()), CallsFile::finish)?;
     if is_interrupted {
         tracing::warn!("interrupted; what follows covers only what was read before");
     }
-    let found = store.findings(&FindingFilter::default()).await?;
-    let totals = store.object_totals().await?;
+    let mut found = store.findings(&FindingFilter::default()).await?;
+    store.attribute(&mut found).await?;
     print(&found, totals, args.output)?;
     store.close().await;
     Ok(if is_interrupted {
@@ -87,11 +106,11 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-async fn open(args: &ReplayArgs, pipeline: &Pipeline) -> anyhow::Result<Vec<(String, Source)>> {
+async fn open(args: &ReplayArgs, limits: &Limits) -> anyhow::Result<Vec<(String, Source)>> {
     let mut sources = Vec::new();
     for path in &args.paths {
         let config = SourceConfig::Directory(DirectoryConfig::once(path));
-        let source = Source::open(&config, pipeline.limits()).await?;
+        let source = Source::open(&config, limits).await?;
         sources.push((path.display().to_string(), source));
     }
     Ok(sources)

@@ -12,7 +12,7 @@ use dashboards::metrics::SendOutcome;
 use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
-use engine::store::{Durability, Store, StoreError};
+use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
 use ingest::source::Source;
 use std::net::SocketAddr;
@@ -24,9 +24,6 @@ use tracing::{error, info, warn};
 
 /// How long a stop may take; what is not done by then is given back by its lease.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
-
-/// How long exact deduplication remembers an event, from when it was stored (µs).
-const EVENT_HORIZON: i64 = 7 * DAY;
 
 /// How long it is remembered what narrows a session: its longest life, and time for its calls to arrive (µs).
 const SESSION_MEMORY: i64 = 4 * DAY;
@@ -112,8 +109,7 @@ impl Service {
         let address = server.address();
 
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline =
-            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age).judging_again();
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -133,8 +129,11 @@ impl Service {
                 error!(%cause, "the page is gone");
             }
         });
-        let lateness = config.scope.lateness.as_micros() as i64;
-        tasks.spawn(upkeep(pipeline.clone(), lateness, cancel.clone()));
+        let keeps = Keeps {
+            events: config.store.event_horizon.as_micros() as i64,
+            lateness: config.scope.lateness.as_micros() as i64,
+        };
+        tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
@@ -204,7 +203,16 @@ fn link_host(config: &Config) -> Vec<String> {
     host.and_then(|rest| rest.split(['/', ':']).next()).map(str::to_owned).into_iter().collect()
 }
 
-async fn upkeep(pipeline: Arc<Pipeline>, lateness: i64, cancel: CancellationToken) {
+/// How long what is configured is kept (µs).
+#[derive(Clone, Copy)]
+struct Keeps {
+    /// Event ids, for exact deduplication.
+    events: i64,
+    /// What it takes to judge an object again.
+    lateness: i64,
+}
+
+async fn upkeep(pipeline: Arc<Pipeline>, keeps: Keeps, cancel: CancellationToken) {
     let store = &pipeline.store;
     let mut every = tokio::time::interval(UPKEEP_EVERY);
     loop {
@@ -215,9 +223,10 @@ async fn upkeep(pipeline: Arc<Pipeline>, lateness: i64, cancel: CancellationToke
         let now = time::now();
         let kept = async {
             store.resolve_quiet(now).await?;
-            store.forget_events(now - EVENT_HORIZON).await?;
-            store.forget_origins(now - lateness).await?;
+            store.forget_events(now - keeps.events).await?;
+            store.forget_origins(now - keeps.lateness).await?;
             store.forget_sessions(now - SESSION_MEMORY).await?;
+            store.forget_links(now - LINKS_KEPT).await?;
             pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };

@@ -19,6 +19,7 @@ mod customers;
 mod grants;
 mod incidents;
 mod live;
+mod load;
 mod manifests;
 mod month;
 mod operations;
@@ -35,6 +36,7 @@ use anyhow::ensure;
 use chrono::{DateTime, NaiveTime, TimeDelta, Utc};
 
 pub use live::LiveStream;
+pub use load::{Load, write as write_load};
 pub use write::write;
 
 /// Days that a history may have at most: ten years.

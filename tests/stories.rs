@@ -8,9 +8,13 @@
     reason = "a story that meets what it did not expect must stop and say where"
 )]
 
+mod actors;
 mod cli;
+mod clouds;
+mod corpus;
 mod dashboards;
 mod demo;
+mod digest;
 mod fakes;
 mod grants;
 mod kill;
@@ -19,6 +23,8 @@ mod receivers;
 mod report;
 mod rubbish;
 mod s3_sqs;
+mod sameness;
 mod scope;
 mod support;
+mod usage;
 mod web;

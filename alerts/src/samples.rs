@@ -1,6 +1,8 @@
 //! Findings, alerts and stores made by hand, for tests.
 
+use engine::attribution::{Attribution, Grade};
 use engine::baseline::{BaselineDelta, BaselineRule};
+use engine::chain::{Chain, Cut, Step, StepKind};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
 use engine::incident::{Alert, AlertKind, Incident, IncidentState};
 use engine::measure::{Measures, Trust};
@@ -8,6 +10,7 @@ use engine::permission::AccessLevel;
 use engine::posture::{
     AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture, RightSized, Unclaimed,
 };
+use engine::seen::EventIds;
 use engine::store::{Claim, Commit, Committed, Durability, Store, Terms};
 use engine::time::{DAY, HOUR, MINUTE, SECOND};
 use std::collections::BTreeSet;
@@ -51,6 +54,7 @@ pub fn finding(n: usize) -> Finding {
             grant: Some("allowed".into()),
             grant_why: Some("LegacyS3Full#1".into()),
             active_days: 12,
+            caller: Attribution::default(),
         },
         incident: Some("i-f0".into()),
         close_reason: None,
@@ -85,10 +89,38 @@ pub fn hostile(n: usize) -> Finding {
         scope: Some(evil.clone()),
         scope_why: Some(evil.clone()),
         grant: Some(evil.clone()),
-        grant_why: Some(evil),
+        grant_why: Some(evil.clone()),
         active_days: i64::MAX,
+        caller: hostile_caller(&evil),
     };
     finding
+}
+
+fn hostile_caller(evil: &str) -> Attribution {
+    let evil = || Some(evil.to_owned());
+    let step = Step {
+        kind: StepKind::Mcp,
+        actor: evil().unwrap_or_default(),
+        session_name: evil(),
+        account: evil(),
+        at: START,
+        event: evil().unwrap_or_default(),
+        tool: evil(),
+        client: evil(),
+    };
+    Attribution {
+        agent_hint: evil(),
+        evidence: Some(Grade::Client),
+        credential_kind: evil(),
+        mfa: Some(false),
+        source_identity: evil(),
+        on_behalf_of: evil(),
+        workload: evil(),
+        invoked_by: evil(),
+        session: evil(),
+        request_id: evil(),
+        chain: Chain { steps: vec![step; 8], cut: Some(Cut::NotLogged) },
+    }
 }
 
 /// The first revision of an incident with so many findings.
@@ -138,14 +170,16 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         sha256: "",
         read: 0,
         duplicates: 0,
-        event_ids: &[],
+        events: &EventIds::default(),
         quarantined: &[],
         baseline: &BaselineDelta::default(),
         findings: &findings,
         changes: &[],
         touched: &[],
+        issued: &[],
         measures: &Measures::default(),
         origin: None,
+        is_outdated: false,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),

@@ -2,6 +2,7 @@
 
 use crate::alert::{counted, moment, span};
 use crate::text::plain;
+use engine::chain::{Step, StepKind};
 use engine::finding::{Finding, FindingState, Severity};
 use std::fmt::Write;
 
@@ -82,6 +83,11 @@ pub fn story(finding: &Finding, colour: bool) -> String {
 #[must_use]
 pub fn detail(finding: &Finding, colour: bool) -> String {
     let mut out = story(finding, colour);
+    for (label, text) in [("agent? ", agent(finding)), ("chain  ", chain(finding))] {
+        if !text.is_empty() {
+            let _ = writeln!(out, "          {}  {text}", dim(label, colour));
+        }
+    }
     if !finding.frameworks.is_empty() {
         let codes: Vec<String> = finding.frameworks.iter().take(20).map(|code| plain(code, 40)).collect();
         let _ = writeln!(out, "          {}  {}", dim("maps to", colour), codes.join(", "));
@@ -133,6 +139,49 @@ pub fn list(findings: &[Finding], colour: bool) -> String {
     out
 }
 
+/// What tells that an agent made the call, and what the credentials were given to; empty where nothing does.
+fn agent(finding: &Finding) -> String {
+    let caller = &finding.sample.caller;
+    let Some(evidence) = caller.evidence else { return String::new() };
+    let mut said = vec![format!("{evidence}: {}", evidence.words())];
+    let mut say = |word: &str, value: &Option<String>| {
+        said.extend(value.as_deref().map(|value| format!("{word} {}", plain(value, NAME_MAX))));
+    };
+    say("looks like", &caller.agent_hint);
+    say("workload", &caller.workload);
+    say("source identity", &caller.source_identity);
+    say("for", &caller.on_behalf_of);
+    say("through", &caller.invoked_by);
+    said.join(" · ")
+}
+
+/// From the first credentials to the call, on one line; empty where the call stands alone.
+fn chain(finding: &Finding) -> String {
+    let chain = &finding.sample.caller.chain;
+    let step = |step: &Step| {
+        let name = step.actor.rsplit('/').next().filter(|name| !name.is_empty()).unwrap_or(&step.actor);
+        let mut said = plain(name, NAME_MAX);
+        if let Some(session) = &step.session_name {
+            let _ = write!(said, " ({})", plain(session, NAME_MAX));
+        }
+        if step.kind != StepKind::Call {
+            let _ = write!(said, " {}", step.kind.words());
+        }
+        if let Some(tool) = &step.tool {
+            let _ = write!(said, " {}", plain(tool, NAME_MAX));
+        }
+        if let Some(client) = &step.client {
+            let _ = write!(said, " by {}", plain(client, NAME_MAX));
+        }
+        said
+    };
+    let mut said: Vec<String> = chain.steps.iter().map(step).collect();
+    if let Some(cut) = chain.cut {
+        said.insert(0, format!("({})", cut.words()));
+    }
+    said.join(" > ")
+}
+
 fn verdict(answer: Option<&str>, why: Option<&str>, words: [(&str, &str); 2]) -> String {
     let Some(answer) = answer else { return String::new() };
     let words = words.iter().find(|(name, _)| *name == answer).map_or("cannot be known", |(_, words)| *words);
@@ -170,6 +219,8 @@ fn paint(text: &str, code: &str, colour: bool) -> String {
 mod tests {
     use super::*;
     use crate::samples;
+    use engine::attribution::Grade;
+    use engine::chain::{Chain, Cut};
 
     #[test]
     fn a_story_reads_like_one() {
@@ -211,6 +262,38 @@ mod tests {
         assert_eq!(text.lines().count(), 3);
         assert!(text.lines().nth(2).unwrap().ends_with("outside its scope (closed)"));
         assert_eq!(list(&[], true), "No findings.\n");
+    }
+
+    #[test]
+    fn the_detail_tells_who_acted() {
+        let mut finding = samples::finding(0);
+        let step = |kind, actor: &str, tool: Option<&str>| Step {
+            kind,
+            actor: actor.into(),
+            session_name: Some("alex".into()),
+            account: None,
+            at: finding.first_seen,
+            event: "e".into(),
+            tool: tool.map(str::to_owned),
+            client: tool.map(|_| "claude-code".into()),
+        };
+        let steps = vec![
+            step(StepKind::Mcp, "arn:aws:iam::1:role/a/Admin", Some("aws___call_aws")),
+            step(StepKind::Call, "arn:aws:iam::1:role/a/Admin", None),
+        ];
+        finding.sample.caller.evidence = Some(Grade::Cloud);
+        finding.sample.caller.agent_hint = Some("mcp".into());
+        finding.sample.caller.chain = Chain { steps, cut: Some(Cut::NotLogged) };
+        let text = detail(&finding, false);
+        assert!(text.contains("agent?   cloud: the cloud says so · looks like mcp\n"), "{text}");
+        let chain = "chain    (who gave the first credentials is in no log that was read) > \
+            Admin (alex) called a tool aws___call_aws by claude-code > Admin (alex)\n";
+        assert!(text.contains(chain), "{text}");
+        let alone = detail(&samples::finding(0), false);
+        assert!(
+            !alone.contains("agent?") && !alone.contains("chain"),
+            "nothing is said where nothing is known"
+        );
     }
 
     #[test]

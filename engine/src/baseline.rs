@@ -165,15 +165,23 @@ impl BaselineDelta {
     pub fn used(&mut self, identity: &str, permission: &str, time: i64) {
         let (block, days) = block_of(day_of(time));
         let one = Presence { days, first: time, last: time, uses: 1 };
-        let key = (identity.into(), permission.into(), block);
-        self.uses.entry(key).and_modify(|known| known.merge(&one)).or_insert(one);
+        self.add_use((identity.into(), permission.into(), block), one);
+    }
+
+    /// Adds uses within one block of days.
+    pub(crate) fn add_use(&mut self, key: (Arc<str>, Arc<str>, i64), uses: Presence) {
+        self.uses.entry(key).and_modify(|known| known.merge(&uses)).or_insert(uses);
     }
 
     /// Counts one denied call.
     pub fn denied(&mut self, identity: &str, permission: &str, time: i64) {
         let one = Denials { first: time, last: time, count: 1 };
-        let key = (identity.into(), permission.into());
-        self.denials.entry(key).and_modify(|known| known.merge(&one)).or_insert(one);
+        self.add_denials((identity.into(), permission.into()), one);
+    }
+
+    /// Adds denied calls.
+    pub(crate) fn add_denials(&mut self, key: (Arc<str>, Arc<str>), denials: Denials) {
+        self.denials.entry(key).and_modify(|known| known.merge(&denials)).or_insert(denials);
     }
 
     /// The earliest day added to each identity.

@@ -4,6 +4,7 @@
 
 mod answers;
 mod callers;
+mod elsewhere;
 mod event;
 mod kinds;
 mod looked;
@@ -17,10 +18,12 @@ pub(crate) use kinds::{Kinds, Walked};
 pub(crate) use signature::{Read, Reads};
 pub use table::schema;
 
+use crate::attribution::{Attribution, Grade};
 use crate::baseline::{Baseline, BaselineDelta};
+use crate::chain::Issued;
 use crate::finding::Sample;
 use crate::grant::{Grants, PolicyChange, Touch};
-use crate::manifest::{Agent, Caller, Versions};
+use crate::manifest::{Agent, Caller, Shown, Versions};
 use crate::measure::Measures;
 use crate::permission::{Call, Needed};
 use ingest::event::{EventBatch, EventView};
@@ -52,6 +55,8 @@ pub struct Calls {
     pub measures: Measures,
     /// Changes of policies that the batch brought, by anybody.
     pub changes: Vec<PolicyChange>,
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: Vec<Issued>,
     /// The revision of the grants that it was held against.
     pub grants_revision: u64,
     /// Events that were held against grants or a scope.
@@ -110,12 +115,19 @@ impl Changes {
 }
 
 impl Calls {
-    pub(crate) fn new(rows: Vec<CallFacts>, walked: Walked, changes: Changes, grants_revision: u64) -> Calls {
+    pub(crate) fn new(
+        rows: Vec<CallFacts>,
+        walked: Walked,
+        changes: Changes,
+        issued: Vec<Issued>,
+        grants_revision: u64,
+    ) -> Calls {
         Calls {
             rows,
             baseline: walked.baseline,
             measures: walked.measures,
             changes: changes.changes,
+            issued,
             grants_revision,
             judged: walked.judged,
         }
@@ -147,10 +159,18 @@ fn caller_of<'a>(view: &EventView<'a>, event: usize) -> Caller<'a> {
         session_name: view.session_name(event),
         account: view.account(event),
         tags: None,
+        shown: Shown::of(view, event),
     }
 }
 
 impl CallFacts {
+    /// How a manifest knows the agent, if one declares it; `view` is of the batch that it was annotated from.
+    #[must_use]
+    pub fn declared(&self, view: &EventView<'_>) -> Option<Grade> {
+        let caller = caller_of(view, self.event);
+        self.agent.as_ref().map(|agent| agent.grade(&caller))
+    }
+
     /// What the row shows to people; `view` is of the batch that it was annotated from.
     #[must_use]
     pub fn sample(&self, view: &EventView<'_>) -> Sample {
@@ -182,6 +202,7 @@ impl CallFacts {
             grant_why: answer.map(|a| a.grant.why.clone()),
             // Hangs on what arrived before: settled when the batch is committed.
             active_days: 0,
+            caller: Attribution::of(view, event, self.declared(view)),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! A finding: one answer of a detection, told once however its events arrive.
 
+use crate::attribution::Attribution;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
@@ -187,6 +188,9 @@ pub struct Sample {
     pub grant_why: Option<String>,
     /// Earlier days on which this identity was active, within the look-back; 0 where the detection does not ask.
     pub active_days: i64,
+    /// Who really made the call, and how sure it is that an agent did.
+    #[serde(default)]
+    pub caller: Attribution,
 }
 
 /// One answer of a detection about one agent (else actor), subject and window of event time.
@@ -280,6 +284,7 @@ impl Finding {
     /// The line that `replay --output ndjson`, the API and the ndjson receiver give.
     #[must_use]
     pub fn to_json(&self) -> serde_json::Value {
+        let chain = &self.sample.caller.chain;
         serde_json::json!({
             "schema_version": 1,
             "id": self.id,
@@ -298,6 +303,8 @@ impl Finding {
             "frameworks": self.frameworks,
             "incident": self.incident,
             "sample": self.sample,
+            "chain": chain.to_json(),
+            "chain_cut": chain.cut,
             "close_reason": self.close_reason,
             "note": self.note,
             "by": self.by,

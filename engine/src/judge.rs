@@ -3,6 +3,7 @@
 mod stateless;
 
 use crate::calls::{self, CallFacts, Calls, Changes, Kinds, Reads, Rules};
+use crate::chain::Issued;
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -151,7 +152,8 @@ impl Judge {
             true => (RecordBatch::new_empty(calls::schema()), Vec::new()),
             false => self.kinds.write(&view, &rules, &changes, &walked, &rows),
         };
-        let calls = Calls::new(rows, walked, changes, grants_revision);
+        let issued = Issued::all(events);
+        let calls = Calls::new(rows, walked, changes, issued, grants_revision);
         if sees_all || table.num_rows() > 0 {
             self.slot.put(Some(table.clone()));
             let asked = self.ask(events, &calls, &table, &mut findings).await;

@@ -1,7 +1,9 @@
 //! Judgement: scope, grants, baseline, detections, and the memory they need.
 
+pub mod attribution;
 pub mod baseline;
 pub mod calls;
+pub mod chain;
 pub mod cloud;
 pub mod detection;
 pub mod draft;
@@ -18,6 +20,8 @@ pub mod posture;
 pub mod reference;
 pub mod right_size;
 pub mod scope;
+pub mod seen;
 pub mod standing;
 pub mod store;
 pub mod time;
+pub mod usage;

@@ -15,6 +15,7 @@ mod matching;
 mod outline;
 mod reader;
 mod schema;
+mod signs;
 mod versions;
 mod yaml;
 
@@ -31,6 +32,7 @@ use matching::Matchers;
 pub use outline::{Outline, catalog_places, outlines};
 use reader::Reader;
 pub use schema::schema;
+pub use signs::{Shown, Signs};
 pub use versions::Versions;
 use yaml::{Node, Shape};
 
@@ -160,8 +162,7 @@ impl Agent {
     /// Whether some identity can be found in a log.
     #[must_use]
     pub fn is_recognisable(&self) -> bool {
-        let named = self.principals.iter().any(|one| one.kind != PrincipalKind::Spiffe);
-        named || !self.identities.is_empty()
+        !self.principals.is_empty() || !self.identities.is_empty()
     }
 }
 
@@ -176,14 +177,18 @@ pub struct Identity {
     pub accounts: Vec<String>,
     /// Only with this tag, key and value; a caller whose tags are not known has none
     pub tag: Option<(String, String)>,
+    /// What else tells it from others in the role
+    pub signs: Signs,
 }
 
 impl Identity {
-    /// The more specific wins: one with a session pattern, then the longer text.
-    pub(crate) fn rank(&self) -> (bool, usize) {
+    /// The more specific wins: one with a stronger sign, then one with a session pattern, then the longer text.
+    pub(crate) fn rank(&self) -> Rank {
         let literal = |text: &str| text.bytes().filter(|b| !matches!(b, b'*' | b'?')).count();
         let session = self.session.as_deref();
-        (session.is_some(), literal(&self.arn) + session.map_or(0, literal))
+        let (workload, source_identity, via_mcp, client) = self.signs.rank();
+        let text: usize = session.into_iter().chain(self.signs.patterns()).map(literal).sum();
+        ((workload, source_identity, session.is_some()), (via_mcp, client), literal(&self.arn) + text)
     }
 
     /// Whether some account can be meant by both.
@@ -193,6 +198,9 @@ impl Identity {
             || self.accounts.iter().any(|account| other.accounts.contains(account))
     }
 }
+
+/// How specific an identity is.
+pub(crate) type Rank = ((bool, bool, bool), (bool, bool), usize);
 
 /// Who called, as the log tells it.
 #[derive(Debug, Clone, Copy, Default)]
@@ -205,6 +213,8 @@ pub struct Caller<'a> {
     pub account: Option<&'a str>,
     /// The tags of the role or user; `None` where nothing tells them
     pub tags: Option<&'a BTreeMap<String, String>>,
+    /// What tells it from others in the role
+    pub shown: Shown<'a>,
 }
 
 /// One thing wrong with a manifest.

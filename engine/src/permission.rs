@@ -3,9 +3,11 @@
 mod arn;
 mod azure;
 mod context;
+mod elsewhere;
 mod facts;
 mod foreign;
 mod gcp;
+mod graded;
 mod json;
 mod naming;
 mod request;
@@ -15,6 +17,7 @@ mod tags;
 use crate::reference;
 pub use crate::reference::{AccessLevel, Logged};
 pub use context::{CALLER_KEYS, context_for};
+pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::Facts;
 pub use foreign::{Foreign, foreign};
 use naming::Told;
@@ -173,9 +176,12 @@ impl Facts<'_> {
     }
 }
 
-/// How AWS grades a permission; `None` where our table does not know it.
+/// How AWS grades a permission, `None` where our table does not know it; those of other clouds by their last word.
 #[must_use]
 pub fn level(permission: &str) -> Option<AccessLevel> {
+    if let Some(graded) = graded::of(permission) {
+        return Some(graded.level);
+    }
     reference::permission(permission).map(|known| known.level)
 }
 
@@ -188,31 +194,34 @@ pub fn logged(permission: &str) -> Logged {
 /// Whether it destroys data or takes a service away (DS01).
 #[must_use]
 pub fn is_destructive(permission: &str) -> bool {
-    reference::is_destructive(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_destructive(permission), |graded| graded.is_destructive)
 }
 
 /// Whether it makes a credential that outlives or leaves the caller's session (PR02).
 #[must_use]
 pub fn is_credential_minting(permission: &str) -> bool {
-    reference::is_credential_minting(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_credential_minting(permission), |graded| graded.is_credential_minting)
 }
 
 /// Whether it can blind or thin the logs (LG01).
 #[must_use]
 pub fn is_logging_tamper(permission: &str) -> bool {
-    reference::is_logging_tamper(permission)
+    graded::of(permission)
+        .map_or_else(|| reference::is_logging_tamper(permission), |graded| graded.is_logging_tamper)
 }
 
 /// Graded Write by AWS, yet it only reads: a query started, a data key handed out (SC08).
 #[must_use]
 pub fn is_read_like(permission: &str) -> bool {
-    reference::is_read_like(permission)
+    graded::of(permission).is_none() && reference::is_read_like(permission)
 }
 
 /// Calls that need no permission, or that SDKs make by themselves: never out of scope.
 #[must_use]
 pub fn is_implicit(permission: &str) -> bool {
-    reference::is_implicit(permission)
+    graded::of(permission).is_none() && reference::is_implicit(permission)
 }
 
 #[cfg(test)]

@@ -4,25 +4,31 @@
 
 mod again;
 mod commit;
+mod events;
 mod findings;
 mod incidents;
 mod measures;
 mod objects;
 mod outbox;
 mod quarantine;
+mod sessions;
 mod silences;
 mod standing;
+mod sum;
 mod usage;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
 pub use findings::{Close, FindingFilter, OpenCounts};
-pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals};
+pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::QuarantinedRow;
+pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
+pub use sum::Sum;
 pub use usage::Use;
 
+use events::Events;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use std::fs::{File, TryLockError};
@@ -30,8 +36,27 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Rows bound in one statement; SQLite's limit is 32,766 parameters.
-const ROWS_MAX: usize = 1_000;
+/// Rows bound in one statement, a power of [`PIECE_STEP`]; SQLite's limit is 32,766 parameters.
+const ROWS_MAX: usize = 1_024;
+
+/// How much longer each longer piece of rows is.
+const PIECE_STEP: usize = 4;
+
+/// Statements that stay prepared on each connection: every kind in every length of [`pieces`].
+const STATEMENTS_KEPT: usize = 256;
+
+/// Rows in pieces of few lengths, so that the same few statements serve any number of them and stay prepared.
+fn pieces<T>(mut rows: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let mut length = ROWS_MAX;
+        while length > rows.len() {
+            length /= PIECE_STEP;
+        }
+        let (piece, rest) = rows.split_at_checked(length.max(1))?;
+        rows = rest;
+        Some(piece)
+    })
+}
 
 /// Why the store could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +102,9 @@ pub enum StoreError {
         /// What is wrong.
         cause: String,
     },
+    /// The set of known events cannot be kept.
+    #[error(transparent)]
+    Seen(#[from] crate::seen::SeenError),
     /// Nothing has this id.
     #[error("no {what} has the id `{id}`; `remit {command} list` shows those that exist")]
     NotFound {
@@ -103,6 +131,7 @@ pub enum Durability {
 pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
+    events: Arc<Events>,
     // Held as long as any clone lives: one remit per file.
     _lock: Option<Arc<File>>,
 }
@@ -127,6 +156,7 @@ impl Store {
         }
         let store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
         sqlx::migrate!("./migrations").run(&store.writer).await?;
+        store.events.load(&store.reader).await?;
         Ok(store)
     }
 
@@ -163,6 +193,7 @@ impl Store {
             // A statement's own journal goes to memory: as a file it would be made and removed for every commit.
             .pragma("temp_store", "memory")
             .pragma("cache_size", "-65536")
+            .statement_cache_capacity(STATEMENTS_KEPT)
             .synchronous(match durability {
                 Durability::Full => SqliteSynchronous::Full,
                 Durability::None => SqliteSynchronous::Off,
@@ -171,7 +202,7 @@ impl Store {
             SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
-        Ok(Store { writer, reader, _lock: lock })
+        Ok(Store { writer, reader, events: Arc::new(Events::beside(path)), _lock: lock })
     }
 
     /// Closes the connections; what was committed is in the file.

@@ -7,10 +7,11 @@ use engine::grant::{Change, PolicyChange, PrincipalName, Touch};
 use engine::incident::AlertKind;
 use engine::manifest::UnparsedPolicy;
 use engine::measure::{Measure, Measures};
+use engine::seen::EventIds;
 use engine::standing;
 use engine::store::{
     AlertRule, Claim, ClaimToken, Close, Commit, Committed, DeliveryKey, Durability, FindingFilter, Origin,
-    Store, StoredCommit, Terms,
+    Store, StoredCommit, Terms, Wanted,
 };
 use engine::time::{DAY, HOUR, MINUTE, day_of};
 use ingest::ObjectRef;
@@ -68,25 +69,42 @@ impl World {
         }
     }
 
+    async fn claim_of(&self, object: &str) -> ClaimToken {
+        match self.store.claim(object, "s", "place", HOUR, NOW).await.unwrap() {
+            Claim::Mine(claim) => claim,
+            other => panic!("{other:?}"),
+        }
+    }
+
     async fn commit_as(&self, claim: &ClaimToken, part: &Part) -> Committed {
+        self.commit_together(&[(claim, part)]).await.remove(0)
+    }
+
+    async fn commit_together(&self, parts: &[(&ClaimToken, &Part)]) -> Vec<Committed> {
         let settled = BTreeSet::from(["BL02".to_owned()]);
-        let commit = Commit {
+        let events: Vec<EventIds> = parts
+            .iter()
+            .map(|(_, part)| part.events.iter().map(|id| ("111122223333", id)).collect())
+            .collect();
+        let commits = parts.iter().zip(&events).map(|((claim, part), events)| Commit {
             claim,
             place: "place",
             sha256: "",
             read: part.events.len() as i64,
             duplicates: 0,
-            event_ids: &part.events,
+            events,
             quarantined: &[],
             baseline: &part.baseline,
             findings: &part.findings,
             changes: &part.changes,
             touched: &part.touched,
+            issued: &[],
             measures: &part.measures,
             origin: part.origin.as_ref(),
+            is_outdated: false,
             terms: terms(&settled),
-        };
-        self.store.commit(&commit).await.unwrap()
+        });
+        self.store.commit_all(&commits.collect::<Vec<_>>()).await.unwrap()
     }
 
     async fn commit(&mut self, part: Part) -> StoredCommit {
@@ -95,6 +113,13 @@ impl World {
             Committed::Stored(stored) => stored,
             other => panic!("{other:?}"),
         }
+    }
+
+    async fn commit_waiting(&self, waiting: &mut Vec<(ClaimToken, Part)>) {
+        let together: Vec<(&ClaimToken, &Part)> = waiting.iter().map(|(claim, part)| (claim, part)).collect();
+        let ended = self.commit_together(&together).await;
+        assert!(ended.iter().all(|ended| matches!(ended, Committed::Stored(_))), "{ended:?}");
+        waiting.clear();
     }
 
     async fn findings(&self) -> Vec<Finding> {
@@ -156,18 +181,82 @@ async fn one_commit_writes_finding_incident_and_alert() {
 }
 
 #[tokio::test]
-async fn a_known_event_is_named_and_nothing_is_written() {
+async fn a_known_event_is_told_and_nothing_is_written() {
     let mut world = World::new().await;
     world.commit(Part::of(vec![finding("SC01", "a:A", "e1", NOW)])).await;
     let claim = world.claim().await;
     let twice = Part::of(vec![finding("SC01", "a:A", "e1", NOW), finding("SC01", "b:B", "e2", NOW)]);
-    match world.commit_as(&claim, &twice).await {
-        Committed::Clash(ids) => assert_eq!(ids.into_iter().collect::<Vec<_>>(), ["e1"]),
-        other => panic!("{other:?}"),
-    }
+    assert_eq!(world.commit_as(&claim, &twice).await, Committed::Clash);
+    assert!(world.store.seen().contains("111122223333", "e1").unwrap());
+    assert!(!world.store.seen().contains("111122223333", "e2").unwrap());
     assert_eq!(world.findings().await.len(), 1);
     let rest = Part::of(vec![finding("SC01", "b:B", "e2", NOW)]);
     assert!(matches!(world.commit_as(&claim, &rest).await, Committed::Stored(_)), "the claim still holds");
+}
+
+#[tokio::test]
+async fn of_objects_that_commit_together_only_the_ones_at_fault_stay_behind() {
+    let mut world = World::new().await;
+    world.commit(Part::of(vec![finding("SC01", "a:A", "known", NOW)])).await;
+    let slow = world.claim().await;
+    let fast = match world.store.claim("o2", "s", "place", HOUR, NOW + 2 * HOUR).await.unwrap() {
+        Claim::Mine(claim) => claim,
+        other => panic!("{other:?}"),
+    };
+    let others = [world.claim().await, world.claim().await, world.claim().await];
+    let of = |event: &str| Part::of(vec![finding("SC01", "a:A", event, NOW)]);
+    let (fenced, first, same, known, new) = (of("e2"), of("e2"), of("e2"), of("known"), of("e5"));
+    let together =
+        [(&slow, &fenced), (&fast, &first), (&others[0], &same), (&others[1], &known), (&others[2], &new)];
+    let ended = world.commit_together(&together).await;
+    assert_eq!([&ended[0], &ended[2], &ended[3]], [&Committed::Fenced, &Committed::Clash, &Committed::Clash]);
+    assert!(matches!([&ended[1], &ended[4]], [Committed::Stored(_), Committed::Stored(_)]));
+    let found = world.findings().await;
+    assert_eq!((found.len(), found[0].count), (1, 3), "each event once");
+    let totals = world.store.object_totals().await.unwrap();
+    assert_eq!((totals.objects, totals.stored), (3, 3));
+    assert_eq!(world.commit_as(&others[0], &of("e3")).await, Committed::Stored(StoredCommit::default()));
+    assert_eq!(world.commit_as(&others[0], &of("e4")).await, Committed::Fenced, "once done, a claim is over");
+}
+
+#[tokio::test]
+async fn objects_are_claimed_together_each_by_one() {
+    let mut world = World::new().await;
+    let done = world.claim().await;
+    world.commit_as(&done, &Part::default()).await;
+    let held = world.claim().await;
+    let wanted = ["new", "o1", "o2", "new"].map(|object| Wanted { object, source: "s", place: "p" });
+    let claims = world.store.claim_all(&wanted, HOUR, NOW).await.unwrap();
+    assert!(matches!(&claims[0], Claim::Mine(claim) if claim.object == "new"));
+    assert_eq!(claims[1..], [Claim::Done, Claim::Held, Claim::Held]);
+    assert!(matches!(world.commit_as(&held, &Part::default()).await, Committed::Stored(_)));
+}
+
+#[tokio::test]
+async fn events_are_known_when_the_store_is_opened_again_until_their_horizon() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("remit.db");
+    let uuid = "0f8fad5b-d9cb-469f-a165-70867728950e";
+    let knows =
+        |store: &Store| [uuid, "odd", "new"].map(|id| store.seen().contains("111122223333", id).unwrap());
+    let mut world =
+        World { store: Store::open(&path, Durability::None).await.unwrap(), objects: 0, _dir: dir };
+    world.commit(Part { events: vec![uuid.into(), "odd".into()], ..Part::default() }).await;
+    world.store.close().await;
+    world.store = {
+        drop(world.store);
+        Store::open(&path, Durability::None).await.unwrap()
+    };
+    assert_eq!(knows(&world.store), [true, true, false]);
+    let claim = world.claim_of("o9").await;
+    let again = Part { events: vec!["odd".into()], ..Part::default() };
+    assert_eq!(world.commit_as(&claim, &again).await, Committed::Clash);
+    assert_eq!(world.store.forget_events(NOW).await.unwrap(), 0, "the horizon is not over");
+    assert_eq!(world.store.forget_events(NOW + 1).await.unwrap(), 1);
+    world.store.close().await;
+    drop(world.store);
+    let reopened = Store::open(&path, Durability::None).await.unwrap();
+    assert_eq!(knows(&reopened), [false; 3]);
 }
 
 #[tokio::test]
@@ -376,6 +465,7 @@ proptest! {
         uses in prop::collection::vec((0i64..40, 0u8..3), 1..14),
         order in prop::collection::vec(any::<prop::sample::Index>(), 14),
         split in 1usize..4,
+        together in 2usize..5,
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let parts: Vec<(i64, String, String)> = uses
@@ -388,8 +478,9 @@ proptest! {
             let with = order[at % order.len()].index(at + 1);
             shuffled.swap(at, with);
         }
-        let run = |parts: Vec<(i64, String, String)>, split: usize| runtime.block_on(async {
+        let run = |parts: Vec<(i64, String, String)>, split: usize, together: usize| runtime.block_on(async {
             let mut world = World::new().await;
+            let mut waiting: Vec<(ClaimToken, Part)> = Vec::new();
             let mut known = BaselineDelta::default();
             for batch in parts.chunks(split) {
                 let mut joined = Part::default();
@@ -409,17 +500,23 @@ proptest! {
                     joined.baseline.used(BOT, permission, *time);
                     joined.baseline.used(BOT, ANY_PERMISSION, *time);
                 }
-                for (time, permission, _) in batch {
-                    known.used(BOT, permission, *time);
-                    known.used(BOT, ANY_PERMISSION, *time);
+                waiting.push((world.claim().await, joined));
+                if waiting.len() == together {
+                    world.commit_waiting(&mut waiting).await;
+                    for (time, permission, _) in batch {
+                        known.used(BOT, permission, *time);
+                        known.used(BOT, ANY_PERMISSION, *time);
+                    }
                 }
-                world.commit(joined).await;
             }
+            world.commit_waiting(&mut waiting).await;
             essence(world.findings().await)
         });
         let mut in_order = parts;
         in_order.sort();
-        prop_assert_eq!(run(in_order, 1), run(shuffled, split));
+        let expected = run(in_order, 1, 1);
+        prop_assert_eq!(&expected, &run(shuffled.clone(), split, 1));
+        prop_assert_eq!(&expected, &run(shuffled, split, together), "many in one commit");
     }
 }
 

@@ -3,9 +3,20 @@
 //! Fields and their meaning:
 //! <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html>
 
+mod evidence;
+
 use std::borrow::Cow;
 
+use serde_json::{Map, Value};
+
 use crate::formats::cloudtrail::record::{Record, UserIdentity};
+use evidence::Added;
+
+pub(crate) use evidence::agent_hint;
+pub use evidence::{client, clients};
+
+/// Longest account of an identity provider that is read; a provider's claims are short.
+const FEDERATION_BYTES_MAX: usize = 16 * 1024;
 
 /// What a record says about its caller.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -18,7 +29,12 @@ pub(crate) struct Caller<'a> {
     pub session: Option<&'a str>,
     pub session_name: Option<&'a str>,
     pub credential_kind: Option<&'static str>,
-    pub workload: Option<&'a str>,
+    /// The person behind the call, where the log tells one beside the caller.
+    pub on_behalf_of: Option<Cow<'a, str>>,
+    /// What the credentials were issued to: a function's ARN, a runtime's, a SPIFFE id.
+    pub workload: Option<Cow<'a, str>>,
+    /// What the record was told to add.
+    added: Added,
 }
 
 /// The caller of `record`.
@@ -27,7 +43,8 @@ pub(crate) fn caller<'a>(record: &'a Record<'a>) -> Caller<'a> {
     let kind = identity.kind();
     let principal = identity.principal_id();
     let (id, principal_session) = id_and_session(kind, principal);
-    let session = identity.access_key_id().filter(|key| key.starts_with("ASIA"));
+    let key = identity.access_key_id().filter(|key| key.starts_with("ASIA"));
+    let added = Added::of(record);
     let session_name = match kind {
         "AssumedRole" | "Role" | "FederatedUser" => {
             identity.arn().and_then(session_of_arn).or(principal_session)
@@ -41,10 +58,13 @@ pub(crate) fn caller<'a>(record: &'a Record<'a>) -> Caller<'a> {
         actor: actor(identity),
         actor_id: issuer.and_then(|issuer| issuer.principal_id()).or(id),
         actor_account: issuer.and_then(|issuer| issuer.account_id()).or(account(identity)),
-        session,
+        // What a client does by a sign-in is logged without a key at times, but under the sign-in's session.
+        session: key.or(identity.sign_in_session()),
         session_name,
         credential_kind: credential_kind(record, identity),
-        workload: identity.workload(),
+        on_behalf_of: on_behalf_of(identity),
+        workload: workload(identity, &added),
+        added,
     }
 }
 
@@ -55,7 +75,8 @@ pub(crate) fn account<'a>(identity: &'a UserIdentity<'a>) -> Option<&'a str> {
 
 fn is_anonymous(account: &str) -> bool {
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/cloudtrail-logging-understanding-s3-entries.html
-    account.eq_ignore_ascii_case("ANONYMOUS_PRINCIPAL")
+    // https://docs.aws.amazon.com/bedrock-agentcore/latest/devguide/understanding-gateway-cloudtrail-log-entries.html
+    account.eq_ignore_ascii_case("ANONYMOUS_PRINCIPAL") || account.eq_ignore_ascii_case("anonymous")
 }
 
 fn actor<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
@@ -73,15 +94,64 @@ fn actor<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
         _ => issuer
             .map(Cow::Borrowed)
             .or_else(|| arn.map(|arn| role_of_session(arn).map_or(Cow::Borrowed(arn), Cow::Owned)))
-            .or_else(|| id().or(identity.on_behalf_of()).or(identity.user_name()).map(Cow::Borrowed))
+            .or_else(|| id().map(Cow::Borrowed))
+            .or_else(|| federated(identity))
+            .or_else(|| identity.on_behalf_of().or(identity.user_name()).map(Cow::Borrowed))
             .or_else(|| identity.account_id().map(Cow::Borrowed)),
     }
+}
+
+/// Provider and subject of a federated caller whose id, which holds both, is left out.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html#STS-API-SAML-WIF>
+fn federated<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
+    let (provider, subject) = (identity.identity_provider()?, identity.user_name()?);
+    Some(Cow::Owned(format!("{provider}:{subject}")))
+}
+
+/// The person: a user of Identity Center, else the subject that a web identity's provider vouched for, behind the
+/// provider's name: `accounts.google.com:1093`.
+fn on_behalf_of<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
+    if let Some(user) = identity.on_behalf_of() {
+        return Some(Cow::Borrowed(user));
+    }
+    let told = identity.federation().filter(|told| told.len() > 2 && told.len() <= FEDERATION_BYTES_MAX)?;
+    let told: Map<String, Value> = serde_json::from_str(told).ok()?;
+    let claims = told.get("attributes")?.as_object()?;
+    let subject = |(claim, value): (&String, &Value)| {
+        let (provider, claim) = claim.rsplit_once(':')?;
+        let value = value.as_str().filter(|value| !value.is_empty())?;
+        matches!(claim, "sub" | "user_id" | "id").then(|| format!("{provider}:{value}"))
+    };
+    claims.iter().find_map(subject).map(Cow::Owned)
+}
+
+/// What the credentials were issued to; else the SPIFFE id that a certificate or a token named.
+fn workload<'a>(identity: &'a UserIdentity<'a>, added: &Added) -> Option<Cow<'a, str>> {
+    let named = identity
+        .workload()
+        .or_else(|| identity.source_identity().and_then(spiffe_id))
+        .or_else(|| identity.user_name().and_then(spiffe_id));
+    named.map(Cow::Borrowed).or_else(|| added.spiffe.clone().map(Cow::Owned))
+}
+
+/// The SPIFFE id in a text: Roles Anywhere takes it from the certificate, as `URI=spiffe://example.org/agent` or alone.
+/// <https://github.com/spiffe/spiffe/blob/main/standards/SPIFFE-ID.md>
+pub fn spiffe_id(text: &str) -> Option<&str> {
+    const SCHEME: &str = "spiffe://";
+    // The standard's own bound.
+    const BYTES_MAX: usize = 2_048;
+    let id = text.get(text.find(SCHEME)?..)?;
+    let end = id.find(|c: char| c.is_whitespace() || matches!(c, ',' | ';' | '"' | '\'')).unwrap_or(id.len());
+    id.get(..end).filter(|id| id.len() > SCHEME.len() && id.len() <= BYTES_MAX)
 }
 
 /// `AROA...:session` in two; ids of web and SAML identities have colons of their own and stay whole.
 fn id_and_session<'a>(kind: &str, principal: Option<&'a str>) -> (Option<&'a str>, Option<&'a str>) {
     let Some(principal) = principal else { return (None, None) };
-    if matches!(kind, "WebIdentityUser" | "SAMLUser" | "IdentityCenterUser" | "FederatedUser" | "Unknown") {
+    if matches!(
+        kind,
+        "WebIdentityUser" | "SAMLUser" | "IdentityCenterUser" | "FederatedUser" | "Directory" | "Unknown"
+    ) {
         return (Some(principal), None);
     }
     match principal.split_once(':') {
@@ -127,6 +197,10 @@ fn credential_kind(record: &Record<'_>, identity: &UserIdentity<'_>) -> Option<&
         return Some("console");
     }
     match key.get(..4) {
+        // A short-lived one is made of a session's credentials, and logged with the session's key.
+        kind if kind != Some("ASIA") && (kind == Some("ABSK") || is_bearer_of_bedrock(record)) => {
+            Some("bedrock_api_key")
+        }
         Some("AKIA") => Some("long_lived"),
         Some("ASIA") => Some("temporary"),
         _ if matches!(kind, "WebIdentityUser" | "SAMLUser" | "IdentityCenterUser") => Some("federated"),
@@ -134,72 +208,20 @@ fn credential_kind(record: &Record<'_>, identity: &UserIdentity<'_>) -> Option<&
     }
 }
 
-/// What makes a call look like an agent's: (hint, evidence), the strongest evidence first.
-///
-/// `cloud` is the provider's own word, `workload` what the credentials were issued to, `name` and `client` are the
-/// caller's own words and easily forged: a reason to look, never a proof.
-pub(crate) fn agent_hint(record: &Record<'_>, caller: &Caller<'_>) -> Option<(&'static str, &'static str)> {
-    let invoked_by =
-        record.user_identity.as_ref().and_then(|identity| identity.invoked_by()).unwrap_or_default();
-    if invoked_by == "aws-mcp.amazonaws.com" || record.event_type() == Some("AwsMcpEvent") {
-        return Some(("mcp", "cloud"));
+/// Whether the call carried an API key of Bedrock in the place of a signature.
+/// <https://aws.amazon.com/blogs/security/securing-amazon-bedrock-api-keys-best-practices-for-implementation-and-management/>
+fn is_bearer_of_bedrock(record: &Record<'_>) -> bool {
+    const BEARER: &str = "callWithBearerToken";
+    if !record.event_source().is_some_and(|service| service.starts_with("bedrock")) {
+        return false;
     }
-    match invoked_by {
-        "bedrock-agentcore.amazonaws.com" => return Some(("bedrock-agentcore", "cloud")),
-        "bedrock.amazonaws.com" => return Some(("bedrock", "cloud")),
-        _ => {}
-    }
-    let issued_to_agentcore =
-        |text: &str| text.contains("bedrock-agentcore") || text.contains("BedrockAgentCore");
-    let workloads = [caller.workload, caller.actor.as_deref(), record.source_ip()];
-    if workloads.into_iter().flatten().any(issued_to_agentcore) {
-        return Some(("bedrock-agentcore", "workload"));
-    }
-    let source_identity = record.user_identity.as_ref().and_then(|identity| identity.source_identity());
-    if let Some(hint) = source_identity.and_then(client) {
-        return Some((hint, "session"));
-    }
-    if let Some(hint) = caller.session_name.and_then(client) {
-        return Some((hint, "name"));
-    }
-    record.user_agent().and_then(client).map(|hint| (hint, "client"))
-}
-
-/// Words by which agent clients name themselves, as whole words: `cursor` but not `precursor`. [`client`] knows their
-/// first letters.
-const CLIENTS: &[(&str, &str)] = &[
-    ("claude-code", "claude-code"),
-    ("claude_code", "claude-code"),
-    ("claudecode", "claude-code"),
-    ("kiro", "kiro"),
-    ("amazon-q", "amazon-q"),
-    ("amazonq", "amazon-q"),
-    ("cursor", "cursor"),
-    ("mcp", "mcp"),
-];
-
-/// The first of [`CLIENTS`] that stands in `text`, in any case, with no letter or digit next to it.
-fn client(text: &str) -> Option<&'static str> {
-    let text = text.as_bytes();
-    let letter = |at: usize| text.get(at).is_some_and(u8::is_ascii_alphanumeric);
-    let mut before = false;
-    for (at, byte) in text.iter().enumerate() {
-        // Asked for every event: most bytes are passed over without a comparison.
-        let starts = !before && matches!(byte | 0x20, b'a' | b'c' | b'k' | b'm');
-        before = byte.is_ascii_alphanumeric();
-        if !starts {
-            continue;
-        }
-        let rest = text.get(at..).unwrap_or_default();
-        let stands = |word: &str| {
-            rest.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word.as_bytes()))
-                && !letter(at + word.len())
-        };
-        if let Some((_, hint)) = CLIENTS.iter().find(|(word, _)| stands(word)) {
-            return Some(hint);
-        }
-    }
-    None
+    let Some(told) = record.additional().filter(|told| told.contains(BEARER)) else { return false };
+    let told: Option<Value> = serde_json::from_str(told).ok();
+    told.and_then(|told| match told.get(BEARER)? {
+        Value::Bool(is) => Some(*is),
+        Value::String(is) => Some(is.eq_ignore_ascii_case("true")),
+        _ => None,
+    }) == Some(true)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch};
+use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
@@ -10,6 +10,9 @@ use serde_json::{Map, Value};
 use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
 
 mod column;
+mod names;
+
+pub(crate) use names::Source;
 
 /// Readable events of one object, or of a slice of it, with the columns of [`schema`].
 #[derive(Debug, Clone)]
@@ -70,29 +73,96 @@ macro_rules! columns {
             $( $(#[doc = $doc])+ pub $name: $value, )+
         }
 
+        /// Which columns are built.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub struct Columns {
+            $( $(#[doc = $doc])+ pub $name: bool, )+
+        }
+
+        impl Columns {
+            /// Every column.
+            pub const ALL: Self = Self { $( $name: true, )+ };
+            /// None of them.
+            pub const NONE: Self = Self { $( $name: false, )+ };
+
+            /// The columns of these names; names of none are passed over.
+            pub fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+                let mut columns = Self::NONE;
+                for name in names {
+                    match name {
+                        $( stringify!($name) => columns.$name = true, )+
+                        _ => {}
+                    }
+                }
+                columns
+            }
+
+            /// The columns that either of them has.
+            #[must_use]
+            pub fn and(self, other: Self) -> Self {
+                Self { $( $name: self.$name || other.$name, )+ }
+            }
+
+            /// The schema of a table of these columns, in the order of [`schema`].
+            fn schema(&self) -> SchemaRef {
+                if *self == Self::ALL {
+                    return schema();
+                }
+                let wanted = [$( self.$name, )+];
+                let fields = schema().fields().iter().zip(wanted).filter(|(_, wanted)| *wanted)
+                    .map(|(field, _)| field.clone()).collect::<Vec<_>>();
+                Arc::new(Schema::new(fields))
+            }
+        }
+
         /// Appends rows and ends as an [`EventBatch`].
         pub struct EventBuilder {
             rows: usize,
+            columns: Columns,
             $( $name: <$kind as Column>::Builder, )+
         }
 
         impl EventBuilder {
             /// An empty builder with room for `rows`.
             pub fn with_capacity(rows: usize) -> Self {
-                Self { rows: 0, $( $name: <$kind as Column>::builder(rows), )+ }
+                Self::with_columns(rows, Columns::ALL)
+            }
+
+            /// An empty builder of some columns; what an [`Event`] says for others is passed over.
+            pub fn with_columns(rows: usize, columns: Columns) -> Self {
+                let room = |wanted: bool| if wanted { rows } else { 0 };
+                Self { rows: 0, columns, $( $name: <$kind as Column>::builder(room(columns.$name)), )+ }
             }
 
             /// Appends one row. Text is copied.
             pub fn append(&mut self, event: &Event<'_>) {
-                $( <$kind as Column>::append(&mut self.$name, event.$name.into()); )+
+                self.append_by(event, None);
+            }
+
+            /// Appends one row. What it says of its caller ([`is_from_caller`]) hangs on `caller` alone.
+            pub(crate) fn append_by(&mut self, event: &Event<'_>, caller: Option<Source>) {
+                $(
+                    if self.columns.$name {
+                        let source = if is_from_caller(stringify!($name)) { caller } else { None };
+                        <$kind as Column>::append_from(&mut self.$name, source, event.$name.into());
+                    }
+                )+
                 self.rows += 1;
             }
 
-            /// The batch of all rows that were appended.
-            pub fn finish(mut self) -> EventBatch {
-                let columns = vec![$( <$kind as Column>::finish(&mut self.$name), )+];
-// Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
-                let records = RecordBatch::try_new(schema(), columns).expect("columns follow the schema");
+            /// The batch of all rows that were appended; the builder is empty then.
+            pub fn finish(&mut self) -> EventBatch {
+                let mut columns = Vec::with_capacity(schema().fields().len());
+                $(
+                    if self.columns.$name {
+                        columns.push(<$kind as Column>::finish(&mut self.$name));
+                    }
+                )+
+                let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
+                self.rows = 0;
+                // Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
+                let records = RecordBatch::try_new_with_options(self.columns.schema(), columns, &options)
+                    .expect("columns follow the schema");
                 EventBatch { records }
             }
         }
@@ -132,10 +202,18 @@ macro_rules! columns {
     };
 }
 
+/// Whether a column is one that a caller of CloudTrail, by what is written of him, fills always in the same way. The
+/// compiler knows the answer for every column.
+#[inline(always)]
+fn is_from_caller(column: &str) -> bool {
+    matches!(column, "actor_type" | "actor" | "actor_id" | "actor_account" | "invoked_by")
+}
+
 type Str<'a> = Option<&'a str>;
 
 columns! {
-    /// The provider's id of the event.
+    /// The provider's id of the event. Google Cloud's is its `insertId@time@logName`; where Azure tells none, the
+    /// correlation id with a hash of the record; where nothing is told, the hash alone.
     event_id: Key, false, &'a str, &'a str;
     /// One id for the events that several accounts receive about one call.
     shared_event_id: Text, true, Str<'a>, Str<'a>;
@@ -145,15 +223,18 @@ columns! {
     received: Instant, true, Option<i64>, Option<i64>;
     /// `aws`, `azure` or `gcp`.
     provider: Name, false, &'a str, Str<'a>;
-    /// The caller's account, else the one that received the event.
+    /// The caller's account, else the one that received the event. Azure: the subscription, else the tenant; Google Cloud:
+    /// the project.
     account: Name, true, Str<'a>, Str<'a>;
-    /// The account that received the event.
+    /// The account that received the event. Google Cloud: the project, or `folders/...`, `organizations/...`, whose log
+    /// it lies in.
     recipient_account: Name, true, Str<'a>, Str<'a>;
     /// The region of the call.
     region: Name, true, Str<'a>, Str<'a>;
-    /// `management`, `data`, `network`, `insight`, or what the log says, in lower case.
+    /// `management`, `data`, `network`, `insight`; of Entra `signin` or `directory`; of Google Cloud `system` or `policy`
+    /// as well; or what the log says, in lower case.
     category: Name, true, Str<'a>, Str<'a>;
-    /// The service that was called, as logged: `s3.amazonaws.com`.
+    /// The service that was called, as logged: `s3.amazonaws.com`, `Microsoft.Compute`, `storage.googleapis.com`.
     service: Name, false, &'a str, Str<'a>;
     /// The operation, as logged.
     operation: Name, false, &'a str, Str<'a>;
@@ -161,13 +242,13 @@ columns! {
     api_version: Name, true, Str<'a>, Str<'a>;
     /// Whether the provider calls it a read.
     read_only: Flag, true, Option<bool>, Option<bool>;
-    /// The provider's kind of event: `AwsApiCall`.
+    /// The provider's kind of event: `AwsApiCall`; Azure's category: `Administrative`; Google Cloud's log: `activity`.
     event_type: Name, true, Str<'a>, Str<'a>;
-    /// The id of the request.
+    /// The id of the request. Azure: the correlation id; Google Cloud: the long-running operation's.
     request_id: Text, true, Str<'a>, Str<'a>;
     /// Why the event was delivered late or again.
     addendum: Name, true, Str<'a>, Str<'a>;
-    /// `success`, `denied`, `failed` or `unknown`.
+    /// `success`, `denied`, `failed` or `unknown`: of Azure also what has only begun, whose end is an event of its own.
     outcome: Name, false, &'a str, Str<'a>;
     /// The error's code.
     error_code: Name, true, Str<'a>, Str<'a>;
@@ -175,16 +256,22 @@ columns! {
     error_message: Text, true, Str<'a>, Str<'a>;
     /// Which policy layer denied (`scp`, `rcp`, `boundary`, `session`, `endpoint`, `identity`, `resource`), with
     /// `explicit:` before it for an explicit deny; `explicit` alone where the layer is not told.
+    /// Azure: `azure_policy`, `lock`, `network`, `explicit:deny_assignment`, `conditional_access`; Google Cloud:
+    /// `perimeter`, `org_policy`.
     denied_by: Name, true, Str<'a>, Str<'a>;
-    /// The provider's kind of caller: `AssumedRole`.
+    /// The provider's kind of caller: `AssumedRole`. Azure: `User`, `ServicePrincipal`, `ManagedIdentity`,
+    /// `AgentIdentity`; Google Cloud: `User`, `ServiceAccount`, `ServiceAgent`, `WorkloadIdentity`, `WorkforceIdentity`,
+    /// `System`.
     actor_type: Name, true, Str<'a>, Str<'a>;
-    /// The caller's canonical identity: the role, never its session.
+    /// The caller's canonical identity: the role, never its session. Azure: a person's sign-in name, else the object id,
+    /// else the application id; Google Cloud: the address, else the subject.
     actor: Name, true, Str<'a>, Str<'a>;
-    /// The identity's unique id, which a deleted and recreated name does not keep.
+    /// The identity's unique id, which a deleted and recreated name does not keep. Azure: the object id; Google Cloud:
+    /// the subject.
     actor_id: Name, true, Str<'a>, Str<'a>;
-    /// The account that owns the identity.
+    /// The account that owns the identity. Azure: the tenant; Google Cloud: the project of a service account.
     actor_account: Name, true, Str<'a>, Str<'a>;
-    /// The temporary credentials' id.
+    /// The temporary credentials' id. Azure: the token's (`uti`).
     session: Text, true, Str<'a>, Str<'a>;
     /// The session's name, chosen by whoever began it.
     session_name: Text, true, Str<'a>, Str<'a>;
@@ -192,7 +279,8 @@ columns! {
     session_started: Instant, true, Option<i64>, Option<i64>;
     /// The access key's id.
     credential: Text, true, Str<'a>, Str<'a>;
-    /// `long_lived`, `temporary`, `service`, `console`, `federated` or `anonymous`.
+    /// `long_lived`, `temporary`, `service`, `console`, `federated`, `anonymous` or `bedrock_api_key`.
+    /// Azure: `client_secret`, `certificate`, `managed_identity`, `federated`, `sas`, `account_key` or `anonymous`.
     credential_kind: Name, true, Str<'a>, Str<'a>;
     /// Whether a second factor was shown.
     mfa: Flag, true, Option<bool>, Option<bool>;
@@ -201,8 +289,10 @@ columns! {
     /// The service that called on the caller's behalf.
     invoked_by: Name, true, Str<'a>, Str<'a>;
     /// The person for whom the call was made.
+    /// Google Cloud: who began the chain of impersonations.
     on_behalf_of: Text, true, Str<'a>, Str<'a>;
     /// The workload that the credentials were issued to.
+    /// Azure: the application's id; Google Cloud: the subject of a federated identity.
     workload: Text, true, Str<'a>, Str<'a>;
     /// What kind of agent this looks like: `claude-code`, `mcp`.
     agent_hint: Name, true, Str<'a>, Str<'a>;
@@ -210,7 +300,7 @@ columns! {
     agent_evidence: Name, true, Str<'a>, Str<'a>;
     /// The address, or the service, that the call came from.
     source_ip: Text, true, Str<'a>, Str<'a>;
-    /// `ip`, `service` or `vpce`.
+    /// `ip`, `service` or `vpce`; Google Cloud: `internal` for its own network.
     source_kind: Name, true, Str<'a>, Str<'a>;
     /// The VPC endpoint that the call went through.
     vpc_endpoint: Name, true, Str<'a>, Str<'a>;
@@ -218,7 +308,7 @@ columns! {
     user_agent: Text, true, Str<'a>, Str<'a>;
     /// The TLS version.
     tls: Name, true, Str<'a>, Str<'a>;
-    /// ARNs of the resources that the log names.
+    /// ARNs of the resources that the log names. Azure: ids in lower case; Google Cloud: names as they were checked.
     resources: List, true, &'a [&'a str], Vec<&'a str>;
     /// The request's parameters: raw JSON, redacted.
     request: Text, true, Str<'a>, Str<'a>;
@@ -228,6 +318,9 @@ columns! {
     additional: Text, true, Str<'a>, Str<'a>;
     /// Tags and condition keys that the log was told to add: raw JSON, redacted.
     event_context: Text, true, Str<'a>, Str<'a>;
+    /// What was asked of the cloud's own access control, and what it answered: raw JSON, redacted. Google Cloud:
+    /// `authorizationInfo`, a list; Azure: `authorization`, with the assignment that let the call through.
+    granted: Text, true, Str<'a>, Str<'a>;
     /// The object that the event came in.
     object: Name, true, Str<'a>, Str<'a>;
     /// Its index in the object; unreadable records count too.
@@ -238,6 +331,11 @@ impl EventBuilder {
     /// How many rows were appended.
     pub fn rows(&self) -> usize {
         self.rows
+    }
+
+    /// Which columns it builds.
+    pub fn columns(&self) -> Columns {
+        self.columns
     }
 }
 

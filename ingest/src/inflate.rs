@@ -1,18 +1,33 @@
 //! The bytes inside the bytes, under caps that hold while inflating.
+//!
+//! An object of usual size is inflated at one go by libdeflate, into a buffer that the next object uses again. A larger
+//! one, and zstd, is inflated in a [`Stream`] of windows. gzip has exactly one member: bytes after it are refused, since a
+//! digest that covers only that member would not see them (<https://github.com/aws/aws-cli/issues/10326>).
 
 use std::borrow::Cow;
-use std::io::{ErrorKind, Read};
 
-use flate2::bufread::GzDecoder;
+use libdeflater::Decompressor;
 
+use crate::formats::frames::Window;
 use crate::quarantine::reason;
+use member::is_alone;
+use stream::Stream;
+
+mod member;
+mod stream;
 
 const MIB: u64 = 1 << 20;
+
+/// Largest object that is inflated at one go.
+const WHOLE_BYTES_MAX: u64 = 64 * MIB;
+
+/// What a buffer keeps between objects at most.
+const KEPT_BYTES_MAX: usize = 32 << 20;
 
 /// Bounds on what one object may cost to read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Limits {
-    /// Largest gzipped object, as stored. Default 64 MiB.
+    /// Largest compressed object, as stored. Default 64 MiB.
     pub compressed_bytes_max: u64,
     /// Largest object when inflated, or when stored plain. Default 2 GiB.
     pub inflated_bytes_max: u64,
@@ -42,7 +57,7 @@ impl Default for Limits {
 impl Limits {
     /// How many bytes an object that begins with `start` may have as stored.
     pub fn stored_bytes_max(&self, start: &[u8]) -> u64 {
-        if is_gzip(start) { self.compressed_bytes_max } else { self.inflated_bytes_max }
+        if is_gzip(start) || is_zstd(start) { self.compressed_bytes_max } else { self.inflated_bytes_max }
     }
 }
 
@@ -72,8 +87,8 @@ pub enum ObjectError {
     /// The gzip stream breaks off.
     #[error("the gzip stream breaks off: fetch the object again, or look at who wrote it")]
     GzipTruncated,
-    /// The gzip stream is damaged.
-    #[error("the gzip stream is damaged: {0}")]
+    /// The gzip or zstd stream is damaged.
+    #[error("the compressed stream is damaged: {0}")]
     GzipCorrupt(String),
     /// Bytes after the gzip stream.
     #[error("{bytes} bytes follow the gzip stream: somebody may have added to the file")]
@@ -110,61 +125,175 @@ pub fn is_gzip(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0x1f, 0x8b])
 }
 
-/// The plain bytes: of the one gzip member, or `bytes` as they are.
+/// Whether `bytes` begin as zstd does: <https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1>
+pub fn is_zstd(bytes: &[u8]) -> bool {
+    bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd])
+}
+
+/// The plain bytes: of the one gzip member, of zstd, or `bytes` as they are.
 ///
 /// # Errors
-/// Caps are enforced while inflating, so a bomb costs at most the cap. Bytes after the first member are refused: a
-/// digest that covers only that member would not see them (<https://github.com/aws/aws-cli/issues/10326>).
+/// Caps are enforced while inflating, so a bomb costs at most the cap.
 pub fn inflate<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, ObjectError> {
-    let stored = bytes.len() as u64;
-    if !is_gzip(bytes) {
-        let limit = limits.inflated_bytes_max;
-        return if stored > limit {
-            Err(ObjectError::InflatedTooBig { limit })
-        } else {
-            Ok(Cow::Borrowed(bytes))
+    let mut inflater = Inflater::default();
+    let plain = match inflater.feed(bytes, limits)? {
+        Feed::Whole { plain: true, .. } => return Ok(Cow::Borrowed(bytes)),
+        Feed::Whole { bytes, .. } => bytes.len(),
+        Feed::Stream(mut stream) => stream.read_to_end()?,
+    };
+    inflater.buffer.truncate(plain);
+    Ok(Cow::Owned(inflater.buffer))
+}
+
+/// A decompressor and its buffer: one for each worker.
+pub(crate) struct Inflater {
+    gzip: Decompressor,
+    buffer: Vec<u8>,
+}
+
+impl Default for Inflater {
+    fn default() -> Self {
+        Self { gzip: Decompressor::new(), buffer: Vec::new() }
+    }
+}
+
+/// What comes out of an object.
+pub(crate) enum Feed<'a> {
+    /// All of it is in memory, and was checked to its last byte.
+    Whole {
+        /// The bytes.
+        bytes: &'a [u8],
+        /// Whether they are the object's own, not inflated.
+        plain: bool,
+        /// Where the window begins.
+        start: usize,
+        /// How large the next window is.
+        wanted: usize,
+        window: Window<'a>,
+    },
+    /// It is inflated window by window.
+    Stream(Box<Stream<'a>>),
+}
+
+/// How much of what is in memory is looked at together: what was seen to be UTF-8 is still in the core's own cache
+/// when it is read.
+const LOOK_BYTES: usize = 256 << 10;
+
+impl Inflater {
+    /// What comes out of `bytes`: the whole of it where that is small enough.
+    pub(crate) fn feed<'a>(&'a mut self, bytes: &'a [u8], limits: &Limits) -> Result<Feed<'a>, ObjectError> {
+        let stored = bytes.len() as u64;
+        if !is_gzip(bytes) && !is_zstd(bytes) {
+            let limit = limits.inflated_bytes_max;
+            return if stored > limit {
+                Err(ObjectError::InflatedTooBig { limit })
+            } else {
+                Ok(Feed::whole(bytes, true))
+            };
+        }
+        let limit = limits.compressed_bytes_max;
+        if stored > limit {
+            return Err(ObjectError::CompressedTooBig { bytes: stored, limit });
+        }
+        if is_gzip(bytes)
+            && let Some(size) = self.whole(bytes, limits)
+        {
+            return Ok(Feed::whole(self.buffer.get(..size).unwrap_or_default(), false));
+        }
+        // Too large, or damaged in a way that the stream names.
+        Ok(Feed::Stream(Box::new(Stream::new(bytes, limits, &mut self.buffer)?)))
+    }
+
+    /// Inflates one member into the buffer at one go; none where it is too large for that, or not in order.
+    fn whole(&mut self, bytes: &[u8], limits: &Limits) -> Option<usize> {
+        let promised = u64::from(u32::from_le_bytes(*bytes.last_chunk()?));
+        // The promise is whoever wrote the object's: it is believed within the caps, and must then be true to the byte.
+        let believed = (bytes.len() as u64).saturating_mul(limits.ratio_max).max(MIB);
+        if promised > WHOLE_BYTES_MAX.min(limits.inflated_bytes_max).min(believed) {
+            return None;
+        }
+        let size = usize::try_from(promised).ok()?;
+        if self.buffer.len() < size {
+            self.buffer.resize(size, 0);
+        }
+        let plain = self.buffer.get_mut(..size)?;
+        let inflated = self.gzip.gzip_decompress(bytes, plain).ok()?;
+        (inflated == size && is_alone(bytes, plain)).then_some(size)
+    }
+
+    /// Gives memory back that only an unusually large object needs.
+    pub(crate) fn shrink(&mut self) {
+        if self.buffer.len() > KEPT_BYTES_MAX {
+            self.buffer = Vec::new();
+        }
+    }
+}
+
+impl<'a> Feed<'a> {
+    fn whole(bytes: &'a [u8], plain: bool) -> Self {
+        let mut feed = Self::Whole {
+            bytes,
+            plain,
+            start: 0,
+            wanted: LOOK_BYTES,
+            window: Window { bytes: &[], text: None, last: false },
+        };
+        feed.look();
+        feed
+    }
+
+    /// Looks at the next window of what is in memory.
+    fn look(&mut self) {
+        let Self::Whole { bytes, start, wanted, window, .. } = self else { return };
+        let rest = bytes.get(*start..).unwrap_or_default();
+        let last = rest.len() <= *wanted;
+        let look = rest.get(..*wanted).unwrap_or(rest);
+        *window = match simdutf8::compat::from_utf8(look) {
+            Ok(text) => Window { bytes: look, text: Some(text), last },
+            // Cut within a character, which the next window begins with.
+            Err(error) if error.error_len().is_none() && !last => {
+                let whole = look.get(..error.valid_up_to()).unwrap_or_default();
+                Window { bytes: whole, text: std::str::from_utf8(whole).ok(), last }
+            }
+            Err(_) => Window { bytes: look, text: None, last },
         };
     }
-    let limit = limits.compressed_bytes_max;
-    if stored > limit {
-        return Err(ObjectError::CompressedTooBig { bytes: stored, limit });
-    }
-    let mut member = GzDecoder::new(bytes);
-    let mut plain = Vec::with_capacity(promised(bytes, limits));
-    loop {
-        let before = plain.len();
-        member.by_ref().take(MIB).read_to_end(&mut plain).map_err(damage)?;
-        let inflated = plain.len() as u64;
-        if inflated > limits.inflated_bytes_max {
-            return Err(ObjectError::InflatedTooBig { limit: limits.inflated_bytes_max });
-        }
-        // Against what was consumed, not against the whole: padding behind a bomb must not excuse it.
-        let consumed = stored - member.get_ref().len() as u64;
-        if inflated > MIB && inflated > consumed.saturating_mul(limits.ratio_max) {
-            return Err(ObjectError::GzipRatio { limit: limits.ratio_max });
-        }
-        if plain.len() == before {
-            break;
-        }
-    }
-    match member.into_inner().len() as u64 {
-        0 => Ok(Cow::Owned(plain)),
-        bytes => Err(ObjectError::GzipTrailing { bytes }),
-    }
-}
 
-/// The size that the stream's last four bytes promise, believed only within the caps.
-fn promised(bytes: &[u8], limits: &Limits) -> usize {
-    let Some(tail) = bytes.last_chunk::<4>() else { return 0 };
-    let most = (bytes.len() as u64).saturating_mul(limits.ratio_max.min(32)).min(limits.inflated_bytes_max);
-    // One more than promised, so that the end is seen without growing.
-    usize::try_from(u64::from(u32::from_le_bytes(*tail)).min(most)).map_or(0, |size| size.saturating_add(1))
-}
+    /// What is to be read.
+    pub(crate) fn window(&self) -> Window<'_> {
+        match self {
+            Self::Whole { window, .. } => *window,
+            Self::Stream(stream) => stream.window(),
+        }
+    }
 
-fn damage(error: std::io::Error) -> ObjectError {
-    match error.kind() {
-        ErrorKind::UnexpectedEof => ObjectError::GzipTruncated,
-        _ => ObjectError::GzipCorrupt(error.to_string()),
+    /// About how many bytes are still to be read, as far as that is known: at most a usual slice.
+    pub(crate) fn left(&self) -> usize {
+        match self {
+            Self::Whole { bytes, start, .. } => bytes.len().saturating_sub(*start),
+            Self::Stream(stream) => stream.window().bytes.len(),
+        }
+    }
+
+    /// Goes on: the first `done` bytes of the window are no longer needed, and the rest of it was too little.
+    pub(crate) fn advance(&mut self, done: usize) -> Result<(), ObjectError> {
+        match self {
+            Self::Whole { start, wanted, .. } => {
+                *start += done;
+                *wanted = if done == 0 { wanted.saturating_mul(2) } else { LOOK_BYTES };
+                self.look();
+                Ok(())
+            }
+            Self::Stream(stream) => stream.advance(done),
+        }
+    }
+
+    /// Inflates what is left, to see that it is in order.
+    pub(crate) fn drain(&mut self) -> Result<(), ObjectError> {
+        match self {
+            Self::Whole { .. } => Ok(()),
+            Self::Stream(stream) => stream.drain(),
+        }
     }
 }
 

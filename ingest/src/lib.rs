@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod denial;
+pub mod digest;
 pub mod duration;
 pub mod envelope;
 pub mod event;
@@ -12,6 +13,8 @@ pub mod fingerprint;
 pub mod formats;
 pub mod inflate;
 mod lease;
+pub mod object;
+pub mod public_keys;
 pub mod quarantine;
 pub mod redact;
 pub mod source;
@@ -20,10 +23,12 @@ mod time;
 mod token;
 
 pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
-pub use event::EventBatch;
+pub use event::{Columns, EventBatch};
 pub use fingerprint::fingerprint;
-pub use formats::cloudtrail::{ReadObject, read_object};
 pub use inflate::{Limits, ObjectError, inflate};
+pub use object::{
+    ObjectReader, ReadObject, ReadOptions, Room, Slice, Summary, read_object, read_object_with, read_record,
+};
 pub use quarantine::Quarantined;
 pub use redact::Redaction;
 pub use source::{Delivery, FetchError, Fetcher, Next, ObjectRef, Source, SourceConfig, SourceError, Ticket};

@@ -16,6 +16,8 @@ pub mod reason {
     pub const BAD_TIME: &str = "bad_time";
     /// One field told twice: readers may disagree about which of them counts.
     pub const DUPLICATE_KEY: &str = "duplicate_key";
+    /// JSON that no log we read writes.
+    pub const UNKNOWN_FORMAT: &str = "unknown_format";
     /// Nested deeper than the limit.
     pub const TOO_DEEP: &str = "too_deep";
     /// A record larger than the limit.
@@ -59,6 +61,7 @@ pub mod reason {
         WRONG_TYPE,
         BAD_TIME,
         DUPLICATE_KEY,
+        UNKNOWN_FORMAT,
         TOO_DEEP,
         RECORD_TOO_BIG,
         TOO_MANY_RECORDS,
@@ -118,7 +121,7 @@ pub fn head(bytes: &[u8], redact: &Redaction) -> String {
     // Cut first, with room for what redaction takes away: a record may have megabytes.
     let start = bytes.get(..HEAD_BYTES_MAX * 2).unwrap_or(bytes);
     let text = String::from_utf8_lossy(start);
-    shortened(redact.text(&text).into_owned(), HEAD_BYTES_MAX)
+    shortened(redact.deep(&text).into_owned(), HEAD_BYTES_MAX)
 }
 
 /// `text`, cut at a character's end to at most `bytes_max`.

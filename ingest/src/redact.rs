@@ -44,6 +44,9 @@ const ENDINGS: &[&str] = &["password", "passwd", "privatekey", "secretaccesskey"
 /// Longest name that is looked at, normalised.
 const NAME_BYTES_MAX: usize = 64;
 
+/// Strings in strings that are looked into.
+const LEVELS_MAX: usize = 3;
+
 /// Which keys hold secrets.
 #[derive(Debug, Clone, Default)]
 pub struct Redaction {
@@ -61,6 +64,16 @@ impl Redaction {
     /// Also takes JSON that breaks off, or is none: what looks like a secret's key then hides what follows it, to the
     /// end if need be. Borrows when nothing was secret.
     pub fn text<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.at_level(json, LEVELS_MAX)
+    }
+
+    /// As [`Redaction::text`], and in JSON that is written into strings: Azure logs what was sent like that.
+    pub fn deep<'a>(&self, json: &'a str) -> Cow<'a, str> {
+        self.at_level(json, 0)
+    }
+
+    /// `level`: how many strings `json` was written into.
+    fn at_level<'a>(&self, json: &'a str, level: usize) -> Cow<'a, str> {
         let bytes = json.as_bytes();
         let mut out = String::new();
         let mut copied = 0;
@@ -68,7 +81,14 @@ impl Redaction {
         while let Some(open) = find(bytes, at, b'"') {
             let key_end = string_end(bytes, open);
             at = key_end;
-            let Some(value) = after_colon(bytes, key_end) else { continue };
+            let Some(value) = after_colon(bytes, key_end) else {
+                if let Some(inner) = self.within(json.get(open..key_end).unwrap_or_default(), level) {
+                    out.push_str(json.get(copied..open).unwrap_or_default());
+                    out.push_str(&inner);
+                    copied = key_end;
+                }
+                continue;
+            };
             let name = json.get(open + 1..key_end.saturating_sub(1)).unwrap_or_default();
             if !self.is_secret(name) {
                 at = value;
@@ -89,8 +109,34 @@ impl Redaction {
         Cow::Owned(out)
     }
 
-    pub(crate) fn option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
-        json.map(|json| self.text(json))
+    /// Whether there are names of one's own, which [`is_secret_key`] does not know.
+    pub(crate) fn has_own(&self) -> bool {
+        !self.more.is_empty()
+    }
+
+    /// A string that holds JSON in its turn: the same without secrets. None where there are
+    /// none in it.
+    fn within(&self, string: &str, level: usize) -> Option<String> {
+        if level >= LEVELS_MAX || !string.contains("\\\"") {
+            return None;
+        }
+        let text: String = serde_json::from_str(string).ok().or_else(|| {
+            // It breaks off, perhaps inside an escape.
+            let end = string.len().saturating_sub(6);
+            let cut = string.get(string.ceil_char_boundary(end)..)?.find('\\');
+            let whole =
+                cut.map_or(string, |at| string.get(..string.ceil_char_boundary(end) + at).unwrap_or(string));
+            serde_json::from_str(&format!("{whole}\"")).ok()
+        })?;
+        match self.at_level(&text, level + 1) {
+            Cow::Borrowed(_) => None,
+            Cow::Owned(text) => serde_json::to_string(&text).ok(),
+        }
+    }
+
+    /// [`Self::deep`] of what may not be there.
+    pub(crate) fn deep_option<'a>(&self, json: Option<&'a str>) -> Option<Cow<'a, str>> {
+        json.map(|json| self.deep(json))
     }
 
     /// Whether values under `key`, as it stands in JSON, are secret.
@@ -119,12 +165,53 @@ impl Redaction {
     }
 }
 
+/// Whether a key, as it stands in JSON without escapes, is one of the built-in names.
+///
+/// Told by the last four characters for nearly every key: a value none of whose keys is a secret's need not be looked
+/// through again.
+#[inline]
+pub(crate) fn is_secret_key(key: &[u8]) -> bool {
+    let Some(end) = key.last_chunk::<4>() else { return false };
+    // No name ends with a digit, as `x-amz-id-2` does, which stands in every event of S3.
+    if key.len() < SECRET_BYTES_MIN || end[3].is_ascii_digit() {
+        return false;
+    }
+    let ends_so = matches!(
+        &(u32::from_le_bytes(*end) | 0x2020_2020).to_le_bytes(),
+        b"oken"
+            | b"ikey"
+            | b"ekey"
+            | b"skey"
+            | b"alue"
+            | b"tion"
+            | b"cret"
+            | b"ring"
+            | b"rial"
+            | b"rase"
+            | b"text"
+            | b"nary"
+            | b"ents"
+            | b"word"
+            | b"sswd"
+    );
+    // Punctuation does not matter, so what it stands between must be put together first.
+    (ends_so || !end.iter().all(u8::is_ascii_alphanumeric)) && is_built_in(key)
+}
+
+#[cold]
+fn is_built_in(key: &[u8]) -> bool {
+    std::str::from_utf8(key).is_ok_and(|key| Redaction::default().is_secret(key))
+}
+
+/// The shortest built-in name: `apikey`, `passwd`.
+const SECRET_BYTES_MIN: usize = 6;
+
 fn normalised(name: &str) -> String {
     name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| char::from(byte.to_ascii_lowercase())).collect()
 }
 
 fn find(bytes: &[u8], from: usize, wanted: u8) -> Option<usize> {
-    bytes.get(from..)?.iter().position(|byte| *byte == wanted).map(|at| from + at)
+    memchr::memchr(wanted, bytes.get(from..)?).map(|at| from + at)
 }
 
 /// Just past the string that opens at `open`; the end of `bytes` if it never closes.
@@ -195,6 +282,23 @@ mod tests {
     }
 
     #[test]
+    fn a_secret_written_into_a_string_goes() {
+        let deep = |json: &str| Redaction::default().deep(json).into_owned();
+        assert_eq!(
+            deep(r#"{"requestbody":"{\"adminPassword\":\"x\",\"size\":1}","a":"b"}"#),
+            r#"{"requestbody":"{\"adminPassword\":\"[redacted]\",\"size\":1}","a":"b"}"#
+        );
+        assert_eq!(deep(r#"["say \"hi\""]"#), r#"["say \"hi\""]"#);
+        assert_eq!(
+            redacted(r#"["{\"password\":1}"]"#),
+            r#"["{\"password\":1}"]"#,
+            "only where it is asked for"
+        );
+        let cut = deep(r#"{"requestbody":"{\"adminPassword\":\"hunter2 and \u00"#);
+        assert!(!cut.contains("hunter2"), "{cut}");
+    }
+
+    #[test]
     fn what_judging_needs_stays() {
         for json in [
             r#"{"accessKeyId":"AKIA","secretId":"s","nextToken":"t","clientToken":"c","maxTokens":5}"#,
@@ -211,6 +315,54 @@ mod tests {
     fn ones_own_names_count_too() {
         let own = Redaction::with(["Card-Number"]);
         assert_eq!(own.text(r#"{"cardNumber":"4111","card":1}"#), r#"{"cardNumber":"[redacted]","card":1}"#);
+    }
+
+    #[test]
+    fn no_secret_name_is_passed_over() {
+        let names = [
+            "accessToken",
+            "api_key",
+            "apiKeyValue",
+            "Authorization",
+            "authorizationToken",
+            "authToken",
+            "bearerToken",
+            "clientSecret",
+            "connectionString",
+            "idToken",
+            "keyMaterial",
+            "passphrase",
+            "plaintext",
+            "refreshToken",
+            "SAMLAssertion",
+            "secretBinary",
+            "secretString",
+            "securityToken",
+            "sessionToken",
+            "webIdentityToken",
+            "arguments",
+            "masterPassword",
+            "passwd",
+            "privateKey",
+            "secretAccessKey",
+            "pass-word-",
+            "api_key_",
+            "pass.w.d",
+        ];
+        for name in names {
+            assert!(is_secret_key(name.as_bytes()), "{name}");
+        }
+        for name in ["key", "bucketName", "Host", "roleArn", "x-amz-id-2", "instanceId", ""] {
+            assert!(!is_secret_key(name.as_bytes()), "{name}");
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_key_alone_says_the_same_as_a_text(key in "[-_.a-zA-Z0-9é]{0,6}(?i)(token|key|password|passwd|phrase|[a-z]{4})[-_.é]{0,2}") {
+            let json = format!("{{\"{key}\":\"x\"}}");
+            proptest::prop_assert_eq!(is_secret_key(key.as_bytes()), redacted(&json) != json);
+        }
     }
 
     #[test]

@@ -21,11 +21,14 @@ pub async fn run(command: FindingsCommand) -> anyhow::Result<Exit> {
                 limit: i64::from(limit),
                 ..FindingFilter::default()
             };
-            print(&store.findings(&filter).await?, output)
+            let mut findings = store.findings(&filter).await?;
+            store.attribute(&mut findings).await?;
+            print(&findings, output)
         }
         FindingsCommand::Show { id, config, output } => {
             let store = attach(&Config::load(&config.config)?.store.path).await?;
-            let finding = usage_if_not_found(store.finding(&id).await)?;
+            let mut finding = usage_if_not_found(store.finding(&id).await)?;
+            store.attribute(std::slice::from_mut(&mut finding)).await?;
             match output {
                 Listing::Table => screen::out(&alerts::terminal::detail(&finding, screen::colour())),
                 Listing::Json | Listing::Ndjson => {

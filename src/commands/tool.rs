@@ -1,6 +1,6 @@
 //! `remit tool`: the engine's own parts on a pipe. One JSON line out for each line in.
 
-use crate::cli::{Cloud, ToolCommand};
+use crate::cli::{Cloud, EventFormat, ToolCommand};
 use crate::exit::Exit;
 use anyhow::Context;
 use engine::permission::{self, Call};
@@ -28,7 +28,12 @@ pub fn run(command: &ToolCommand) -> anyhow::Result<Exit> {
         ToolCommand::Match(_) => |question| Ok(policy::tool::match_resource(question)),
         ToolCommand::Notification => notification,
         ToolCommand::Permissions => permissions,
-        ToolCommand::Events { .. } => events,
+        ToolCommand::Events { format } => match format {
+            EventFormat::Auto => |question| events(question, None),
+            EventFormat::Cloudtrail => |question| events(question, Some("aws")),
+            EventFormat::AzureActivity => |question| events(question, Some("azure")),
+            EventFormat::GcpAudit => |question| events(question, Some("gcp")),
+        },
     };
     let input = BufReader::with_capacity(CHUNK_BYTES, std::io::stdin().lock());
     let output = BufWriter::with_capacity(CHUNK_BYTES, std::io::stdout().lock());
@@ -130,11 +135,31 @@ fn notification(question: &Value) -> Result<Value, String> {
     }
 }
 
-fn events(question: &Value) -> Result<Value, String> {
+/// `provider`: whose record it must be.
+fn events(question: &Value, provider: Option<&str>) -> Result<Value, String> {
     let record = question.get("record").ok_or("the line has no `record`")?;
     // Some hold the record as a text in the line.
     let text = record.as_str().map_or_else(|| record.to_string(), str::to_owned);
-    Ok(json!({ "event": event(&text)?.view().to_json(0) }))
+    let batch = event(&text)?;
+    let view = batch.view();
+    let rows = 0..batch.rows();
+    if let Some(found) = rows
+        .clone()
+        .filter_map(|row| view.provider(row))
+        .find(|found| provider.is_some_and(|wanted| wanted != *found))
+    {
+        return Err(format!(
+            "the record is of `{found}`, not of `{}`: ask with `--format auto`",
+            provider.unwrap_or_default()
+        ));
+    }
+    let mut events: Vec<Value> = rows.map(|row| view.to_json(row)).collect();
+    match events.len() {
+        0 => Err("the record is an envelope that holds no event".to_owned()),
+        1 => Ok(json!({ "event": events.pop() })),
+        // An envelope of several.
+        _ => Ok(json!({ "event": events.first(), "events": events })),
+    }
 }
 
 fn permissions(question: &Value) -> Result<Value, String> {
@@ -145,7 +170,7 @@ fn permissions(question: &Value) -> Result<Value, String> {
             "possible": told.possible,
             "resources": told.resources,
             "actor": told.actor,
-            "agent_hint": null,
+            "agent_hint": hint_in(&record),
             "cloud": told.cloud.as_str(),
             "through": told.through,
             "granted": told.granted,
@@ -153,8 +178,13 @@ fn permissions(question: &Value) -> Result<Value, String> {
     }
     let batch = event(&whole(record).to_string())?;
     let view = batch.view();
-    let call = Call::of(&view, 0);
-    let needed = permission::needed(&call);
+    if batch.rows() == 0 {
+        return Err("the record is an envelope that holds no event".to_owned());
+    }
+    let needed = match permission::elsewhere(&view, 0) {
+        Some(told) => told.needed,
+        None => permission::needed(&Call::of(&view, 0)),
+    };
     let names = |certain: bool| -> Vec<&str> {
         needed.iter().filter(|n| n.certain == certain).map(|n| n.permission.as_str()).collect()
     };
@@ -169,6 +199,11 @@ fn permissions(question: &Value) -> Result<Value, String> {
         "actor": view.actor(0),
         "agent_hint": view.agent_hint(0),
     }))
+}
+
+/// What looks like an agent, where the record is whole enough to be read.
+fn hint_in(record: &Value) -> Option<String> {
+    event(&record.to_string()).ok()?.view().agent_hint(0).map(str::to_owned)
 }
 
 /// The record of a line. Some hold it as a text, and `aws cloudtrail lookup-events` holds it in one.
@@ -201,7 +236,7 @@ fn whole(mut record: Value) -> Value {
 }
 
 fn event(record: &str) -> Result<EventBatch, String> {
-    ingest::formats::cloudtrail::read_record(record, &Limits::default(), &Redaction::default())
+    ingest::read_record(record, &Limits::default(), &Redaction::default())
         .map_err(|quarantined| format!("{}: {}", quarantined.reason, quarantined.detail))
 }
 

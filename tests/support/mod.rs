@@ -5,8 +5,12 @@
 pub mod aws;
 pub mod browser;
 pub mod cloud;
+// One signer for the library's tests and for the stories.
+#[path = "../../ingest/src/digest/tests/signer.rs"]
+pub mod digests;
 pub mod folder;
 pub mod http;
+pub mod keys;
 pub mod moto;
 pub mod prometheus;
 pub mod receivers;

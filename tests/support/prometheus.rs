@@ -18,7 +18,8 @@ pub fn promtool(arguments: &[&str], input: &str) -> Finished {
         .output()
         .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    Finished { code: output.status.code(), stdout: text(&output.stdout), stderr: text(&output.stderr) }
+    let (stdout, stderr) = (text(&output.stdout), text(&output.stderr));
+    Finished { code: output.status.code(), stdout, stderr, ..Finished::default() }
 }
 
 /// A running Prometheus. Dropped, it is killed with its data.

@@ -12,7 +12,7 @@ use serde_json::Value;
 pub(crate) const RECORD_MAX: usize = 512 * 1024;
 
 /// Fields whose text was written by whoever made the calls, for readers that hand them on to a model or a page.
-const UNTRUSTED: [&str; 8] = [
+const UNTRUSTED: [&str; 9] = [
     "summary",
     "why",
     "incident.who",
@@ -21,6 +21,7 @@ const UNTRUSTED: [&str; 8] = [
     "findings[].actor",
     "findings[].subject",
     "findings[].sample",
+    "findings[].chain",
 ];
 
 #[derive(Serialize)]
@@ -38,7 +39,7 @@ struct Record<'a> {
     findings_left_out: usize,
     steps: &'a [&'static str],
     frameworks: &'a [String],
-    untrusted: [&'static str; 8],
+    untrusted: [&'static str; 9],
 }
 
 #[derive(Serialize)]

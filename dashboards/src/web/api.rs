@@ -9,12 +9,16 @@ use engine::finding::Finding;
 use serde_json::{Value, json};
 
 /// Fields whose text an attacker may have written: data to show, never instructions to follow.
-const UNTRUSTED: [&str; 5] = ["actor", "subject", "title", "why", "sample"];
+const UNTRUSTED: [&str; 6] = ["actor", "subject", "title", "why", "sample", "chain"];
 
 pub(super) async fn findings(State(web): Shared, RawQuery(query): RawQuery) -> Result<Json<Value>, Fault> {
     let asked = FindingQuery::parse(query.as_deref().unwrap_or(""))?;
-    let found = web.state.store.findings(&asked.filter()).await.map_err(|cause| web.store_failed(&cause))?;
+    let store = &web.state.store;
+    let mut found = store.findings(&asked.filter()).await.map_err(|cause| web.store_failed(&cause))?;
     let limit = usize::try_from(asked.limit).unwrap_or(usize::MAX);
+    let shown = found.len().min(limit);
+    let shown = found.get_mut(..shown).unwrap_or_default();
+    store.attribute(shown).await.map_err(|cause| web.store_failed(&cause))?;
     let shown: Vec<Value> = found.iter().take(limit).map(Finding::to_json).collect();
     Ok(Json(json!({
         "schema_version": 1,

@@ -4,6 +4,8 @@ use super::page::{Fault, Frame, not_found, page};
 use super::{Shared, templates, text};
 use axum::extract::{Path, RawQuery, State};
 use axum::response::Html;
+use engine::attribution::Grade;
+use engine::chain::Cut;
 use engine::finding::{Finding, FindingState};
 use engine::incident::Incident;
 use engine::store::{FindingFilter, StoreError};
@@ -18,11 +20,13 @@ pub(super) async fn show(
     RawQuery(query): RawQuery,
 ) -> Result<Html<String>, Fault> {
     let store = &web.state.store;
-    let finding = match store.finding(&id).await {
+    let mut finding = match store.finding(&id).await {
         Ok(finding) => finding,
         Err(StoreError::NotFound { .. }) => return Err(not_found("No finding has this id")),
         Err(cause) => return Err(web.store_failed(&cause)),
     };
+    let attributed = store.attribute(std::slice::from_mut(&mut finding)).await;
+    attributed.map_err(|cause| web.store_failed(&cause))?;
     let read = async {
         let Some(id) = &finding.incident else { return Ok((None, Vec::new())) };
         let of_incident = FindingFilter {
@@ -43,6 +47,9 @@ pub(super) async fn show(
         finding => templates::value(&finding),
         incident => templates::value(&incident),
         others => templates::value(&others),
+        steps => templates::value(&finding.sample.caller.chain.steps),
+        cut => finding.sample.caller.chain.cut.map(Cut::words),
+        evidence => finding.sample.caller.evidence.map(Grade::words),
         left_out => finding.count.saturating_sub(finding.events.len() as i64),
     };
     page("finding.html", &Frame::new(&web, "findings", &path, query.as_deref().unwrap_or("")), context)

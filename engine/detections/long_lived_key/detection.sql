@@ -5,11 +5,13 @@
 -- frameworks: ASI03 NHI7 NHI4 MAESTRO-L4 T1078.004
 SELECT
     call,
-    credential AS subject,
+    coalesce(credential, actor) AS subject,
     'high' AS severity,
-    concat(agent, ' uses the long-lived access key ', credential) AS title,
+    CASE
+        WHEN credential_kind = 'bedrock_api_key' THEN concat(agent, ' uses a long-lived API key of Bedrock')
+        ELSE concat(agent, ' uses the long-lived access key ', credential)
+    END AS title,
     'agents should hold temporary credentials: a key that never expires can be copied and used by anyone' AS why
 FROM calls
 WHERE agent IS NOT NULL
-  AND credential_kind = 'long_lived'
-  AND credential IS NOT NULL
+  AND (credential_kind = 'bedrock_api_key' OR credential_kind = 'long_lived' AND credential IS NOT NULL)

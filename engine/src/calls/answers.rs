@@ -1,7 +1,7 @@
 //! Decisions remembered: the same caller, permission, resources and conditions are decided once
 
 use crate::grant::{Dated, GrantVerdict, Grants, Holder, Session};
-use crate::manifest::{Agent, Caller, Manifests, Versions};
+use crate::manifest::{Agent, Caller, Manifests, Shown, Versions};
 use crate::permission::Needed;
 use crate::scope::ScopeVerdict;
 use crate::time::rfc3339;
@@ -105,7 +105,8 @@ impl Answers {
         };
         let holder = dated.at(when).cloned();
         let tags = holder.as_ref().and_then(|holder| holder.tags.as_ref());
-        let caller = Caller { tags: tags.filter(|_| manifests.tells_by_tag()), ..*caller };
+        let shown = if manifests.tells_by_signs() { caller.shown } else { Shown::default() };
+        let caller = Caller { tags: tags.filter(|_| manifests.tells_by_tag()), shown, ..*caller };
         let agent = self.agent(version, manifests, &caller);
         let session =
             session.filter(|_| grants.narrows_sessions()).and_then(|session| self.narrowed(grants, session));
@@ -141,6 +142,11 @@ impl Answers {
         let _ = write!(self.key, "@{version}");
         for (key, value) in caller.tags.into_iter().flatten() {
             let _ = write!(self.key, "#{key:?}={value:?}");
+        }
+        if caller.shown != Shown::default() {
+            let Shown { workload, source_identity, via_mcp, .. } = caller.shown;
+            let client = caller.shown.client();
+            let _ = write!(self.key, "&{workload:?}{source_identity:?}{client:?}{via_mcp}");
         }
         if let Some(agent) = self.agents.get(&self.key) {
             return agent.clone();

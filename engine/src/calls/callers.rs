@@ -24,8 +24,8 @@ pub(super) struct Callers {
 struct Actor {
     holders_revision: u64,
     dated: Dated,
-    /// By version of the manifests: whether the session's name matters.
-    by_session: FxHashMap<usize, bool>,
+    /// By version of the manifests: whether the session's name, or what a call shows, matters.
+    by_call: FxHashMap<usize, bool>,
     /// The last answer, and to which account, version and holder.
     last: Option<((u32, usize, u64), u32)>,
 }
@@ -66,10 +66,10 @@ impl Callers {
         {
             return Who { agent, holder, version };
         }
-        let by_session = *known
-            .by_session
+        let by_call = *known
+            .by_call
             .entry(version)
-            .or_insert_with(|| manifests.tells_by_session(caller_of(event.view, event.row).actor));
+            .or_insert_with(|| manifests.tells_by_call(caller_of(event.view, event.row).actor));
         let agent = answers
             .asker(&rules.manifests, &rules.grants, &caller_of(event.view, event.row), None, time)
             .agent;
@@ -81,7 +81,7 @@ impl Callers {
             }
             number
         });
-        if !by_session {
+        if !by_call {
             known.last = Some((asked, agent));
         }
         Who { agent, holder, version }

@@ -25,6 +25,11 @@ impl Annotated {
         Annotated { builder: CallsBuilder::with_capacity(rows), rows: Vec::with_capacity(rows) }
     }
 
+    pub(super) fn push(&mut self, view: &EventView<'_>, facts: CallFacts, row: &CallRow<'_>) {
+        self.builder.append(view, &facts, row);
+        self.rows.push(facts);
+    }
+
     /// The table, and what each of its rows shows to people.
     pub(crate) fn finish(self) -> (RecordBatch, Vec<CallFacts>) {
         (self.builder.finish(), self.rows)
@@ -96,8 +101,7 @@ pub(super) fn annotate<'a>(
                     && answers.expects_denial(&asker, needed, context);
             }
         }
-        annotated.builder.append(view, &facts, &row);
-        annotated.rows.push(facts);
+        annotated.push(view, facts, &row);
     }
 }
 

@@ -12,12 +12,14 @@ use rustc_hash::FxHashMap;
 
 use super::answers::{Answers, Asker, Remembered};
 use super::callers::{Callers, Who};
+use super::elsewhere;
 use super::event::{self, Annotated};
 use super::looked::Looked;
 use super::operations::Operations;
-use super::signature::{Fixed, Heard, Read, Reads, Signature, Signatures};
+use super::signature::{APART, Fixed, Heard, Read, Reads, Signature, Signatures};
 use super::words::{Codes, NONE, Words};
 use super::{CallFacts, Changes, Rules, caller_of};
+use crate::attribution::MCP_HOST;
 use crate::baseline::{
     ANY_PERMISSION, Baseline, BaselineDelta, Denials, Novelty, POSSIBLE, Presence, block_of,
 };
@@ -40,6 +42,8 @@ pub(crate) struct Kinds {
     reads: Arc<Reads>,
     shown: Shown,
     words: Words,
+    aws: u32,
+    mcp: u32,
     dry_run: u32,
     operations: Operations,
     callers: Callers,
@@ -264,6 +268,8 @@ impl Kinds {
         Kinds {
             shown: Shown::of(&reads),
             reads,
+            aws: words.id("aws"),
+            mcp: words.id(MCP_HOST),
             dry_run: words.id("dry_run"),
             words,
             operations: Operations::default(),
@@ -306,6 +312,13 @@ impl Kinds {
         let mut columns = Columns::of(batch, &self.shown);
         let mut graded = Tallies::default();
         for row in 0..rows {
+            let provider = columns.provider.id(row, &mut self.words);
+            if provider != self.aws
+                && let Some(found) = elsewhere::found(view, row, 0, rules, &mut self.answers)
+            {
+                found.count(view, row, &mut walked);
+                continue;
+            }
             let event = Looked::new(view, row, &rules.grants);
             let time = view.time(row).unwrap_or_default();
             let (key, who) = self.key(&event, time, &mut columns, rules);
@@ -336,7 +349,11 @@ impl Kinds {
         let operation = columns.operation.id(row, words);
         let error_code = columns.error_code.id(row, words);
         let denied_by = columns.denied_by.id(row, words);
-        let invoked_by = columns.invoked_by.id(row, words);
+        // What the cloud's tool server calls, the agent asked for: see `caused_by`.
+        let invoked_by = match columns.invoked_by.id(row, words) {
+            by if by == self.mcp => NONE,
+            by => by,
+        };
         let outcome = if error_code != NONE && event::is_dry_run(event.view, row) {
             self.dry_run
         } else {
@@ -604,13 +621,21 @@ impl Kinds {
         uses.sort_unstable_by_key(|((who, what, block), _)| (rank(*who), rank(*what), *block));
         let mut denials: Vec<_> = denials.into_iter().collect();
         denials.sort_unstable_by_key(|((who, what), _)| (rank(*who), rank(*what)));
-        walked.baseline = BaselineDelta {
+        let of_kinds = BaselineDelta {
             uses: uses
                 .into_iter()
                 .map(|((who, what, block), p)| ((text(who), text(what), block), p))
                 .collect(),
             denials: denials.into_iter().map(|((who, what), d)| ((text(who), text(what)), d)).collect(),
         };
+        // What other clouds' events added by themselves is little, mostly nothing.
+        let apart = std::mem::replace(&mut walked.baseline, of_kinds);
+        for (key, presence) in apart.uses {
+            walked.baseline.add_use(key, presence);
+        }
+        for (key, one) in apart.denials {
+            walked.baseline.add_denials(key, one);
+        }
     }
 
     /// The first row of each signature of which no detection was asked.
@@ -664,6 +689,10 @@ impl Kinds {
             let start = first - before;
             let event = event as usize;
             let is_wanted = |place: usize| of_event.contains(&(start + place));
+            if let Some(found) = elsewhere::found(view, event, start, rules, &mut self.answers) {
+                found.write(view, &is_wanted, &mut annotated);
+                continue;
+            }
             let fault = changes.fault(event);
             event::annotate(view, event, start, &is_wanted, fault, rules, &mut self.answers, &mut annotated);
         }
@@ -672,6 +701,11 @@ impl Kinds {
 }
 
 impl Walked {
+    /// Adds a row that is like no other.
+    pub(super) fn push_apart(&mut self, event: usize) {
+        self.rows.push((u32::try_from(event).unwrap_or(u32::MAX), APART));
+    }
+
     /// Every row.
     pub(crate) fn all(&self) -> Vec<usize> {
         (0..self.rows.len()).collect()
@@ -792,6 +826,7 @@ fn bound_bits(kind: &Kind, event: &Looked<'_, '_>, time: i64) -> u32 {
 
 /// The columns that kinds are told by.
 struct Columns<'a> {
+    provider: Codes<'a>,
     actor: Codes<'a>,
     account: Codes<'a>,
     recipient_account: Codes<'a>,
@@ -804,7 +839,6 @@ struct Columns<'a> {
     invoked_by: Codes<'a>,
     actor_type: Codes<'a>,
     credential_kind: Codes<'a>,
-    provider: Codes<'a>,
     event_type: Codes<'a>,
     error_message: Filled<'a>,
     /// Texts of which detections ask only whether they are there, with their bits
@@ -841,6 +875,7 @@ impl<'a> Columns<'a> {
         let texts = texts.into_iter().filter(|(is_read, ..)| *is_read);
         let of = |name| Codes::of(&batch.records, name);
         Columns {
+            provider: of("provider"),
             actor: of("actor"),
             account: of("account"),
             recipient_account: of("recipient_account"),
@@ -853,7 +888,6 @@ impl<'a> Columns<'a> {
             invoked_by: of("invoked_by"),
             actor_type: of("actor_type"),
             credential_kind: of("credential_kind"),
-            provider: of("provider"),
             event_type: of("event_type"),
             error_message: Filled::of(batch, "error_message"),
             texts: texts.map(|(_, name, bit)| (Filled::of(batch, name), bit)).collect(),

@@ -133,13 +133,28 @@ pub(crate) enum Heard {
     Loud,
 }
 
+/// The signature of rows that are always written and asked one by one.
+pub(super) const APART: u32 = 0;
+
 /// Every signature that was met, and what came of asking.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Signatures {
     fixed: HashMap<Fixed, u32>,
     said: HashMap<Said, u32>,
     known: FxHashMap<Signature, u32>,
     pub(super) heard: Vec<Heard>,
+}
+
+impl Default for Signatures {
+    fn default() -> Signatures {
+        Signatures {
+            fixed: HashMap::new(),
+            said: HashMap::new(),
+            known: FxHashMap::default(),
+            // That of `APART`.
+            heard: vec![Heard::Loud],
+        }
+    }
 }
 
 impl Signatures {

@@ -1,6 +1,7 @@
 //! The columns of `calls` and how a row fills them.
 
 use super::CallFacts;
+use crate::attribution::caused_by;
 use crate::permission::{self, AccessLevel};
 use crate::scope::Broken;
 use arrow::array::{
@@ -172,7 +173,7 @@ impl CallsBuilder {
         self.credential.append_option(view.credential(event));
         self.credential_kind.append_option(view.credential_kind(event));
         self.session_name.append_option(view.session_name(event));
-        self.invoked_by.append_option(view.invoked_by(event));
+        self.invoked_by.append_option(caused_by(view, event));
         self.source_ip.append_option(view.source_ip(event));
         self.user_agent.append_option(view.user_agent(event));
 

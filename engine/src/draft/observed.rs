@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::places::Places;
+use crate::attribution::caused_by;
 use crate::baseline::{ANY_PERMISSION, POSSIBLE};
 use crate::permission::{self, Call};
 use crate::store::Use;
@@ -100,7 +101,7 @@ impl Observed {
                 (_, true) => {
                     let Some(used) = seen.slot(one.permission) else { continue };
                     used.calls += 1;
-                    used.indirect += u64::from(view.invoked_by(row).is_some());
+                    used.indirect += u64::from(caused_by(view, row).is_some());
                     used.last = used.last.max(time);
                     used.places.add(&one.resources, one.resources_known);
                 }

@@ -70,7 +70,7 @@ fn overlaps(manifests: &Manifests) -> Vec<Lint> {
 }
 
 fn overlap((agent, one): (&Agent, &Identity), (rival, other): (&Agent, &Identity)) -> Option<Lint> {
-    let is_told = one.arn == other.arn && one.session == other.session;
+    let is_told = one.arn == other.arn && one.session == other.session && one.signs == other.signs;
     if agent.name == rival.name
         || is_told
         || !one.shares_account(other)
@@ -78,16 +78,35 @@ fn overlap((agent, one): (&Agent, &Identity), (rival, other): (&Agent, &Identity
     {
         return None;
     }
-    if let (Some(mine), Some(theirs)) = (&one.session, &other.session) {
+    let (mine, theirs) = (&one.signs, &other.signs);
+    for (mine, theirs) in [
+        (&one.session, &other.session),
+        (&mine.workload, &theirs.workload),
+        (&mine.source_identity, &theirs.source_identity),
+        (&mine.client, &theirs.client),
+    ] {
+        let (Some(mine), Some(theirs)) = (mine, theirs) else { continue };
         // The last part of an ARN is compared as any text would be.
-        let as_part = |session: &str| format!("arn:::::{session}");
+        let as_part = |text: &str| format!("arn:::::{text}");
         if !ArnPattern::new(&as_part(mine)).may_share(&as_part(theirs)) {
             return None;
         }
     }
-    let shown = |identity: &Identity| match &identity.session {
-        Some(session) => format!("`{}` with session `{session}`", identity.arn),
-        None => format!("`{}`", identity.arn),
+    let shown = |identity: &Identity| {
+        let signs = &identity.signs;
+        let asked = [
+            ("session", identity.session.as_deref()),
+            ("workload", signs.workload.as_deref()),
+            ("source identity", signs.source_identity.as_deref()),
+            ("client", signs.client.as_deref()),
+            ("via", signs.via_mcp.then_some("mcp")),
+        ];
+        let asked = asked.iter().filter_map(|(word, text)| Some(format!("{word} `{}`", (*text)?)));
+        let asked: Vec<String> = asked.collect();
+        match asked.as_slice() {
+            [] => format!("`{}`", identity.arn),
+            some => format!("`{}` with {}", identity.arn, some.join(", ")),
+        }
     };
     let (mine, theirs) = (one.rank(), other.rank());
     let winner = match mine.cmp(&theirs) {
@@ -104,7 +123,7 @@ fn overlap((agent, one): (&Agent, &Identity), (rival, other): (&Agent, &Identity
         rival.file,
         rival.line,
     );
-    let fix = "tell them apart by `session` or `accounts`, or write one of them in full";
+    let fix = "tell them apart by `workload`, `source_identity`, `session` or `accounts`, or write one of them in full";
     // A general identity and an exception to it are a known way to write; a draw is not.
     let level = if mine == theirs { Level::Warning } else { Level::Note };
     Some(Lint::of(OVERLAPPING_IDENTITY, agent, 0, message, fix).level(level))

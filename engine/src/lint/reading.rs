@@ -51,7 +51,10 @@ fn fault(error: &ManifestError) -> Lint {
     let (rule, fix) = if message.contains("is in no ResourceCatalog") {
         (UNKNOWN_RESOURCE, "use a name that a ResourceCatalog has, add it to one, or write the ARN")
     } else if message.contains("claim the same identity") {
-        (OVERLAPPING_IDENTITY, "tell the agents apart by `session` or `accounts`, or make them one")
+        (
+            OVERLAPPING_IDENTITY,
+            "tell the agents apart by `workload`, `source_identity`, `session` or `accounts`, or make them one",
+        )
     } else {
         (MANIFEST_INVALID, "mend the manifest; `remit config schema agent` prints its schema")
     };

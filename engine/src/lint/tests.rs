@@ -111,6 +111,27 @@ fn identities_that_share_callers_are_told_and_those_apart_are_not() {
 }
 
 #[test]
+fn agents_in_one_role_overlap_where_one_call_can_show_the_signs_of_both() {
+    let told = |name: &str, signs: &str| {
+        format!(
+            "apiVersion: remit/v1\nkind: Agent\nmetadata: {{name: {name}}}\nspec:\n  identities: [{{aws.role: \"{ROLE}\", {signs}}}]\n"
+        )
+    };
+    let both = |mine: &str, theirs: &str| {
+        Files::new()
+            .write("agents/ant.yaml", &told("ant", mine))
+            .write("agents/bee.yaml", &told("bee", theirs))
+    };
+    both("workload: triage*", "workload: deploy*").none(OVERLAPPING_IDENTITY);
+    both("client: cursor", "client: kiro").none(OVERLAPPING_IDENTITY);
+    let exception = both("workload: triage*", "source_identity: bot-*").one(OVERLAPPING_IDENTITY);
+    assert_eq!(exception.level, Level::Note);
+    assert!(exception.message.ends_with("such a call is taken for `ant`'s"), "{}", exception.message);
+    let draw = both("workload: \"tri*\"", "workload: \"*age\"").one(OVERLAPPING_IDENTITY);
+    assert_eq!(draw.level, Level::Warning, "{}", draw.message);
+}
+
+#[test]
 fn a_role_that_the_export_does_not_hold_is_told() {
     let export = |role: &str| {
         format!(

@@ -9,7 +9,7 @@ use super::agent::{self, Draft, Setting};
 use super::entry::grant;
 use super::reader::{Reader, closest};
 use super::yaml::{Entry, Node, Shape};
-use super::{Agent, Identity, LifecycleRule, UnparsedPolicy};
+use super::{Agent, Identity, LifecycleRule, Signs, UnparsedPolicy};
 use crate::scope::Kind;
 use condition::Condition;
 
@@ -118,7 +118,8 @@ fn is_plain(name: &str) -> bool {
 fn named(name: &str) -> Vec<Identity> {
     let forms = ["role/", "role/*/", "user/", "user/*/"];
     let arns = forms.map(|form| format!("arn:aws:iam::*:{form}{name}"));
-    arns.map(|arn| Identity { arn, session: None, accounts: Vec::new(), tag: None }).into()
+    arns.map(|arn| Identity { arn, session: None, accounts: Vec::new(), tag: None, signs: Signs::default() })
+        .into()
 }
 
 /// Every role and user that has the tag.
@@ -128,6 +129,7 @@ fn tagged((key, value): (&str, &str)) -> Vec<Identity> {
         session: None,
         accounts: Vec::new(),
         tag: Some((key.to_owned(), value.to_owned())),
+        signs: Signs::default(),
     };
     vec![identity("role/"), identity("user/")]
 }

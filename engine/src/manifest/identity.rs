@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use super::Identity;
 use super::reader::Reader;
 use super::yaml::{Entry, Node};
+use super::{Identity, Signs};
 use policy::arn::Arn;
 
-/// An identity of an agent outside AWS.
+/// An identity of an agent that is no role or user of AWS.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Principal {
     /// What it is the id of
@@ -27,7 +27,7 @@ pub enum PrincipalKind {
     AzurePrincipal,
     /// The e-mail address of a service account in Google Cloud
     ServiceAccount,
-    /// A SPIFFE id: no log that we read names one
+    /// A SPIFFE id: of the certificate or the token by which a session began
     Spiffe,
 }
 
@@ -73,6 +73,10 @@ const IDENTITY: &[&str] = &[
     "aws.user",
     "session",
     "accounts",
+    "workload",
+    "source_identity",
+    "client",
+    "via",
     "azure.agent_identity",
     "azure.app",
     "azure.principal",
@@ -85,6 +89,7 @@ const IDENTITY: &[&str] = &[
 pub(super) fn identity(reader: &mut Reader<'_>, item: &Node) -> (Option<Identity>, Vec<Principal>) {
     let place = "spec.identities";
     let (mut arn, mut session, mut accounts, mut user) = (None, None, Vec::new(), false);
+    let mut signs = Signs::default();
     let mut principals = Vec::new();
     let faults = reader.errors.len();
     for field in reader.map(item, place, IDENTITY) {
@@ -116,6 +121,10 @@ pub(super) fn identity(reader: &mut Reader<'_>, item: &Node) -> (Option<Identity
                     .map(|(line, text)| account(reader, line, text))
                     .collect()
             }
+            "workload" => signs.workload = reader.text(&field.value, "workload"),
+            "source_identity" => signs.source_identity = reader.text(&field.value, "source_identity"),
+            "client" => signs.client = known_client(reader, field),
+            "via" => signs.via_mcp = is_mcp(reader, field),
             "blueprint" => {
                 reader.text(&field.value, &field.key);
             }
@@ -129,13 +138,36 @@ pub(super) fn identity(reader: &mut Reader<'_>, item: &Node) -> (Option<Identity
                 .error(item.line, format!("an identity needs `aws.role`, `aws.user`, {}", keys.join(" or ")));
         } else if session.is_some() || !accounts.is_empty() {
             reader.error(item.line, "`session` and `accounts` go with `aws.role` and `aws.user` only");
+        } else if signs != Signs::default() {
+            let keys = "`workload`, `source_identity`, `client` and `via`";
+            reader.error(item.line, format!("{keys} go with `aws.role` and `aws.user` only"));
         }
         return (None, principals);
     };
     if user && session.is_some() {
         reader.error(item.line, "a user has no session name: `session` goes with `aws.role`");
     }
-    (Some(Identity { arn, session, accounts, tag: None }), principals)
+    (Some(Identity { arn, session, accounts, tag: None, signs }), principals)
+}
+
+/// An agent client that user agents name.
+fn known_client(reader: &mut Reader<'_>, field: &Entry) -> Option<String> {
+    let text = reader.text(&field.value, "client")?;
+    if ingest::agent::client(&text) == Some(text.as_str()) {
+        return Some(text);
+    }
+    let known = ingest::agent::clients().join(", ");
+    reader.error(field.value.line, format!("unknown client `{text}`. Known clients: {known}"));
+    None
+}
+
+fn is_mcp(reader: &mut Reader<'_>, field: &Entry) -> bool {
+    let text = reader.text(&field.value, "via");
+    let is_mcp = text.as_deref() == Some("mcp");
+    if let Some(text) = text.filter(|_| !is_mcp) {
+        reader.error(field.value.line, format!("unknown way `{text}` in `via`. Known: mcp"));
+    }
+    is_mcp
 }
 
 fn principal(reader: &mut Reader<'_>, field: &Entry, key: &str) -> Option<Principal> {
@@ -147,11 +179,7 @@ fn principal(reader: &mut Reader<'_>, field: &Entry, key: &str) -> Option<Princi
             reader.error(line, format!("`{id}` is no SPIFFE id. Write it like `spiffe://example.org/agent`"));
             return None;
         }
-        PrincipalKind::Spiffe => {
-            let told = "is shown and matches no call: no log that is read here names a SPIFFE id";
-            reader.warn(field.line, format!("spec.identities.{key}"), told);
-            return Some(Principal { kind, id });
-        }
+        PrincipalKind::Spiffe => return Some(Principal { kind, id }),
         PrincipalKind::ServiceAccount if !is_email(&id) => {
             let help = "Write it in full, like `agent@project.iam.gserviceaccount.com`";
             reader.error(line, format!("`{id}` in `{key}` is no service account's e-mail address. {help}"));

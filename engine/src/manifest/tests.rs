@@ -155,7 +155,6 @@ fn what_is_not_judged_yet_is_warned_of_with_its_line() {
     let manifests = load(&[("triage.yaml", AGENT), ("resources.yaml", CATALOG)]).unwrap();
     let keys: Vec<&str> = manifests.warnings.iter().map(|warning| warning.key.as_str()).collect();
     for key in [
-        "spec.identities.spiffe",
         "spec.assume.from",
         "spec.tools",
         "spec.baseline",
@@ -301,7 +300,7 @@ fn a_catalog_may_say_what_a_verb_means() {
 }
 
 fn caller<'a>(actor: &'a str, session: Option<&'a str>) -> Caller<'a> {
-    Caller { actor, session_name: session, account: Some("111122223333"), tags: None }
+    Caller { actor, session_name: session, account: Some("111122223333"), ..Caller::default() }
 }
 
 #[test]

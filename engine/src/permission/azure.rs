@@ -52,14 +52,32 @@ pub(super) fn read(record: &Value) -> Option<Foreign> {
         push(&mut told.resources, resource.unwrap_or_default());
     }
     let action = authorization.and_then(|one| at(one, &["action"])).unwrap_or(operation);
+    push(&mut told.certain, authorised(category, action).unwrap_or_default());
+    Some(told)
+}
+
+/// The operation that somebody was authorised for; none where Azure speaks of itself.
+fn authorised<'a>(category: &str, action: &'a str) -> Option<&'a str> {
     let own = OWN_CATEGORIES.iter().any(|own| category.eq_ignore_ascii_case(own))
         // What Azure Policy found out about a resource, not what somebody did.
         || starts_with(action, "microsoft.authorization/policies/");
     let known = category.is_empty() || category.eq_ignore_ascii_case("administrative");
-    if known && !own && is_operation(action) {
-        push(&mut told.certain, action);
+    (known && !own && is_operation(action)).then_some(action)
+}
+
+/// What a row of the event table needed: of an activity what was authorised, of a request what it takes.
+pub(super) fn needed_by(
+    category: &str,
+    operation: &str,
+    authorization: &Value,
+    by_key: bool,
+) -> (Plane, Vec<String>, Vec<String>) {
+    if let Some((_, needs)) = data_plane::needs(category, operation, by_key) {
+        return (needs.plane, needs.certain, needs.possible);
     }
-    Some(told)
+    let action = at(authorization, &["action"]).unwrap_or(operation);
+    let certain = authorised(category, action).map(str::to_owned);
+    (Plane::Control, certain.into_iter().collect(), Vec::new())
 }
 
 /// A field that is a text, or `{value, localizedValue}` as the REST interface prints it.

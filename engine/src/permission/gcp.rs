@@ -45,23 +45,25 @@ pub(super) fn read(record: &Value) -> Option<Foreign> {
     told.granted = granted(payload, checks);
 
     let method = method.unwrap_or_default();
-    if method.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case("testIamPermissions")) {
-        // It asks what the caller may do, and uses none of it.
+    if only_asks(method) {
         told.certain.clear();
-        return Some(told);
-    }
-    // The last record of a long operation has no check of its own: it was made when the operation began.
-    let is_end = record.get("operation").is_some_and(|operation| {
-        operation.get("last") == Some(&Value::Bool(true))
-            && operation.get("first") != Some(&Value::Bool(true))
-    });
-    if told.certain.is_empty()
-        && !is_end
-        && let Some(guess) = guess(at(payload, &["serviceName"]).unwrap_or_default(), method)
-    {
-        told.possible.push(guess);
+    } else if told.certain.is_empty() && !is_end(record.get("operation")) {
+        told.possible.extend(guess(at(payload, &["serviceName"]).unwrap_or_default(), method));
     }
     Some(told)
+}
+
+/// It asks what the caller may do, and uses none of it.
+pub(super) fn only_asks(method: &str) -> bool {
+    method.rsplit('.').next().is_some_and(|name| name.eq_ignore_ascii_case("testIamPermissions"))
+}
+
+/// The last record of a long operation has no check of its own: it was made when the operation began.
+pub(super) fn is_end(operation: Option<&Value>) -> bool {
+    operation.is_some_and(|operation| {
+        operation.get("last") == Some(&Value::Bool(true))
+            && operation.get("first") != Some(&Value::Bool(true))
+    })
 }
 
 fn caller(payload: &Value, told: &mut Foreign) {
@@ -116,7 +118,7 @@ fn names_a_perimeter(status: &Value) -> bool {
 }
 
 /// Where a method is called like its permission, or nearly.
-fn guess(service: &str, method: &str) -> Option<String> {
+pub(super) fn guess(service: &str, method: &str) -> Option<String> {
     let parts: Vec<&str> = method.split('.').take(8).collect();
     let plain = |service: &str, resource: &str, verb: &str| {
         let named = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric());

@@ -141,9 +141,13 @@ pub(crate) fn is_told(service: &str, operation: &str) -> bool {
     !reference::prefix_of(service).is_empty() && !operation.is_empty()
 }
 
-/// Whether events of a type need no permission at all: service events, sign-ins.
+/// Whether events of a type need no permission at all: service events, sign-ins, and calls of tools, whose own calls are
+/// logged beside them. <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
 pub(crate) fn is_free(event_type: Option<&str>) -> bool {
-    matches!(event_type, Some("AwsServiceEvent" | "AwsConsoleSignIn" | "AwsCloudTrailInsight"))
+    matches!(
+        event_type,
+        Some("AwsServiceEvent" | "AwsConsoleSignIn" | "AwsCloudTrailInsight" | "AwsMcpEvent")
+    )
 }
 
 impl Facts<'_> {

@@ -238,7 +238,7 @@ impl Bounds {
     fn session(&self, call: &BoundFacts<'_>) -> Option<Broken> {
         let most = self.session_max?;
         // A key that never expires has no session; that is a finding of its own.
-        if call.credential_kind == Some("long_lived") {
+        if matches!(call.credential_kind, Some("long_lived" | "bedrock_api_key")) {
             return None;
         }
         let Some(started) = call.session_started else {

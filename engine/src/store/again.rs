@@ -6,7 +6,7 @@
 
 use super::commit::tell;
 use super::findings::{StoredFinding, read_findings};
-use super::{Commit, Store, StoreError, StoredCommit, Terms};
+use super::{Commit, Store, StoreError, StoredCommit, Terms, pieces};
 use crate::finding::{Finding, FindingState};
 use crate::grant::{PolicyChange, Touch};
 use crate::measure::{Measure, Measures};
@@ -230,83 +230,91 @@ impl Store {
     }
 }
 
-/// Keeps how the object can be judged again.
-pub(super) async fn keep_origin(
+/// Keeps how objects can be judged again.
+pub(super) async fn keep_origins(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
+    commits: &[&Commit<'_>],
 ) -> Result<(), StoreError> {
-    let Some(origin) = commit.origin else { return Ok(()) };
-    let id = &commit.claim.object;
-    sqlx::query(
-        "INSERT INTO origins (object, source, bucket, key, version, left_out, last_event, measures, done_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
-    )
-    .bind(id)
-    .bind(&origin.object.source)
-    .bind(&origin.object.bucket)
-    .bind(&origin.object.key)
-    .bind(&origin.object.version)
-    .bind(serde_json::to_string(&origin.left_out).map_err(|cause| damaged(id, &cause))?)
-    .bind(origin.last_event)
-    .bind(written(id, commit.measures)?)
-    .bind(commit.terms.now)
-    .execute(&mut **tx)
-    .await?;
-    for chunk in origin.callers.iter().collect::<Vec<_>>().chunks(super::ROWS_MAX) {
+    let (mut origins, mut callers) = (Vec::new(), Vec::new());
+    for commit in commits {
+        let Some(origin) = commit.origin else { continue };
+        let id = commit.claim.object.as_str();
+        let left_out = serde_json::to_string(&origin.left_out).map_err(|cause| damaged(id, &cause))?;
+        origins.push((id, origin, left_out, written(id, commit.measures)?, commit.terms.now));
+        callers.extend(origin.callers.iter().map(|principal| (id, principal.as_str())));
+    }
+    for piece in pieces(&origins) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO origins (object, source, bucket, key, version, left_out, last_event, measures, done_at) ",
+        );
+        insert.push_values(piece, |mut row, (id, origin, left_out, measures, now)| {
+            row.push_bind(*id)
+                .push_bind(origin.object.source.as_str())
+                .push_bind(origin.object.bucket.as_str())
+                .push_bind(origin.object.key.as_str())
+                .push_bind(origin.object.version.as_str())
+                .push_bind(left_out.as_str())
+                .push_bind(origin.last_event)
+                .push_bind(measures.as_str())
+                .push_bind(*now);
+        });
+        insert.build().execute(&mut **tx).await?;
+    }
+    for piece in pieces(&callers) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO callers (object, principal) ");
-        insert.push_values(chunk, |mut row, principal| {
-            row.push_bind(id).push_bind(principal.as_str());
+        insert.push_values(piece, |mut row, (id, principal)| {
+            row.push_bind(*id).push_bind(*principal);
         });
         insert.build().execute(&mut **tx).await?;
     }
     Ok(())
 }
 
-/// Keeps changes of policies, and marks what was judged before they were known.
+/// Keeps changes of policies, and marks what was judged before they were known. The origins of objects of the same
+/// commit are kept already, for one may touch another.
 pub(super) async fn keep_changes(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
+    commits: &[&Commit<'_>],
 ) -> Result<(), StoreError> {
-    for change in commit.changes {
-        let body = serde_json::to_string(change).map_err(|cause| damaged(&change.event_id, &cause))?;
-        sqlx::query(
-            "INSERT INTO policy_changes (time, event_id, session, seen_at, body) VALUES ($1, $2, $3, $4, $5)
-             ON CONFLICT DO NOTHING",
-        )
-        .bind(change.time)
-        .bind(&change.event_id)
-        .bind(i64::from(change.is_of_a_session()))
-        .bind(commit.terms.now)
-        .bind(body)
-        .execute(&mut **tx)
-        .await?;
-    }
-    for Touch { principal, from } in commit.touched {
-        sqlx::query(
-            "UPDATE objects SET again = 1 WHERE id <> $1 AND id IN (
-                 SELECT c.object FROM callers c JOIN origins r ON r.object = c.object
-                 WHERE c.principal = $2 AND r.last_event >= $3)",
-        )
-        .bind(&commit.claim.object)
-        .bind(principal)
-        .bind(from)
-        .execute(&mut **tx)
-        .await?;
+    for commit in commits {
+        for change in commit.changes {
+            let body = serde_json::to_string(change).map_err(|cause| damaged(&change.event_id, &cause))?;
+            sqlx::query(
+                "INSERT INTO policy_changes (time, event_id, session, seen_at, body) VALUES ($1, $2, $3, $4, $5)
+                 ON CONFLICT DO NOTHING",
+            )
+            .bind(change.time)
+            .bind(&change.event_id)
+            .bind(i64::from(change.is_of_a_session()))
+            .bind(commit.terms.now)
+            .bind(body)
+            .execute(&mut **tx)
+            .await?;
+        }
+        for Touch { principal, from } in commit.touched {
+            sqlx::query(
+                "UPDATE objects SET again = 1 WHERE id <> $1 AND id IN (
+                     SELECT c.object FROM callers c JOIN origins r ON r.object = c.object
+                     WHERE c.principal = $2 AND r.last_event >= $3)",
+            )
+            .bind(&commit.claim.object)
+            .bind(principal)
+            .bind(from)
+            .execute(&mut **tx)
+            .await?;
+        }
     }
     Ok(())
 }
 
-/// Keeps what an object adds to findings that are written already.
+/// Keeps what objects add to findings that are written already.
 pub(super) async fn keep_parts(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
+    commits: &[&Commit<'_>],
 ) -> Result<(), StoreError> {
-    if commit.origin.is_some() {
-        for part in commit.findings {
-            write_part(tx, &commit.claim.object, part).await?;
-        }
-    }
-    Ok(())
+    let kept = commits.iter().filter(|commit| commit.origin.is_some());
+    let parts = kept.flat_map(|c| c.findings.iter().map(|part| (c.claim.object.as_str(), part)));
+    write_parts(tx, &parts.collect::<Vec<_>>()).await
 }
 
 /// Keeps a finding that has no parts any more as the one that cannot be taken apart.
@@ -329,15 +337,25 @@ async fn write_part(
     object: &str,
     part: &Finding,
 ) -> Result<(), StoreError> {
-    sqlx::query(
-        "INSERT INTO finding_parts (finding, object, body) VALUES ($1, $2, $3)
-         ON CONFLICT (finding, object) DO UPDATE SET body = excluded.body",
-    )
-    .bind(&part.id)
-    .bind(object)
-    .bind(serde_json::to_string(part).map_err(|cause| damaged(&part.id, &cause))?)
-    .execute(&mut **tx)
-    .await?;
+    write_parts(tx, &[(object, part)]).await
+}
+
+async fn write_parts(
+    tx: &mut Transaction<'static, Sqlite>,
+    parts: &[(&str, &Finding)],
+) -> Result<(), StoreError> {
+    let mut rows = Vec::with_capacity(parts.len());
+    for (object, part) in parts {
+        rows.push((*object, *part, serde_json::to_string(part).map_err(|cause| damaged(&part.id, &cause))?));
+    }
+    for piece in pieces(&rows) {
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO finding_parts (finding, object, body) ");
+        insert.push_values(piece, |mut row, (object, part, body)| {
+            row.push_bind(part.id.as_str()).push_bind(*object).push_bind(body.as_str());
+        });
+        insert.push(" ON CONFLICT (finding, object) DO UPDATE SET body = excluded.body");
+        insert.build().execute(&mut **tx).await?;
+    }
     Ok(())
 }
 

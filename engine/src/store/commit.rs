@@ -1,17 +1,23 @@
-//! The one transaction: object done, event ids, baseline, findings, incidents, outbox.
+//! The one transaction: objects done, event ids, baseline, findings, incidents, outbox.
+//!
+//! Many objects share it. Each keeps its own counts, event ids, quarantine rows and parts of findings; what merges is
+//! summed first and written once.
 
 use super::again::Origin;
-use super::findings::{StoredFinding, read_findings, write_finding};
+use super::findings::{StoredFinding, read_findings, write_findings};
 use super::incidents::{join_incident, refresh_incident};
-use super::{ClaimToken, ROWS_MAX, Store, StoreError};
+use super::sum::Sum;
+use super::{ClaimToken, Store, StoreError, pieces};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
+use crate::chain::Issued;
 use crate::finding::{Finding, FindingState};
 use crate::grant::{PolicyChange, Touch};
 use crate::measure::Measures;
+use crate::seen::EventIds;
 use crate::time::{DAY, day_of};
 use ingest::quarantine::Quarantined;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 /// Everything that one judged object changes.
 #[derive(Debug)]
@@ -26,8 +32,8 @@ pub struct Commit<'a> {
     pub read: i64,
     /// Events left out because they were seen before.
     pub duplicates: i64,
-    /// Identity of each event that was judged.
-    pub event_ids: &'a [String],
+    /// The events that were judged.
+    pub events: &'a EventIds,
     /// Records that could not be read.
     pub quarantined: &'a [Quarantined],
     /// What the events add to the baseline.
@@ -38,10 +44,14 @@ pub struct Commit<'a> {
     pub changes: &'a [PolicyChange],
     /// Whose grants they change: what was judged of them is judged again.
     pub touched: &'a [Touch],
+    /// What the events gave to later ones: keys, and tasks.
+    pub issued: &'a [Issued],
     /// How the answers fell out.
     pub measures: &'a Measures,
     /// How the object can be judged again; `None` where it never will be.
     pub origin: Option<&'a Origin>,
+    /// Grants of its callers changed since it was judged: it is to be judged again.
+    pub is_outdated: bool,
     /// What settles and tells findings.
     pub terms: Terms<'a>,
 }
@@ -73,9 +83,10 @@ pub struct StoredCommit {
 pub enum Committed {
     /// It is durable.
     Stored(StoredCommit),
-    /// Nothing was written: these events are known already. Take them out and judge the rest.
-    Clash(HashSet<String>),
-    /// Nothing was written: a later claim owns the object.
+    /// Nothing of it was written: some of its events are known meanwhile, or another object of the same commit brought
+    /// them. Take them out and judge the rest.
+    Clash,
+    /// Nothing of it was written: a later claim owns the object.
     Fenced,
 }
 
@@ -85,102 +96,148 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`]; nothing was written then.
     pub async fn commit(&self, commit: &Commit<'_>) -> Result<Committed, StoreError> {
-        let mut tx = self.begin().await?;
-        if !end_claim(&mut tx, commit).await? {
-            return Ok(Committed::Fenced);
-        }
-        if !insert_event_ids(&mut tx, commit).await? {
-            // Dropping the transaction rolls it back; only then is it known which ids were there before.
-            drop(tx);
-            return Ok(Committed::Clash(self.known_events(commit.event_ids).await?));
-        }
-        super::quarantine::insert(
-            &mut tx,
-            &commit.claim.object,
-            commit.place,
-            commit.quarantined,
-            commit.terms.now,
-        )
-        .await?;
-        merge_presence(&mut tx, commit.baseline).await?;
-        merge_denials(&mut tx, commit.baseline).await?;
-
-        super::measures::add(&mut tx, commit.measures).await?;
-        super::again::keep_origin(&mut tx, commit).await?;
-        super::again::keep_changes(&mut tx, commit).await?;
-
-        let mut changed = merge_findings(&mut tx, commit).await?;
-        settle_past(&mut tx, commit, &mut changed).await?;
-        let stored = tell(&mut tx, &commit.terms, changed).await?;
-        super::again::keep_parts(&mut tx, commit).await?;
-        tx.commit().await?;
-        Ok(Committed::Stored(stored))
+        let mut ended = self.commit_all(std::slice::from_ref(commit)).await?;
+        Ok(ended.pop().unwrap_or(Committed::Fenced))
     }
 
-    async fn known_events(&self, ids: &[String]) -> Result<HashSet<String>, StoreError> {
-        let mut known = HashSet::new();
-        for chunk in ids.chunks(ROWS_MAX) {
-            let mut query = QueryBuilder::<Sqlite>::new("SELECT id FROM event_ids WHERE id IN (");
-            let mut list = query.separated(", ");
-            for id in chunk {
-                list.push_bind(id.as_str());
-            }
-            query.push(")");
-            for row in query.build().fetch_all(&self.writer).await? {
-                known.insert(row.try_get("id")?);
-            }
-        }
-        Ok(known)
-    }
-
-    /// Forgets event ids that were stored before `before` (µs): the horizon of exact deduplication.
+    /// Commits judged objects in one transaction, each wholly or not at all. Their terms are those of the first; either
+    /// all of them have an origin or none has.
     ///
     /// # Errors
-    /// [`StoreError::Sql`].
-    pub async fn forget_events(&self, before: i64) -> Result<u64, StoreError> {
-        let gone = sqlx::query("DELETE FROM event_ids WHERE seen_at < $1")
-            .bind(before)
-            .execute(&self.writer)
-            .await?;
-        Ok(gone.rows_affected())
+    /// [`StoreError`]; nothing of any of them was written then.
+    pub async fn commit_all(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, StoreError> {
+        let Some(terms) = commits.first().map(|commit| commit.terms) else { return Ok(Vec::new()) };
+        // From the question whether events are known to their being so: one commit at a time.
+        let _turn = self.events.turn.lock().await;
+        self.events.turn_to(terms.now);
+        let mut tx = self.begin().await?;
+        let mut ended = vec![Committed::Fenced; commits.len()];
+        let held = held(&mut tx, commits).await?;
+        let claimed: Vec<usize> = (0..commits.len()).filter(|at| held.get(*at) == Some(&true)).collect();
+        let events = claimed.iter().filter_map(|at| Some(commits.get(*at)?.events)).collect::<Vec<_>>();
+        let clashes = self.events.seen.clashes(events.into_iter())?;
+        let mut winners = Vec::with_capacity(claimed.len());
+        for (at, clash) in claimed.into_iter().zip(clashes) {
+            let (Some(commit), Some(ended)) = (commits.get(at), ended.get_mut(at)) else { continue };
+            *ended = if clash { Committed::Clash } else { Committed::Stored(StoredCommit::default()) };
+            winners.extend((!clash).then_some(commit));
+        }
+        if winners.is_empty() {
+            return Ok(ended);
+        }
+        end_claims(&mut tx, &winners).await?;
+        super::events::insert(&mut tx, &winners).await?;
+        super::quarantine::insert_of(&mut tx, &winners).await?;
+        super::again::keep_origins(&mut tx, &winners).await?;
+        super::again::keep_changes(&mut tx, &winners).await?;
+        let mut sum = Sum::default();
+        for winner in &winners {
+            sum.add(winner.baseline, winner.measures, winner.findings, winner.issued);
+        }
+        let keeps_parts = winners.iter().any(|winner| winner.origin.is_some());
+        let told = write_sum(&mut tx, &sum, keeps_parts, &terms).await?;
+        super::again::keep_parts(&mut tx, &winners).await?;
+        tx.commit().await?;
+        for winner in winners {
+            self.events.add(winner.events);
+        }
+        share_out(told, commits, &mut ended);
+        Ok(ended)
+    }
+
+    /// Writes what objects add together, for a private store that keeps no objects.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing was written then.
+    pub async fn commit_sum(&self, sum: &Sum, terms: &Terms<'_>) -> Result<StoredCommit, StoreError> {
+        let mut tx = self.begin().await?;
+        let told = write_sum(&mut tx, sum, false, terms).await?;
+        tx.commit().await?;
+        Ok(told)
     }
 }
 
-async fn end_claim(tx: &mut Transaction<'static, Sqlite>, commit: &Commit<'_>) -> Result<bool, StoreError> {
-    let ended = sqlx::query(
-        "UPDATE objects SET state = 'done', done_at = $1, sha256 = $2, read = $3, stored = $4,
-                duplicates = $5, quarantined = $6
-         WHERE id = $7 AND token = $8 AND state = 'claimed'",
-    )
-    .bind(commit.terms.now)
-    .bind(commit.sha256)
-    .bind(commit.read)
-    .bind(commit.event_ids.len() as i64)
-    .bind(commit.duplicates)
-    .bind(commit.quarantined.len() as i64)
-    .bind(&commit.claim.object)
-    .bind(commit.claim.token)
-    .execute(&mut **tx)
-    .await?;
-    Ok(ended.rows_affected() == 1)
-}
-
-/// False when at least one id was there before.
-async fn insert_event_ids(
+/// Which objects are still claimed with the token of their commit.
+async fn held(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
-) -> Result<bool, StoreError> {
-    for chunk in commit.event_ids.chunks(ROWS_MAX) {
-        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO event_ids (id, seen_at) ");
-        insert.push_values(chunk, |mut row, id| {
-            row.push_bind(id.as_str()).push_bind(commit.terms.now);
-        });
-        insert.push(" ON CONFLICT (id) DO NOTHING");
-        if insert.build().execute(&mut **tx).await?.rows_affected() < chunk.len() as u64 {
-            return Ok(false);
+    commits: &[Commit<'_>],
+) -> Result<Vec<bool>, StoreError> {
+    let mut tokens: HashMap<String, i64> = HashMap::with_capacity(commits.len());
+    for piece in pieces(commits) {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("SELECT id, token FROM objects WHERE state = 'claimed' AND id IN (");
+        let mut list = query.separated(", ");
+        for commit in piece {
+            list.push_bind(commit.claim.object.as_str());
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut **tx).await? {
+            tokens.insert(row.try_get("id")?, row.try_get("token")?);
         }
     }
-    Ok(true)
+    // Taken out: of two commits of one claim the second comes too late.
+    let mut is_held = |commit: &Commit<'_>| {
+        tokens.get(&commit.claim.object) == Some(&commit.claim.token)
+            && tokens.remove(&commit.claim.object).is_some()
+    };
+    Ok(commits.iter().map(&mut is_held).collect())
+}
+
+async fn end_claims(
+    tx: &mut Transaction<'static, Sqlite>,
+    commits: &[&Commit<'_>],
+) -> Result<(), StoreError> {
+    for piece in pieces(commits) {
+        let mut update = QueryBuilder::<Sqlite>::new(
+            "WITH ended (id, sha256, read, stored, duplicates, quarantined, again, done_at) AS (",
+        );
+        update.push_values(piece, |mut row, commit| {
+            row.push_bind(commit.claim.object.as_str())
+                .push_bind(commit.sha256)
+                .push_bind(commit.read)
+                .push_bind(commit.events.len() as i64)
+                .push_bind(commit.duplicates)
+                .push_bind(commit.quarantined.len() as i64)
+                .push_bind(i64::from(commit.is_outdated))
+                .push_bind(commit.terms.now);
+        });
+        update.push(
+            ") UPDATE objects SET state = 'done', done_at = ended.done_at, sha256 = ended.sha256,
+                    read = ended.read, stored = ended.stored, duplicates = ended.duplicates,
+                    quarantined = ended.quarantined, again = ended.again
+             FROM ended WHERE objects.id = ended.id",
+        );
+        update.build().execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
+/// Gives each object the findings that it was the first to bring; outbox rows are the first object's.
+fn share_out(told: StoredCommit, commits: &[Commit<'_>], ended: &mut [Committed]) {
+    let mut alerts = told.alerts;
+    let mut new: HashMap<String, Finding> =
+        told.new_findings.into_iter().map(|finding| (finding.id.clone(), finding)).collect();
+    for (commit, ended) in commits.iter().zip(ended) {
+        let Committed::Stored(stored) = ended else { continue };
+        stored.alerts = std::mem::take(&mut alerts);
+        stored.new_findings.extend(commit.findings.iter().filter_map(|finding| new.remove(&finding.id)));
+    }
+}
+
+/// Writes what merges, settles what follows from it, and tells.
+async fn write_sum(
+    tx: &mut Transaction<'static, Sqlite>,
+    sum: &Sum,
+    keeps_parts: bool,
+    terms: &Terms<'_>,
+) -> Result<StoredCommit, StoreError> {
+    merge_presence(tx, &sum.baseline).await?;
+    merge_denials(tx, &sum.baseline).await?;
+    super::measures::add(tx, &sum.measures).await?;
+    super::sessions::keep(tx, &sum.issued, terms.now).await?;
+    let mut changed = merge_findings(tx, sum, keeps_parts, terms).await?;
+    settle_past(tx, &sum.baseline, &mut changed).await?;
+    tell(tx, terms, changed).await
 }
 
 async fn merge_presence(
@@ -188,11 +245,11 @@ async fn merge_presence(
     delta: &BaselineDelta,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = delta.uses.iter().collect();
-    for chunk in rows.chunks(ROWS_MAX) {
+    for piece in pieces(&rows) {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO presence (identity, permission, block, days, first_used, last_used, uses) ",
         );
-        insert.push_values(chunk, |mut row, ((identity, permission, block), presence)| {
+        insert.push_values(piece, |mut row, ((identity, permission, block), presence)| {
             row.push_bind(&**identity)
                 .push_bind(&**permission)
                 .push_bind(*block)
@@ -220,11 +277,11 @@ async fn merge_denials(
     delta: &BaselineDelta,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = delta.denials.iter().collect();
-    for chunk in rows.chunks(ROWS_MAX) {
+    for piece in pieces(&rows) {
         let mut insert = QueryBuilder::<Sqlite>::new(
             "INSERT INTO denials (identity, permission, first_seen, last_seen, count) ",
         );
-        insert.push_values(chunk, |mut row, ((identity, permission), denials)| {
+        insert.push_values(piece, |mut row, ((identity, permission), denials)| {
             row.push_bind(&**identity)
                 .push_bind(&**permission)
                 .push_bind(denials.first)
@@ -246,21 +303,23 @@ async fn merge_denials(
 
 async fn merge_findings(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
+    sum: &Sum,
+    keeps_parts: bool,
+    terms: &Terms<'_>,
 ) -> Result<HashMap<String, StoredFinding>, StoreError> {
-    let ids: Vec<&str> = commit.findings.iter().map(|f| f.id.as_str()).collect();
+    let ids: Vec<&str> = sum.findings.keys().map(String::as_str).collect();
     let mut changed: HashMap<String, StoredFinding> =
         read_findings(tx, &ids).await?.into_iter().map(|f| (f.finding.id.clone(), f)).collect();
-    for finding in commit.findings {
+    for finding in sum.findings.values() {
         match changed.get_mut(&finding.id) {
             Some(known) => {
-                if commit.origin.is_some() {
+                if keeps_parts {
                     super::again::keep_remainder(tx, &known.finding).await?;
                 }
                 known.finding.merge(finding.clone());
             }
             None => {
-                let settled = commit.terms.settled.contains(&finding.detection);
+                let settled = terms.settled.contains(&finding.detection);
                 changed.insert(
                     finding.id.clone(),
                     StoredFinding { finding: finding.clone(), settled, is_new: true },
@@ -271,26 +330,29 @@ async fn merge_findings(
     Ok(changed)
 }
 
-/// Adds older findings that follow from the baseline and whose past this batch changed.
+/// Adds older findings that follow from the baseline and whose past changed.
 async fn settle_past(
     tx: &mut Transaction<'static, Sqlite>,
-    commit: &Commit<'_>,
+    baseline: &BaselineDelta,
     changed: &mut HashMap<String, StoredFinding>,
 ) -> Result<(), StoreError> {
-    for (identity, day) in commit.baseline.earliest_days() {
-        let rows = sqlx::query_scalar::<_, String>(
-            "SELECT id FROM findings WHERE settled = 1 AND actor = $1 AND window_start > $2
-                AND state IN ('open', 'acknowledged', 'learning')",
-        )
-        .bind(identity)
-        .bind(day * DAY)
-        .fetch_all(&mut **tx)
-        .await?;
-        let unread: Vec<&str> =
-            rows.iter().map(String::as_str).filter(|id| !changed.contains_key(*id)).collect();
-        for finding in read_findings(tx, &unread).await? {
-            changed.insert(finding.finding.id.clone(), finding);
-        }
+    let earliest: Vec<(&str, i64)> = baseline.earliest_days().into_iter().collect();
+    let mut unread = Vec::new();
+    for piece in pieces(&earliest) {
+        let mut query = QueryBuilder::<Sqlite>::new("WITH earliest (actor, start) AS (");
+        query.push_values(piece, |mut row, (actor, day)| {
+            row.push_bind(*actor).push_bind(day * DAY);
+        });
+        query.push(
+            ") SELECT f.id FROM earliest e JOIN findings f ON f.actor = e.actor AND f.window_start > e.start
+              WHERE f.settled = 1 AND f.state IN ('open', 'acknowledged', 'learning')",
+        );
+        unread.extend(query.build_query_scalar::<String>().fetch_all(&mut **tx).await?);
+    }
+    unread.retain(|id| !changed.contains_key(id));
+    let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
+    for finding in read_findings(tx, &unread).await? {
+        changed.insert(finding.finding.id.clone(), finding);
     }
     Ok(())
 }
@@ -301,21 +363,25 @@ pub(super) async fn tell(
     terms: &Terms<'_>,
     mut changed: HashMap<String, StoredFinding>,
 ) -> Result<StoredCommit, StoreError> {
+    let mut active = HashMap::new();
     for stored in changed.values_mut().filter(|f| f.settled) {
-        settle(tx, terms.rule, &mut stored.finding).await?;
+        settle(tx, terms.rule, &mut stored.finding, &mut active).await?;
     }
+    // In an order of their own: which finding begins an incident must not be chance.
+    let mut changed: Vec<StoredFinding> = changed.into_values().collect();
+    changed.sort_by(|a, b| (a.finding.first_seen, &a.finding.id).cmp(&(b.finding.first_seen, &b.finding.id)));
     let mut stored = StoredCommit::default();
     let mut touched = BTreeSet::new();
-    for finding in changed.values_mut() {
+    for finding in &mut changed {
         if finding.finding.state.is_live() && finding.finding.incident.is_none() {
             join_incident(tx, finding, terms.now).await?;
         }
-        write_finding(tx, finding, terms.now).await?;
         if finding.is_new {
             stored.new_findings.push(finding.finding.clone());
         }
         touched.extend(finding.finding.incident.clone());
     }
+    write_findings(tx, &changed, terms.now).await?;
     for id in touched {
         stored.alerts += refresh_incident(tx, &id, terms.alert_max_age, terms.now).await?;
     }
@@ -327,14 +393,19 @@ async fn settle(
     tx: &mut Transaction<'static, Sqlite>,
     rule: BaselineRule,
     finding: &mut Finding,
+    active: &mut HashMap<String, Days>,
 ) -> Result<(), StoreError> {
     if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
         return Ok(());
     }
     let Some(permission) = finding.sample.permission.clone() else { return Ok(()) };
     let used = days(tx, &finding.actor, &permission).await?;
-    let active = days(tx, &finding.actor, ANY_PERMISSION).await?;
-    let novelty = rule.novelty(&used, &active, day_of(finding.window_start));
+    if !active.contains_key(&finding.actor) {
+        active.insert(finding.actor.clone(), days(tx, &finding.actor, ANY_PERMISSION).await?);
+    }
+    let none = Days::default();
+    let active = active.get(&finding.actor).unwrap_or(&none);
+    let novelty = rule.novelty(&used, active, day_of(finding.window_start));
     finding.sample.active_days = i64::from(novelty.active_days);
     if !novelty.first_use {
         finding.state = FindingState::Superseded;

@@ -1,6 +1,6 @@
 //! Findings and incidents as people read and end them.
 
-use super::{ROWS_MAX, Store, StoreError};
+use super::{Store, StoreError, pieces};
 use crate::finding::{Finding, FindingState, Severity};
 use crate::incident::{Incident, IncidentState};
 use sqlx::sqlite::SqliteRow;
@@ -115,7 +115,7 @@ impl Store {
         finding.close_reason.clone_from(&close.reason);
         finding.note.clone_from(&close.note);
         finding.by = Some(close.by.clone());
-        write_finding(&mut tx, &stored, now).await?;
+        write_findings(&mut tx, std::slice::from_ref(&stored), now).await?;
         if let Some(incident) = &stored.finding.incident {
             super::incidents::refresh_incident(&mut tx, incident, None, now).await?;
         }
@@ -208,12 +208,12 @@ pub(super) async fn read_findings(
     ids: &[&str],
 ) -> Result<Vec<StoredFinding>, StoreError> {
     let mut found = Vec::new();
-    for chunk in ids.chunks(ROWS_MAX) {
+    for piece in pieces(ids) {
         let mut query = QueryBuilder::<Sqlite>::new(
             "SELECT id, state, incident, settled, body FROM findings WHERE id IN (",
         );
         let mut list = query.separated(", ");
-        for id in chunk {
+        for id in piece {
             list.push_bind(*id);
         }
         query.push(")");
@@ -240,42 +240,52 @@ pub(super) async fn incident_findings(
     rows.iter().map(finding_of).collect()
 }
 
-pub(super) async fn write_finding(
+pub(super) async fn write_findings(
     tx: &mut Transaction<'static, Sqlite>,
-    stored: &StoredFinding,
+    stored: &[StoredFinding],
     now: i64,
 ) -> Result<(), StoreError> {
-    let finding = &stored.finding;
-    let body = serde_json::to_string(finding).map_err(|e| StoreError::Damaged {
-        what: "finding",
-        id: finding.id.clone(),
-        cause: e.to_string(),
-    })?;
-    sqlx::query(
-        "INSERT INTO findings (id, detection, family, severity, state, agent, actor, permission, settled,
-                               window_start, first_seen, last_seen, body, incident, created_at, updated_at)
-         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $15)
-         ON CONFLICT (id) DO UPDATE SET
-            severity = excluded.severity, state = excluded.state, actor = excluded.actor,
-            permission = excluded.permission, first_seen = excluded.first_seen, last_seen = excluded.last_seen,
-            body = excluded.body, incident = excluded.incident, updated_at = excluded.updated_at",
-    )
-    .bind(&finding.id)
-    .bind(&finding.detection)
-    .bind(&finding.family)
-    .bind(finding.severity.rank())
-    .bind(finding.state.as_str())
-    .bind(finding.agent.as_deref())
-    .bind(&finding.actor)
-    .bind(finding.sample.permission.as_deref())
-    .bind(i64::from(stored.settled))
-    .bind(finding.window_start)
-    .bind(finding.first_seen)
-    .bind(finding.last_seen)
-    .bind(body)
-    .bind(finding.incident.as_deref())
-    .bind(now)
-    .execute(&mut **tx)
-    .await?;
+    let mut rows = Vec::with_capacity(stored.len());
+    for stored in stored {
+        let body = serde_json::to_string(&stored.finding).map_err(|e| StoreError::Damaged {
+            what: "finding",
+            id: stored.finding.id.clone(),
+            cause: e.to_string(),
+        })?;
+        rows.push((stored, body));
+    }
+    for piece in pieces(&rows) {
+        let mut insert = QueryBuilder::<Sqlite>::new(
+            "INSERT INTO findings (id, detection, family, severity, state, agent, actor, permission, settled,
+                                   window_start, first_seen, last_seen, body, incident, created_at, updated_at) ",
+        );
+        insert.push_values(piece, |mut row, (stored, body)| {
+            let finding = &stored.finding;
+            row.push_bind(finding.id.as_str())
+                .push_bind(finding.detection.as_str())
+                .push_bind(finding.family.as_str())
+                .push_bind(finding.severity.rank())
+                .push_bind(finding.state.as_str())
+                .push_bind(finding.agent.as_deref())
+                .push_bind(finding.actor.as_str())
+                .push_bind(finding.sample.permission.as_deref())
+                .push_bind(i64::from(stored.settled))
+                .push_bind(finding.window_start)
+                .push_bind(finding.first_seen)
+                .push_bind(finding.last_seen)
+                .push_bind(body.as_str())
+                .push_bind(finding.incident.as_deref())
+                .push_bind(now)
+                .push_bind(now);
+        });
+        insert.push(
+            " ON CONFLICT (id) DO UPDATE SET
+                severity = excluded.severity, state = excluded.state, actor = excluded.actor,
+                permission = excluded.permission, first_seen = excluded.first_seen,
+                last_seen = excluded.last_seen, body = excluded.body, incident = excluded.incident,
+                updated_at = excluded.updated_at",
+        );
+        insert.build().execute(&mut **tx).await?;
+    }
     Ok(())
 }

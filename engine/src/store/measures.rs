@@ -1,6 +1,6 @@
 //! How far answers can be trusted, summed by day
 
-use super::{ROWS_MAX, Store, StoreError};
+use super::{Store, StoreError, pieces};
 use crate::measure::{Measures, Trust};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
@@ -42,9 +42,9 @@ pub(super) async fn add_rows(
     tx: &mut Transaction<'static, Sqlite>,
     rows: &[(i64, &str, &str, i64)],
 ) -> Result<(), StoreError> {
-    for chunk in rows.chunks(ROWS_MAX) {
+    for piece in pieces(rows) {
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO measures (day, measure, answer, count) ");
-        insert.push_values(chunk, |mut row, (day, measure, answer, count)| {
+        insert.push_values(piece, |mut row, (day, measure, answer, count)| {
             row.push_bind(*day).push_bind(*measure).push_bind(*answer).push_bind(*count);
         });
         insert.push(

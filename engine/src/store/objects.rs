@@ -1,7 +1,8 @@
 //! Which objects were claimed and done: an object is judged once.
 
-use super::{Store, StoreError};
-use sqlx::Row;
+use super::{Store, StoreError, pieces};
+use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
+use std::collections::HashMap;
 
 /// Claims of one object that may end without a word (a crash) before it is no longer opened.
 const ATTEMPTS_MAX: i64 = 3;
@@ -61,6 +62,17 @@ pub struct ObjectTotals {
     pub quarantined: i64,
 }
 
+/// An object to claim.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted<'a> {
+    /// Its id.
+    pub object: &'a str,
+    /// The source that it comes from.
+    pub source: &'a str,
+    /// Where it is, for people.
+    pub place: &'a str,
+}
+
 impl Store {
     /// Claims an object for `lease` µs from `now`.
     ///
@@ -74,38 +86,32 @@ impl Store {
         lease: i64,
         now: i64,
     ) -> Result<Claim, StoreError> {
+        let wanted = [Wanted { object, source, place }];
+        let mut claims = self.claim_all(&wanted, lease, now).await?;
+        Ok(claims.pop().unwrap_or(Claim::Held))
+    }
+
+    /// Claims objects for `lease` µs from `now`, in one transaction.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`]; nothing is claimed then.
+    pub async fn claim_all(
+        &self,
+        wanted: &[Wanted<'_>],
+        lease: i64,
+        now: i64,
+    ) -> Result<Vec<Claim>, StoreError> {
         let mut tx = self.begin().await?;
-        let claimed = sqlx::query(
-            "INSERT INTO objects (id, source, place, state, token, lease_until, attempts)
-             VALUES ($1, $2, $3, 'claimed', 1, $4, 1)
-             ON CONFLICT (id) DO UPDATE
-                SET token = objects.token + 1, attempts = objects.attempts + 1, lease_until = excluded.lease_until
-                WHERE objects.state = 'claimed' AND objects.lease_until < $5
-             RETURNING token, attempts",
-        )
-        .bind(object)
-        .bind(source)
-        .bind(place)
-        .bind(now + lease)
-        .bind(now)
-        .fetch_optional(&mut *tx)
-        .await?;
-        let claim = match claimed {
-            Some(row) => {
-                let token = ClaimToken { object: object.to_owned(), token: row.try_get("token")? };
-                let attempts: i64 = row.try_get("attempts")?;
-                if attempts > ATTEMPTS_MAX { Claim::Poison(token) } else { Claim::Mine(token) }
-            }
-            None => {
-                let state: String = sqlx::query_scalar("SELECT state FROM objects WHERE id = $1")
-                    .bind(object)
-                    .fetch_one(&mut *tx)
-                    .await?;
-                if state == "claimed" { Claim::Held } else { Claim::Done }
-            }
-        };
+        let mut once = HashMap::with_capacity(wanted.len());
+        let distinct: Vec<Wanted<'_>> =
+            wanted.iter().filter(|want| once.insert(want.object, ()).is_none()).copied().collect();
+        let mut claims = HashMap::with_capacity(distinct.len());
+        for piece in pieces(&distinct) {
+            claim_piece(&mut tx, piece, lease, now, &mut claims).await?;
+        }
         tx.commit().await?;
-        Ok(claim)
+        // Asked for twice at once, the first has it.
+        Ok(wanted.iter().map(|want| claims.remove(want.object).unwrap_or(Claim::Held)).collect())
     }
 
     /// Gives a claim back: the object was not judged and nobody crashed on it.
@@ -195,4 +201,47 @@ impl Store {
             quarantined: row.try_get("quarantined")?,
         })
     }
+}
+
+async fn claim_piece<'w>(
+    tx: &mut Transaction<'static, Sqlite>,
+    wanted: &[Wanted<'w>],
+    lease: i64,
+    now: i64,
+    claims: &mut HashMap<&'w str, Claim>,
+) -> Result<(), StoreError> {
+    let mut insert = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO objects (id, source, place, state, token, lease_until, attempts) ",
+    );
+    insert.push_values(wanted, |mut row, want| {
+        row.push_bind(want.object).push_bind(want.source).push_bind(want.place);
+        row.push("'claimed'").push("1").push_bind(now + lease).push("1");
+    });
+    insert.push(
+        " ON CONFLICT (id) DO UPDATE
+            SET token = objects.token + 1, attempts = objects.attempts + 1, lease_until = excluded.lease_until
+            WHERE objects.state = 'claimed' AND objects.lease_until < ",
+    );
+    insert.push_bind(now).push(" RETURNING id, token, attempts");
+    let mut claimed: HashMap<String, (i64, i64)> = HashMap::with_capacity(wanted.len());
+    for row in insert.build().fetch_all(&mut **tx).await? {
+        claimed.insert(row.try_get("id")?, (row.try_get("token")?, row.try_get("attempts")?));
+    }
+    for want in wanted {
+        let claim = match claimed.remove(want.object) {
+            Some((token, attempts)) => {
+                let token = ClaimToken { object: want.object.to_owned(), token };
+                if attempts > ATTEMPTS_MAX { Claim::Poison(token) } else { Claim::Mine(token) }
+            }
+            None => {
+                let state: String = sqlx::query_scalar("SELECT state FROM objects WHERE id = $1")
+                    .bind(want.object)
+                    .fetch_one(&mut **tx)
+                    .await?;
+                if state == "claimed" { Claim::Held } else { Claim::Done }
+            }
+        };
+        claims.insert(want.object, claim);
+    }
+    Ok(())
 }

@@ -132,7 +132,8 @@ impl Store {
         let mut alerts = Vec::with_capacity(rows.len());
         for row in rows {
             let id: String = row.try_get("incident")?;
-            let (incident, findings) = story(&mut tx, &id).await?;
+            let (incident, mut findings) = story(&mut tx, &id).await?;
+            super::sessions::attribute(&mut tx, &mut findings).await?;
             alerts.push(Alert {
                 incident,
                 findings,

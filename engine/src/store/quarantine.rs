@@ -1,6 +1,6 @@
 //! What could not be read, kept with its reason.
 
-use super::{ROWS_MAX, Store, StoreError};
+use super::{Commit, Store, StoreError, pieces};
 use ingest::quarantine::Quarantined;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 
@@ -73,17 +73,38 @@ pub(super) async fn insert(
     quarantined: &[Quarantined],
     now: i64,
 ) -> Result<(), StoreError> {
-    for chunk in quarantined.chunks(ROWS_MAX) {
+    let rows: Vec<_> = quarantined.iter().map(|q| (object, place, q)).collect();
+    insert_rows(tx, &rows, now).await
+}
+
+/// Writes what judged objects hold that could not be read.
+pub(super) async fn insert_of(
+    tx: &mut Transaction<'static, Sqlite>,
+    commits: &[&Commit<'_>],
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = commits
+        .iter()
+        .flat_map(|c| c.quarantined.iter().map(|q| (c.claim.object.as_str(), c.place, q)))
+        .collect();
+    insert_rows(tx, &rows, commits.first().map_or(0, |commit| commit.terms.now)).await
+}
+
+async fn insert_rows(
+    tx: &mut Transaction<'static, Sqlite>,
+    rows: &[(&str, &str, &Quarantined)],
+    now: i64,
+) -> Result<(), StoreError> {
+    for piece in pieces(rows) {
         let mut insert =
             QueryBuilder::<Sqlite>::new("INSERT INTO quarantine (id, place, row, reason, detail, head, at) ");
-        insert.push_values(chunk, |mut row, q| {
+        insert.push_values(piece, |mut row, (object, place, q)| {
             let at = q.row.map_or_else(|| "whole".to_owned(), |row| row.to_string());
             row.push_bind(ingest::fingerprint(&[object, &at, q.reason], 32))
-                .push_bind(place.to_owned())
+                .push_bind(*place)
                 .push_bind(q.row.map(i64::from))
                 .push_bind(q.reason)
-                .push_bind(q.detail.clone())
-                .push_bind(q.head.clone())
+                .push_bind(q.detail.as_str())
+                .push_bind(q.head.as_str())
                 .push_bind(now);
         });
         insert.push(" ON CONFLICT (id) DO NOTHING");

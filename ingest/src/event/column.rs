@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, DictionaryArray, GenericListArray, ListBuilder,
-    StringArray, StringBuilder, StringDictionaryBuilder, StringViewArray, StringViewBuilder,
-    TimestampMicrosecondArray, TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
+    StringArray, StringBuilder, StringViewArray, StringViewBuilder, TimestampMicrosecondArray,
+    TimestampMicrosecondBuilder, UInt32Array, UInt32Builder,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, TimeUnit, TimestampMicrosecondType, UInt32Type};
 use chrono::{DateTime, SecondsFormat};
 use serde_json::Value;
+
+use super::names::{Names, Source};
 
 /// Text that repeats little.
 pub(super) struct Text;
@@ -35,6 +37,10 @@ pub(super) trait Column {
     fn data_type() -> DataType;
     fn builder(rows: usize) -> Self::Builder;
     fn append(builder: &mut Self::Builder, value: Self::Value<'_>);
+    /// Appends a value that hangs on `source` alone.
+    fn append_from(builder: &mut Self::Builder, _source: Option<Source>, value: Self::Value<'_>) {
+        Self::append(builder, value);
+    }
     fn finish(builder: &mut Self::Builder) -> ArrayRef;
     fn view(array: &ArrayRef) -> Option<Self::View<'_>>;
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a>;
@@ -50,7 +56,7 @@ impl Column for Text {
         DataType::Utf8View
     }
     fn builder(rows: usize) -> Self::Builder {
-        StringViewBuilder::with_capacity(rows)
+        StringViewBuilder::with_capacity(rows).with_fixed_block_size(block_bytes(rows))
     }
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
         builder.append_option(value);
@@ -67,6 +73,11 @@ impl Column for Text {
     fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
         Self::get(view, row).map(Value::from)
     }
+}
+
+/// The size of the blocks that texts are copied to: few of them, and little waste for a small batch.
+fn block_bytes(rows: usize) -> u32 {
+    u32::try_from(rows.saturating_mul(64)).unwrap_or(u32::MAX).clamp(256, 1 << 20)
 }
 
 impl Column for Key {
@@ -98,7 +109,7 @@ impl Column for Key {
 }
 
 impl Column for Name {
-    type Builder = StringDictionaryBuilder<Int32Type>;
+    type Builder = Names;
     type Value<'a> = Option<&'a str>;
     type View<'a> = (&'a DictionaryArray<Int32Type>, &'a StringArray);
     type Seen<'a> = Option<&'a str>;
@@ -106,13 +117,16 @@ impl Column for Name {
         DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
     }
     fn builder(rows: usize) -> Self::Builder {
-        StringDictionaryBuilder::with_capacity(rows, 16, 256)
+        Names::with_capacity(rows)
     }
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
-        builder.append_option(value);
+        builder.append(value);
+    }
+    fn append_from(builder: &mut Self::Builder, source: Option<Source>, value: Option<&str>) {
+        builder.append_from(source, value);
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
-        Arc::new(builder.finish())
+        builder.finish()
     }
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         let names = array.as_dictionary_opt::<Int32Type>()?;

@@ -1,150 +1,70 @@
-//! CloudTrail: files of `Records`, and single events on lines.
+//! CloudTrail: what its records say, as rows.
+//!
+//! A record is read in one forward pass that notes where its fields stand ([`slots`]; the keys and their order:
+//! [`keys`], the tokens: [`scan`]), and what the columns hold is taken from there ([`record`]). Nothing is searched
+//! twice, nothing is copied but into a column, and what nobody asked for is not computed. `serde_json` reads the same
+//! records in the tests and must find the same rows and the same faults.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use sha2::{Digest, Sha256};
-
 use crate::agent::{self, Caller};
 use crate::denial;
-use crate::event::{Event, EventBatch, EventBuilder};
-use crate::fingerprint::hex;
-use crate::inflate::{Limits, ObjectError, inflate};
-use crate::quarantine::{Quarantined, reason};
+use crate::event::{Event, EventBuilder};
+use crate::formats::frames::Window;
+use crate::inflate::Limits;
+use crate::object::{Place, Unread};
+use crate::quarantine::reason;
 use crate::redact::Redaction;
-use crate::source::ObjectRef;
 use crate::time::micros;
-use crate::token::{balanced, skip_space};
-use frames::{Frame, Shape, frames};
+use keys::Slot;
 use record::Record;
+use scan::Fault;
 
-mod frames;
+pub use crate::object::{ReadObject, read_object, read_record};
+pub(crate) use slots::Slots;
+
+mod escapes;
+mod identities;
+mod keys;
 pub(crate) mod record;
+mod scan;
+mod slots;
 
-/// Quarantined records of one object that keep their text: a file of nothing else must not fill the memory.
-const HEADS_MAX: usize = 256;
-
-/// What one object held.
-#[derive(Debug)]
-pub struct ReadObject {
-    /// The events that could be read, in the object's order.
-    pub batch: EventBatch,
-    /// What could not be read, and why.
-    pub quarantined: Vec<Quarantined>,
-    /// Records that went in: always rows and quarantined together.
-    pub read: u64,
-    /// SHA-256 of the bytes as stored, in hexadecimal.
-    pub sha256: String,
-    /// Why an object without records has none on purpose: `digest` or `empty`.
-    pub ignored: Option<&'static str>,
+/// Where the record at `at` of a window leads to.
+pub(crate) enum Fast {
+    /// It is a row now, and ends here.
+    Row(usize),
+    /// It must be looked at more closely.
+    Unclear,
 }
 
-/// Reads one object. The same bytes give the same answer.
-///
-/// `bytes`: as stored, gzip or plain; the content decides, not the name. Shapes: `{"Records": [...]}`, an array, one
-/// event, one of these on each line. A record that cannot be read is quarantined and its neighbours go on.
-///
-/// # Errors
-/// [`ObjectError`] when the object is refused as a whole; nothing of it may be committed then.
-pub fn read_object(
-    object: &ObjectRef,
-    bytes: &[u8],
+/// Makes a row of the record at `at`, if all is well with it and it ends before `end`.
+#[inline]
+pub(crate) fn append_at(
+    builder: &mut EventBuilder,
+    slots: &mut Slots,
+    window: Window<'_>,
+    (at, end): (usize, usize),
+    place: Place<'_>,
     limits: &Limits,
     redact: &Redaction,
-) -> Result<ReadObject, ObjectError> {
-    let plain = inflate(bytes, limits)?;
-    let text = without_bom(&plain)?;
-    let mut reader = Reader {
-        builder: EventBuilder::with_capacity(text.len() / 1500),
-        quarantined: Vec::new(),
-        row: 0,
-        object: object.display(),
-        limits,
-        redact,
-    };
-    let shape = frames(text, limits.records_max, &mut |frame| reader.frame(frame));
-    let ignored = match shape {
-        Shape::Unknown => return Err(ObjectError::BadJson),
-        Shape::Digest => Some("digest"),
-        Shape::Events => (reader.row == 0).then_some("empty"),
-    };
-    let sha256 = hex(&Sha256::digest(bytes));
-    let Reader { builder, quarantined, row, .. } = reader;
-    Ok(ReadObject { batch: builder.finish(), quarantined, read: u64::from(row), sha256, ignored })
-}
-
-/// Reads one raw record into a batch of one row, or says why it cannot.
-///
-/// # Errors
-/// The quarantined record, as [`read_object`] would give it.
-pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<EventBatch, Quarantined> {
-    let text = record.as_bytes();
-    let bad = |reason, detail: &str| Quarantined::new(Some(0), reason, detail, text, redact);
-    let start = skip_space(text, 0);
-    let value = balanced(text, start, &mut Vec::new());
-    let Some(value) = value.filter(|value| skip_space(text, value.end) == text.len()) else {
-        return Err(bad(reason::BAD_JSON, "not one JSON value"));
-    };
-    let mut builder = EventBuilder::with_capacity(1);
-    let text = text.get(start..value.end).unwrap_or_default();
-    append(&mut builder, text, value.depth, Place { object: None, row: 0 }, limits, redact)
-        .map_err(|unread| bad(unread.reason, &unread.detail))?;
-    Ok(builder.finish())
-}
-
-struct Reader<'l> {
-    builder: EventBuilder,
-    quarantined: Vec<Quarantined>,
-    row: u32,
-    object: String,
-    limits: &'l Limits,
-    redact: &'l Redaction,
-}
-
-impl Reader<'_> {
-    fn frame(&mut self, frame: Frame<'_>) {
-        match frame {
-            Frame::Record { text, depth } => {
-                let place = Place { object: Some(&self.object), row: self.row };
-                if let Err(unread) = append(&mut self.builder, text, depth, place, self.limits, self.redact) {
-                    self.quarantine(unread.reason, unread.detail, text);
-                }
-            }
-            Frame::Broken { text, reason, detail } => self.quarantine(reason, detail.into(), text),
-        }
-        self.row += 1;
+) -> Fast {
+    let Some(text) = window.text.and_then(|text| text.get(..end)) else { return Fast::Unclear };
+    let Ok(past) = slots.read(text, at, limits.depth_max) else { return Fast::Unclear };
+    if slots.marked || past - at > limits.record_bytes_max {
+        return Fast::Unclear;
     }
-
-    fn quarantine(&mut self, reason: &'static str, detail: Cow<'static, str>, text: &[u8]) {
-        let row = Some(self.row);
-        self.quarantined.push(if self.quarantined.len() < HEADS_MAX {
-            Quarantined::new(row, reason, detail, text, self.redact)
-        } else {
-            Quarantined { row, reason, detail: String::new(), head: String::new() }
-        });
+    match append_record(builder, &Record::new(text, slots), place, redact) {
+        Ok(()) => Fast::Row(past),
+        Err(_) => Fast::Unclear,
     }
 }
 
-/// Where a record stands.
-#[derive(Clone, Copy)]
-struct Place<'a> {
-    object: Option<&'a str>,
-    row: u32,
-}
-
-struct Unread {
-    reason: &'static str,
-    detail: Cow<'static, str>,
-}
-
-impl Unread {
-    fn new(reason: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { reason, detail: detail.into() }
-    }
-}
-
-fn append(
+/// Makes a row of one record, or says why it cannot. `depth`: how deep it nests.
+pub(crate) fn append(
     builder: &mut EventBuilder,
+    slots: &mut Slots,
     text: &[u8],
     depth: usize,
     place: Place<'_>,
@@ -160,30 +80,35 @@ fn append(
     let text = std::str::from_utf8(text).map_err(|error| {
         Unread::new(reason::BAD_ENCODING, format!("not UTF-8 at byte {}", error.valid_up_to()))
     })?;
-    // The derived readers would take a list for an object, its elements for the fields in their order.
     if !text.starts_with('{') {
         return Err(Unread::new(reason::WRONG_TYPE, "a record is an object"));
     }
-    let record: Record<'_> = serde_json::from_str(text).map_err(unparsed)?;
-    append_record(builder, &record, place, redact)
+    slots.read(text, 0, limits.depth_max).map_err(|(fault, at)| unread(fault, at))?;
+    append_record(builder, &Record::new(text, slots), place, redact)
 }
 
-/// Names what the parser refused. Its words for a field told twice are part of serde's interface.
-fn unparsed(error: serde_json::Error) -> Unread {
-    let detail = error.to_string();
-    let reason = if !error.is_data() {
-        reason::BAD_JSON
-    } else if detail.starts_with("duplicate field") {
-        reason::DUPLICATE_KEY
-    } else {
-        reason::WRONG_TYPE
+/// Names what the reader refused.
+fn unread(fault: Fault, at: usize) -> Unread {
+    let (reason, what) = match fault {
+        Fault::Structure => {
+            (reason::BAD_JSON, "a bracket, comma, colon or value is missing or misplaced".into())
+        }
+        Fault::String => (reason::BAD_JSON, "a string that is none".into()),
+        Fault::Number => (reason::BAD_JSON, "a number that is none".into()),
+        Fault::Literal => (reason::BAD_JSON, "neither `true`, `false` nor `null`".into()),
+        Fault::Depth => (reason::TOO_DEEP, "nested too deep".into()),
+        Fault::Type(name) => (reason::WRONG_TYPE, format!("`{name}` is of another type")),
+        Fault::Duplicate(name) => (reason::DUPLICATE_KEY, format!("`{name}` is there twice")),
     };
-    Unread::new(reason, detail)
+    Unread::new(reason, format!("{what}, at byte {at}"))
 }
 
-fn append_record(
+/// So many resources of a record need no memory of their own.
+const RESOURCES_FEW: usize = 8;
+
+fn append_record<'r>(
     builder: &mut EventBuilder,
-    record: &Record<'_>,
+    record: &'r Record<'r>,
     place: Place<'_>,
     redact: &Redaction,
 ) -> Result<(), Unread> {
@@ -194,22 +119,38 @@ fn append_record(
     let time = record.event_time().ok_or_else(|| missing("eventTime"))?;
     let time = micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))?;
 
+    let columns = builder.columns();
     let caller = agent::caller(record);
-    let hint = agent::agent_hint(record, &caller);
+    let hint =
+        (columns.agent_hint || columns.agent_evidence).then(|| agent::agent_hint(record, &caller)).flatten();
     let identity = record.user_identity.as_ref();
     let insight = record.event_type() == Some("AwsCloudTrailInsight");
     let category = category(record, insight);
     let outcome =
         if insight { "unknown" } else { denial::outcome(record.error_code(), record.error_message()) };
     let denied = outcome == "denied";
-    let request = redact.option(record.request());
-    let response = redact.option(record.response());
-    let additional = redact.option(record.additional());
-    let event_context = redact.option(record.event_context());
-    let resources: Vec<&str> = record.resources().collect();
-    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, workload } = &caller;
+    let raw = |wanted: bool, value: Option<(&'r str, bool)>| {
+        let (json, may_hide) = value.filter(|_| wanted)?;
+        Some(if may_hide || redact.has_own() { redact.text(json) } else { Cow::Borrowed(json) })
+    };
+    let request = raw(columns.request, record.raw(Slot::Request));
+    let response = raw(columns.response, record.raw(Slot::Response));
+    let additional = raw(columns.additional, record.raw(Slot::Additional));
+    let event_context = raw(columns.event_context, record.raw(Slot::EventContext));
+    let mut few = [""; RESOURCES_FEW];
+    let many: Vec<&str>;
+    let resources = if !columns.resources {
+        &[]
+    } else if let Some(few) = few.get_mut(..record.resources().len()) {
+        few.iter_mut().zip(record.resources()).for_each(|(place, arn)| *place = arn);
+        &*few
+    } else {
+        many = record.resources().collect();
+        &many
+    };
+    let Caller { actor, actor_id, actor_account, session, session_name, credential_kind, .. } = &caller;
 
-    builder.append(&Event {
+    let event = Event {
         event_id,
         shared_event_id: record.shared_event_id(),
         time,
@@ -243,8 +184,8 @@ fn append_record(
         mfa: record.mfa(),
         source_identity: identity.and_then(|identity| identity.source_identity()),
         invoked_by: identity.and_then(|identity| identity.invoked_by()),
-        on_behalf_of: identity.and_then(|identity| identity.on_behalf_of()),
-        workload: *workload,
+        on_behalf_of: caller.on_behalf_of.as_deref(),
+        workload: caller.workload.as_deref(),
         agent_hint: hint.map(|(hint, _)| hint),
         agent_evidence: hint.map(|(_, evidence)| evidence),
         source_ip: record.source_ip(),
@@ -252,14 +193,17 @@ fn append_record(
         vpc_endpoint: record.vpc_endpoint_id(),
         user_agent: record.user_agent(),
         tls: record.tls_version(),
-        resources: &resources,
+        resources,
         request: request.as_deref(),
         response: response.as_deref(),
         additional: additional.as_deref(),
         event_context: event_context.as_deref(),
+        // CloudTrail tells only what was refused.
+        granted: None,
         object: place.object,
         row: place.row,
-    });
+    };
+    builder.append_by(&event, record.caller());
     Ok(())
 }
 
@@ -289,13 +233,9 @@ fn source_kind(record: &Record<'_>) -> Option<&'static str> {
     source.parse::<IpAddr>().is_ok().then_some("ip")
 }
 
-fn without_bom(text: &[u8]) -> Result<&[u8], ObjectError> {
-    match text {
-        [0xef, 0xbb, 0xbf, rest @ ..] => Ok(rest),
-        [0xff, 0xfe, ..] | [0xfe, 0xff, ..] => Err(ObjectError::BadEncoding),
-        _ => Ok(text),
-    }
-}
-
+#[cfg(test)]
+mod agreement;
+#[cfg(test)]
+mod oracle;
 #[cfg(test)]
 mod tests;

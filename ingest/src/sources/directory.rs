@@ -21,6 +21,8 @@ use walk::Walk;
 
 mod walk;
 
+pub use walk::{LogFile, log_files};
+
 /// Most files that are watched.
 const WATCHED_MAX: usize = 1_000_000;
 

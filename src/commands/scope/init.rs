@@ -111,8 +111,7 @@ fn is_wanted(arn: &str, seen: &Seen, args: &InitArgs, manifests: &Manifests) -> 
         let matches = |pattern: &String| ArnPattern::new(pattern).matches(Target::Exact(arn)) == Match::Yes;
         return args.agent_identity.iter().any(matches);
     }
-    let claimed =
-        manifests.agent(&Caller { actor: arn, session_name: None, account: None, tags: None }).is_some();
+    let claimed = manifests.agent(&Caller { actor: arn, ..Caller::default() }).is_some();
     let is_iam = arn.starts_with("arn:") && arn.split(':').nth(2) == Some("iam");
     let is_role = arn.contains(":role/")
         && !arn.contains(":role/aws-service-role/")

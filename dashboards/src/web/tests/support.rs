@@ -63,6 +63,7 @@ pub fn finding(id: &str, severity: Severity) -> Finding {
             grant: Some("allowed".into()),
             grant_why: Some("policies/support-bot.json, statement 3".into()),
             active_days: 21,
+            ..Sample::default()
         },
         incident: None,
         close_reason: None,
@@ -144,7 +145,7 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
         Claim::Mine(claim) => claim,
         other => panic!("{other:?}"),
     };
-    let event_ids: Vec<String> = (0..events).map(|n| format!("{object}-{n}")).collect();
+    let event_ids = (0..events).map(|n| ("111122223333", format!("{object}-{n}"))).collect();
     let mut baseline = BaselineDelta::default();
     baseline.used("arn:aws:iam::111122223333:role/agents/support-bot", "*", now - HOUR);
     let quarantined = [Quarantined {
@@ -160,14 +161,16 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             sha256: "00",
             read: events + 3,
             duplicates: 2,
-            event_ids: &event_ids,
+            events: &event_ids,
             quarantined: &quarantined,
             baseline: &baseline,
             findings,
             changes: &[],
             touched: &[],
+            issued: &[],
             measures: &Measures::default(),
             origin: None,
+            is_outdated: false,
             terms: Terms {
                 settled: &BTreeSet::new(),
                 rule: BaselineRule::default(),

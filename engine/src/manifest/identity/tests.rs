@@ -1,5 +1,5 @@
 use super::super::tests::{ROLE, agent, fault, load};
-use crate::manifest::{Caller, Manifests};
+use crate::manifest::{Caller, Manifests, Shown};
 
 const ID: &str = "6f1d2c3b-0000-4000-8000-5a5a5a5a5a5a";
 const MAIL: &str = "ant@acme-ops.iam.gserviceaccount.com";
@@ -64,13 +64,23 @@ fn two_agents_cannot_claim_one_id() {
 }
 
 #[test]
-fn a_spiffe_id_is_kept_and_matches_nothing() {
+fn a_spiffe_id_is_the_agents_in_whatever_role_its_session_is() {
     let spiffe = "spiffe://example.org/ant";
-    let manifests = load(&[("a.yaml", &named("ant", &format!("spiffe: \"{spiffe}\"")))]).unwrap();
+    let ant = named("ant", &format!("spiffe: \"{spiffe}\""));
+    let manifests = load(&[("a.yaml", &ant), ("b.yaml", &agent("bee", ROLE, ""))]).unwrap();
     assert_eq!(manifests.named("ant").unwrap().principals[0].to_string(), format!("spiffe: {spiffe}"));
-    assert_eq!(name(&manifests, spiffe), None);
-    let keys: Vec<&str> = manifests.warnings.iter().map(|warning| warning.key.as_str()).collect();
-    assert_eq!(keys, ["spec.identities.spiffe", "spec.identities"], "and no call is its own");
+    assert_eq!(manifests.warnings, []);
+    let by = |workload| {
+        let shown = Shown { workload, ..Shown::default() };
+        let found = manifests.agent(&Caller { actor: ROLE, shown, ..Caller::default() });
+        found.map(|agent| agent.name.as_str())
+    };
+    assert_eq!(by(Some(spiffe)), Some("ant"));
+    assert_eq!(by(Some("spiffe://example.org/ant/2")), Some("bee"));
+    assert_eq!(by(None), Some("bee"));
+    assert_eq!(name(&manifests, spiffe), None, "it is no identity that calls");
+    let errors = load(&[("a.yaml", &ant), ("b.yaml", &named("bee", &format!("spiffe: \"{spiffe}\"")))]);
+    assert!(errors.unwrap_err().to_string().contains("claim the same identity"));
 }
 
 #[test]
@@ -82,6 +92,16 @@ fn what_is_no_id_is_told() {
         ("gcp.service_account: ant", "is no service account's e-mail address"),
         ("gcp.service_account: \"*@acme.iam.gserviceaccount.com\"", "is no service account's e-mail address"),
         ("spiffe: example.org/ant", "is no SPIFFE id"),
+        ("client: cursor", "an identity needs `aws.role`"),
+        (
+            "azure.app: 6f1d2c3b-0000-4000-8000-5a5a5a5a5a5a, workload: x",
+            "go with `aws.role` and `aws.user` only",
+        ),
+        (
+            "aws.role: arn:aws:iam::1:role/r, client: word",
+            "unknown client `word`. Known clients: claude-code, kiro",
+        ),
+        ("aws.role: arn:aws:iam::1:role/r, via: ssh", "unknown way `ssh` in `via`. Known: mcp"),
         ("azure.ap: x", "Did you mean `azure.app`?"),
         ("gcp.service_acount: x", "Did you mean `gcp.service_account`?"),
         ("session: x", "an identity needs `aws.role`, `aws.user`, `azure.agent_identity`"),

@@ -157,6 +157,17 @@ const TABLES: &[(&str, Plane, &[Row])] = &[
 
 /// `None` where the record is no request that is known here.
 pub(super) fn read(record: &Value, category: &str, operation: &str) -> Option<Needs> {
+    let by_key = at(record, &["identity", "type"]).is_some_and(|kind| {
+        let kind = kind.to_ascii_lowercase();
+        kind.contains("sas") || kind.contains("key") || kind == "anonymous"
+    });
+    let (start, needs) = needs(category, operation, by_key)?;
+    Some(Needs { resource: resource(record, start), ..needs })
+}
+
+/// What a request needed, and what its operations begin with; `None` where it is not known here. `by_key`: a key or a
+/// shared signature stands for the account, and no role is asked.
+pub(super) fn needs(category: &str, operation: &str, by_key: bool) -> Option<(&'static str, Needs)> {
     if category.eq_ignore_ascii_case("administrative") || operation.contains('/') {
         return None;
     }
@@ -165,13 +176,8 @@ pub(super) fn read(record: &Value, category: &str, operation: &str) -> Option<Ne
         Some((*start, *plane, row.1))
     })?;
     let mut named: Vec<String> = needs.iter().map(|needed| format!("{start}{needed}")).collect();
-    // A key or a shared signature stands for the account, and no role is asked.
-    let by_key = at(record, &["identity", "type"]).is_some_and(|kind| {
-        let kind = kind.to_ascii_lowercase();
-        kind.contains("sas") || kind.contains("key") || kind == "anonymous"
-    });
     let certain = if named.len() == 1 && !by_key { std::mem::take(&mut named) } else { Vec::new() };
-    Some(Needs { plane, certain, possible: named, resource: resource(record, start) })
+    Some((start, Needs { plane, certain, possible: named, resource: None }))
 }
 
 /// The id of what was touched, as role assignments would name it.

@@ -6,6 +6,9 @@ use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use crate::object::HEADS_MAX;
+use crate::source::ObjectRef;
+
 use super::*;
 
 fn object() -> ObjectRef {

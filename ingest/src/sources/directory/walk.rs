@@ -13,10 +13,27 @@ const FOLDERS_MAX: usize = 64;
 const ENDINGS: [&str; 5] = [".json", ".jsonl", ".ndjson", ".log", ".gz"];
 
 /// A file of a name that logs have.
-pub(super) struct LogFile {
-    pub(super) path: PathBuf,
-    pub(super) bytes: u64,
-    pub(super) modified: Option<SystemTime>,
+#[derive(Debug, Clone)]
+pub struct LogFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// Its size when it was found.
+    pub bytes: u64,
+    /// When it was last written, where the system tells.
+    pub modified: Option<SystemTime>,
+}
+
+/// The log files at a path, in the order of their paths: those below a folder that are named as logs are, or the one
+/// file, whatever its name. A folder that cannot be entered is an error in its place, and the others go on.
+///
+/// # Errors
+/// There is nothing at the path.
+pub fn log_files(
+    path: &Path,
+) -> Result<impl Iterator<Item = Result<LogFile, SourceError>> + use<>, SourceError> {
+    let found = path.metadata().map_err(|error| path_error(path, &error))?;
+    let root = path.to_path_buf();
+    Ok(if found.is_dir() { Walk::of_folder(root) } else { Walk::of_file(root) })
 }
 
 /// Goes through a tree one folder at a time: what it remembers is one path of folders, not the tree.
@@ -63,7 +80,7 @@ impl Walk {
     fn enter(&mut self, folder: &Path) -> Result<(), SourceError> {
         let entries: Result<Vec<DirEntry>, _> = read_dir(folder).and_then(Iterator::collect);
         let mut entries = entries.map_err(|error| path_error(folder, &error))?;
-        entries.sort_by_key(DirEntry::file_name);
+        entries.sort_by_cached_key(DirEntry::file_name);
         self.open.push(entries.into_iter());
         Ok(())
     }

@@ -1,0 +1,478 @@
+//! Who gave a call its credentials, or its task: links from one event to a later one.
+//!
+//! `AssumeRole` answers with the id of the key that the new session's calls carry; a tool call lists the requests that
+//! it led to. Kept as they come, and followed back only when something is shown, so that the order of arrival does not
+//! matter. Nothing is judged by them.
+
+mod walk;
+
+use std::borrow::Cow;
+
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
+use ingest::agent::{client, role_of_session};
+use ingest::event::{EventBatch, EventView};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::time::{HOUR, MINUTE};
+
+pub use walk::{Ask, Walk};
+
+/// Longest that credentials live: those of `GetSessionToken`.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_GetSessionToken.html>
+pub const SESSION_MAX: i64 = 36 * HOUR;
+/// Clocks of two services may differ, and a tool call is logged when it ends, after the requests it made.
+pub const SKEW: i64 = 15 * MINUTE;
+/// Steps of a chain that are followed, the call included.
+pub const STEPS_MAX: usize = 8;
+
+/// The services that give credentials.
+const STS: &str = "sts.amazonaws.com";
+const ROLES_ANYWHERE: &str = "rolesanywhere.amazonaws.com";
+const GIVERS: [&str; 2] = [STS, ROLES_ANYWHERE];
+
+/// Where a tool call lists the requests that it led to.
+const REQUESTS: &str = "downstreamRequests";
+
+/// Requests of one tool call that are kept; a script may make many.
+const REQUESTS_MAX: usize = 64;
+/// Longest identity that is kept: a role's path has 512 characters, a token's issuer, audience and subject 255 each.
+const ACTOR_BYTES_MAX: usize = 1_024;
+/// Longest of every other text that is kept: no id or name is longer.
+const TEXT_BYTES_MAX: usize = 256;
+/// Longest response that is read for a key.
+const RESPONSE_BYTES_MAX: usize = 64 * 1024;
+/// Longest list of requests that is read.
+const ADDITIONAL_BYTES_MAX: usize = 256 * 1024;
+
+/// What an event gave to later ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Issued {
+    /// What later events show of it
+    pub given: Given,
+    /// To whom: the caller's identity as later events show it, without a role's path
+    pub holder: String,
+    /// Whether the log leaves out who asked, as it does to the other account's reader
+    pub is_half_told: bool,
+    /// Who asked
+    pub by: Asked,
+}
+
+/// How later events show what they were given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// They carry this access key
+    Key(String),
+    /// They are these requests
+    Requests(Vec<String>),
+}
+
+/// Who asked for what, and when.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// The step as it is shown
+    pub step: Step,
+    /// The key that the asker itself called with, or the sign-in it did so by
+    pub session: Option<String>,
+    /// Its own request
+    pub request_id: Option<String>,
+}
+
+/// One step of a chain: who did what next. Every text in it is a log's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Step {
+    /// What was done
+    pub kind: StepKind,
+    /// Canonical identity of who did it
+    pub actor: String,
+    /// Its session's name
+    #[serde(default)]
+    pub session_name: Option<String>,
+    /// Its account
+    #[serde(default)]
+    pub account: Option<String>,
+    /// Event time, µs UTC
+    pub at: i64,
+    /// The event's id
+    pub event: String,
+    /// The tool that was called, without its arguments
+    #[serde(default)]
+    pub tool: Option<String>,
+    /// The agent client that called it, by its own words
+    #[serde(default)]
+    pub client: Option<String>,
+}
+
+/// What a step did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepKind {
+    /// Took a role
+    AssumeRole,
+    /// Took a role by a provider's assertion
+    AssumeRoleWithSaml,
+    /// Took a role by a provider's token
+    AssumeRoleWithWebIdentity,
+    /// Took the root user's place in a member account
+    AssumeRoot,
+    /// Made temporary credentials of a user's own
+    GetSessionToken,
+    /// Made credentials for somebody that it vouches for
+    GetFederationToken,
+    /// Took a role by a certificate
+    CreateSession,
+    /// Called a tool of an agent's tool server
+    Mcp,
+    /// Made the call itself: always the last step
+    Call,
+}
+
+impl StepKind {
+    /// The name in JSON: `assume_role`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            StepKind::AssumeRole => "assume_role",
+            StepKind::AssumeRoleWithSaml => "assume_role_with_saml",
+            StepKind::AssumeRoleWithWebIdentity => "assume_role_with_web_identity",
+            StepKind::AssumeRoot => "assume_root",
+            StepKind::GetSessionToken => "get_session_token",
+            StepKind::GetFederationToken => "get_federation_token",
+            StepKind::CreateSession => "create_session",
+            StepKind::Mcp => "mcp",
+            StepKind::Call => "call",
+        }
+    }
+
+    /// What it did, in words that fit after a name.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            StepKind::AssumeRole => "took a role",
+            StepKind::AssumeRoleWithSaml => "took a role by SAML",
+            StepKind::AssumeRoleWithWebIdentity => "took a role by a web identity",
+            StepKind::AssumeRoot => "became root",
+            StepKind::GetSessionToken => "made a session",
+            StepKind::GetFederationToken => "federated a user",
+            StepKind::CreateSession => "took a role by a certificate",
+            StepKind::Mcp => "called a tool",
+            StepKind::Call => "made the call",
+        }
+    }
+}
+
+/// A chain from the first credentials that are known to the call. Empty where only the call itself is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Chain {
+    /// Earliest first; the last is the call
+    pub steps: Vec<Step>,
+    /// Why it does not begin at the beginning
+    #[serde(default)]
+    pub cut: Option<Cut>,
+}
+
+/// Why a chain does not reach its beginning.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Cut {
+    /// The first session known came from credentials whose giving no log shows
+    NotLogged,
+    /// It leads back into itself
+    Cycle,
+    /// It is longer than we follow
+    TooLong,
+}
+
+impl Cut {
+    /// The name in JSON: `not_logged`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Cut::NotLogged => "not_logged",
+            Cut::Cycle => "cycle",
+            Cut::TooLong => "too_long",
+        }
+    }
+
+    /// What is missing before the first step, in words.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Cut::NotLogged => "who gave the first credentials is in no log that was read",
+            Cut::Cycle => "the chain leads back into itself",
+            Cut::TooLong => "the chain is longer than is followed",
+        }
+    }
+}
+
+impl Chain {
+    /// Whether there is nothing to show beyond the call itself.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// The steps as JSON has them: `[{kind, actor, session_name, account, at, event, tool, client}]`.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let step = |step: &Step| {
+            let mut value = serde_json::json!({
+                "kind": step.kind,
+                "actor": step.actor,
+                "session_name": step.session_name,
+                "account": step.account,
+                "at": crate::time::rfc3339(step.at),
+                "event": step.event,
+            });
+            if let (StepKind::Mcp, Some(object)) = (step.kind, value.as_object_mut()) {
+                object.insert("tool".to_owned(), serde_json::json!(step.tool));
+                object.insert("client".to_owned(), serde_json::json!(step.client));
+            }
+            value
+        };
+        self.steps.iter().map(step).collect()
+    }
+}
+
+impl Issued {
+    /// What an event gave to later ones, if it did. Most events are told apart by service and operation alone.
+    #[must_use]
+    pub fn of(view: &EventView<'_>, row: usize) -> Option<Issued> {
+        let kind = match (view.service(row)?, view.operation(row)?) {
+            (STS, operation) => of_sts(operation),
+            (ROLES_ANYWHERE, "CreateSession") => Some(StepKind::CreateSession),
+            _ => None,
+        };
+        match kind {
+            Some(kind) if view.outcome(row) == Some("success") => credentials(view, row, kind),
+            Some(_) => None,
+            None => requests(view, row),
+        }
+    }
+
+    /// What every event of a batch gave, in the batch's order: as [`Issued::of`] says, but most batches are passed over
+    /// without a look at their rows.
+    #[must_use]
+    pub fn all(batch: &EventBatch) -> Vec<Issued> {
+        let view = batch.view();
+        if may_hold(batch, "additional", REQUESTS) {
+            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        }
+        let services = batch.records.column_by_name("service");
+        let Some(services) = services.and_then(|column| column.as_dictionary_opt::<Int32Type>()) else {
+            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
+        };
+        let names = services.values().as_string_opt::<i32>();
+        let names = names.into_iter().flat_map(|names| names.iter().enumerate());
+        let wanted: Vec<usize> = names
+            .filter(|(_, name)| name.is_some_and(|name| GIVERS.contains(&name)))
+            .map(|(at, _)| at)
+            .collect();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let keys = services.keys().values().iter().enumerate();
+        let rows = keys.filter(|(_, key)| usize::try_from(**key).is_ok_and(|key| wanted.contains(&key)));
+        rows.filter_map(|(row, _)| Issued::of(&view, row)).collect()
+    }
+
+    /// The rows that it is kept as: what is looked for, and what it is.
+    pub(crate) fn targets(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let (kind, all) = match &self.given {
+            Given::Key(key) => ("key", std::slice::from_ref(key)),
+            Given::Requests(requests) => ("request", requests.as_slice()),
+        };
+        all.iter().map(move |target| (kind, target.as_str()))
+    }
+
+    /// Of two tellings of one thing the least counts, whichever arrives first: the fuller, then the earlier. A role that
+    /// another account's caller takes is told in both accounts' logs, under one `sharedEventID`, with one new key.
+    #[must_use]
+    pub fn order(&self) -> (bool, i64, &str) {
+        (self.is_half_told, self.by.step.at, &self.by.step.event)
+    }
+}
+
+/// Whether some text of a column may hold a word: all of it is looked through at once, and what a filter took away too.
+fn may_hold(batch: &EventBatch, column: &str, word: &str) -> bool {
+    // A short text stands in no buffer; it has no room for the word either.
+    const { assert!(REQUESTS.len() > 12) };
+    let Some(column) = batch.records.column_by_name(column) else { return false };
+    let Some(texts) = column.as_string_view_opt() else { return true };
+    let finder = memchr::memmem::Finder::new(word);
+    texts.data_buffers().iter().any(|buffer| finder.find(buffer.as_slice()).is_some())
+}
+
+fn of_sts(operation: &str) -> Option<StepKind> {
+    Some(match operation {
+        "AssumeRole" => StepKind::AssumeRole,
+        "AssumeRoleWithSAML" => StepKind::AssumeRoleWithSaml,
+        "AssumeRoleWithWebIdentity" => StepKind::AssumeRoleWithWebIdentity,
+        "AssumeRoot" => StepKind::AssumeRoot,
+        "GetSessionToken" => StepKind::GetSessionToken,
+        "GetFederationToken" => StepKind::GetFederationToken,
+        _ => return None,
+    })
+}
+
+/// The parts of a response that tell what was given to whom.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html>
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Response<'a> {
+    #[serde(borrow)]
+    credentials: Option<Credentials<'a>>,
+    #[serde(borrow)]
+    assumed_role_user: Option<RoleUser<'a>>,
+    /// Roles Anywhere gives a list of one.
+    /// <https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html>
+    #[serde(borrow)]
+    credential_set: Option<Vec<CredentialSet<'a>>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CredentialSet<'a> {
+    #[serde(borrow)]
+    credentials: Option<Credentials<'a>>,
+    #[serde(borrow)]
+    assumed_role_user: Option<RoleUser<'a>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Credentials<'a> {
+    #[serde(borrow)]
+    access_key_id: Option<Cow<'a, str>>,
+}
+
+#[derive(Deserialize)]
+struct RoleUser<'a> {
+    #[serde(borrow)]
+    arn: Option<Cow<'a, str>>,
+}
+
+fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
+    let text = view.response(row).filter(|text| text.len() <= RESPONSE_BYTES_MAX)?;
+    let response: Response<'_> = serde_json::from_str(text).ok()?;
+    let (given, user) = match response.credentials {
+        Some(credentials) => (Some(credentials), response.assumed_role_user),
+        None => {
+            let first = response.credential_set?.into_iter().next()?;
+            (first.credentials, first.assumed_role_user)
+        }
+    };
+    let key = given?.access_key_id.filter(|key| is_key(key))?.into_owned();
+    let holder = match user.and_then(|user| user.arn) {
+        Some(arn) => role_of_session(&arn)?,
+        None => match kind {
+            // A user's own credentials, and those of whom it vouches for, act as the user.
+            StepKind::GetSessionToken | StepKind::GetFederationToken => {
+                holder_of(view.actor(row)?).into_owned()
+            }
+            StepKind::AssumeRoot => root_of(view.request(row)?)?,
+            _ => return None,
+        },
+    };
+    Some(Issued { given: Given::Key(key), holder, ..asked(view, row, kind)? })
+}
+
+/// The requests that a tool call led to.
+/// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
+fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
+    let text = view.additional(row).filter(|text| text.len() <= ADDITIONAL_BYTES_MAX)?;
+    memchr::memmem::find(text.as_bytes(), REQUESTS.as_bytes())?;
+    let told: Value = serde_json::from_str(text).ok()?;
+    let ids = told.get(REQUESTS)?.as_array()?.iter().take(REQUESTS_MAX);
+    let ids = ids.filter_map(|one| one.get("requestId")?.as_str());
+    let mut ids: Vec<String> =
+        ids.filter(|id| !id.is_empty() && id.len() <= TEXT_BYTES_MAX).map(str::to_owned).collect();
+    ids.sort();
+    ids.dedup();
+    if ids.is_empty() {
+        return None;
+    }
+    let mut issued = asked(view, row, StepKind::Mcp)?;
+    issued.by.step.tool = view.request(row).and_then(tool);
+    issued.by.step.client = view.user_agent(row).and_then(client).map(str::to_owned);
+    Some(Issued { given: Given::Requests(ids), ..issued })
+}
+
+/// The tool's name; what it was called with is nobody's business here.
+fn tool(request: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Request<'a> {
+        #[serde(borrow)]
+        params: Option<Params<'a>>,
+    }
+    #[derive(Deserialize)]
+    struct Params<'a> {
+        #[serde(borrow)]
+        name: Option<Cow<'a, str>>,
+    }
+    let request: Request<'_> = serde_json::from_str(request).ok()?;
+    kept(request.params?.name.as_deref())
+}
+
+/// The account's root, by its number or its ARN.
+fn root_of(request: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Request<'a> {
+        #[serde(borrow)]
+        target_principal: Option<Cow<'a, str>>,
+    }
+    let request: Request<'_> = serde_json::from_str(request).ok()?;
+    let target = request.target_principal?;
+    let is_account = target.len() == 12 && target.bytes().all(|b| b.is_ascii_digit());
+    Some(if is_account { format!("arn:aws:iam::{target}:root") } else { kept(Some(&target))? })
+}
+
+/// Who asked; what was given is filled in.
+fn asked(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
+    let actor = view.actor(row).filter(|actor| actor.len() <= ACTOR_BYTES_MAX)?.to_owned();
+    let step = Step {
+        kind,
+        session_name: kept(view.session_name(row)),
+        account: kept(view.actor_account(row).or(view.account(row))),
+        at: view.time(row)?,
+        event: kept(Some(view.event_id(row)))?,
+        tool: None,
+        client: None,
+        actor,
+    };
+    let holder = holder_of(&step.actor).into_owned();
+    Some(Issued {
+        given: Given::Requests(Vec::new()),
+        holder,
+        // The account that owns the role learns the caller's ids only.
+        is_half_told: view.actor_type(row) == Some("AWSAccount"),
+        by: Asked {
+            step,
+            session: kept(view.session(row).or(view.credential(row))),
+            request_id: kept(view.request_id(row)),
+        },
+    })
+}
+
+/// The identity as a response spells it: a role without its path.
+#[must_use]
+pub fn holder_of(actor: &str) -> Cow<'_, str> {
+    let Some((head, path)) = actor.split_once(":role/") else { return Cow::Borrowed(actor) };
+    match path.rsplit_once('/') {
+        Some((_, name)) => Cow::Owned(format!("{head}:role/{name}")),
+        None => Cow::Borrowed(actor),
+    }
+}
+
+fn is_key(key: &str) -> bool {
+    (16..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric())
+}
+
+fn kept(text: Option<&str>) -> Option<String> {
+    text.filter(|text| !text.is_empty() && text.len() <= TEXT_BYTES_MAX).map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests;

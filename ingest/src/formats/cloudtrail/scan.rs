@@ -1,0 +1,276 @@
+//! JSON, one token at a time: every byte is validated, nothing is built.
+//!
+//! Strings are scanned 32 bytes at a time (`wide` keeps the intrinsics behind a safe API; without AVX2 it takes two
+//! steps of 16). A vector that crosses a function call goes through memory, so windows are passed as references.
+//! What is accepted is what `serde_json` accepts for a value that it skips.
+
+use std::num::NonZeroU32;
+
+use wide::u8x32;
+
+use crate::redact;
+use crate::token::skip_space;
+
+/// How many bytes are looked at together.
+pub(super) const WINDOW: usize = 32;
+
+/// Deepest nesting that is followed. Recursion ends here, whatever the limits say.
+const FOLLOWED_DEPTH_MAX: usize = 127;
+
+/// Why a text is no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fault {
+    /// A bracket, comma, colon or value is missing or misplaced, or the text ends.
+    Structure,
+    /// A control character in a string, an escape that is none, or a string that does not end.
+    String,
+    /// Not a number, or one that no number can hold.
+    Number,
+    /// Neither `true`, `false` nor `null`.
+    Literal,
+    /// Nested too deep.
+    Depth,
+    /// A known key has a value of another type.
+    Type(&'static str),
+    /// A known key comes twice.
+    Duplicate(&'static str),
+}
+
+/// A cursor on valid UTF-8.
+pub(super) struct Scanner<'t> {
+    pub text: &'t str,
+    pub bytes: &'t [u8],
+    pub pos: usize,
+    depth_max: usize,
+}
+
+impl<'t> Scanner<'t> {
+    pub(super) fn new(text: &'t str, pos: usize, depth_max: usize) -> Self {
+        Self { text, bytes: text.as_bytes(), pos, depth_max: depth_max.min(FOLLOWED_DEPTH_MAX) }
+    }
+
+    /// Skips white space; the byte under the cursor, or 0 at the end (0 begins no token).
+    #[inline(always)]
+    pub(super) fn next_byte(&mut self) -> u8 {
+        match self.bytes.get(self.pos) {
+            Some(&byte) if byte > b' ' => byte,
+            _ => self.next_after_space(),
+        }
+    }
+
+    /// CloudTrail writes no white space.
+    #[cold]
+    #[inline(never)]
+    fn next_after_space(&mut self) -> u8 {
+        self.pos = skip_space(self.bytes, self.pos);
+        self.peek()
+    }
+
+    #[inline(always)]
+    pub(super) fn expect(&mut self, byte: u8) -> Result<(), Fault> {
+        ensure(self.next_byte() == byte, Fault::Structure)?;
+        self.pos += 1;
+        Ok(())
+    }
+
+    /// The next 32 bytes, unless the text ends before.
+    #[inline(always)]
+    pub(super) fn window(&self) -> Option<&'t [u8; WINDOW]> {
+        self.bytes.get(self.pos..)?.first_chunk()
+    }
+
+    /// Moves over an opening bracket; `false` if the container is empty and thereby passed.
+    #[inline(always)]
+    pub(super) fn open(&mut self, close: u8, depth: usize) -> Result<bool, Fault> {
+        ensure(depth <= self.depth_max, Fault::Depth)?;
+        self.pos += 1;
+        let empty = self.next_byte() == close;
+        self.pos += usize::from(empty);
+        Ok(!empty)
+    }
+
+    /// Moves over what follows a member: `true` after a comma, `false` after the closing bracket.
+    #[inline(always)]
+    pub(super) fn comma_or(&mut self, close: u8) -> Result<bool, Fault> {
+        let byte = self.next_byte();
+        ensure(byte == b',' || byte == close, Fault::Structure)?;
+        self.pos += 1;
+        Ok(byte == b',')
+    }
+
+    /// Validates a value that nobody wants.
+    #[inline(always)]
+    pub(super) fn skip(&mut self, depth: usize) -> Result<(), Fault> {
+        self.value::<false>(depth, &mut false)
+    }
+
+    /// Validates a value whose text is kept: whether a key in it is a secret's, or has escapes.
+    #[inline(always)]
+    pub(super) fn raw(&mut self, depth: usize) -> Result<bool, Fault> {
+        let mut secret = false;
+        self.value::<true>(depth, &mut secret)?;
+        Ok(secret)
+    }
+
+    #[inline(always)]
+    fn value<const KEYS: bool>(&mut self, depth: usize, secret: &mut bool) -> Result<(), Fault> {
+        match self.next_byte() {
+            b'"' => self.string::<false>().map(|_| ()),
+            b'{' => self.container::<KEYS>(b'}', depth, secret),
+            b'[' => self.container::<KEYS>(b']', depth, secret),
+            _ => self.scalar(),
+        }
+    }
+
+    /// The cursor is on the opening bracket. Recursion is safe: [`Self::open`] bounds it.
+    fn container<const KEYS: bool>(
+        &mut self,
+        close: u8,
+        depth: usize,
+        secret: &mut bool,
+    ) -> Result<(), Fault> {
+        let mut more = self.open(close, depth)?;
+        while more {
+            if close == b'}' {
+                ensure(self.next_byte() == b'"', Fault::Structure)?;
+                let start = self.pos + 1;
+                let escaped = self.string::<false>()?;
+                if KEYS {
+                    let name = self.bytes.get(start..self.pos - 1).unwrap_or_default();
+                    *secret |= escaped || redact::is_secret_key(name);
+                }
+                self.expect(b':')?;
+            }
+            self.value::<KEYS>(depth + 1, secret)?;
+            more = self.comma_or(close)?;
+        }
+        Ok(())
+    }
+
+    /// A number or a word.
+    pub(super) fn scalar(&mut self) -> Result<(), Fault> {
+        match self.next_byte() {
+            b't' => self.literal(b"true"),
+            b'f' => self.literal(b"false"),
+            b'n' => self.literal(b"null"),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(Fault::Structure),
+        }
+    }
+
+    #[inline(always)]
+    pub(super) fn literal(&mut self, literal: &[u8]) -> Result<(), Fault> {
+        let rest = self.bytes.get(self.pos..).unwrap_or_default();
+        ensure(rest.starts_with(literal), Fault::Literal)?;
+        self.pos += literal.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Fault> {
+        self.pos += usize::from(self.peek() == b'-');
+        if self.peek() == b'0' {
+            self.pos += 1;
+            ensure(!self.peek().is_ascii_digit(), Fault::Number)?;
+        } else {
+            self.digits()?;
+        }
+        if self.peek() == b'.' {
+            self.pos += 1;
+            self.digits()?;
+        }
+        if matches!(self.peek(), b'e' | b'E') {
+            self.pos += 1;
+            self.pos += usize::from(matches!(self.peek(), b'+' | b'-'));
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn peek(&self) -> u8 {
+        self.bytes.get(self.pos).copied().unwrap_or_default()
+    }
+
+    fn digits(&mut self) -> Result<(), Fault> {
+        let start = self.pos;
+        while self.peek().is_ascii_digit() {
+            self.pos += 1;
+        }
+        ensure(self.pos > start, Fault::Number)
+    }
+
+    /// Moves over a string (cursor on its opening quote): whether it has escapes.
+    ///
+    /// `LOOSE` lets control characters stand, as they do in a text that becomes a column: a caller who puts one into
+    /// his user agent must not make his call unreadable.
+    #[inline(always)]
+    pub(super) fn string<const LOOSE: bool>(&mut self) -> Result<bool, Fault> {
+        self.pos += 1;
+        while let Some(window) = self.window() {
+            if let Some(special) = NonZeroU32::new(special_bytes(window)) {
+                self.pos += special.trailing_zeros() as usize;
+                if self.peek() == b'"' {
+                    self.pos += 1;
+                    return Ok(false);
+                }
+                break;
+            }
+            self.pos += WINDOW;
+        }
+        self.special_string(LOOSE)
+    }
+
+    /// The rest of a string that has escapes, is faulty or ends within the last bytes of the text. Not inlined: most
+    /// strings are none of that, and their loop is faster without this code in it.
+    #[inline(never)]
+    fn special_string(&mut self, loose: bool) -> Result<bool, Fault> {
+        let mut escaped = false;
+        loop {
+            if let Some(window) = self.window() {
+                self.pos += special_bytes(window).trailing_zeros() as usize;
+            }
+            match self.bytes.get(self.pos) {
+                Some(b'"') => {
+                    self.pos += 1;
+                    return Ok(escaped);
+                }
+                Some(b'\\') => {
+                    self.escape()?;
+                    escaped = true;
+                }
+                None => return Err(Fault::String),
+                Some(0..0x20) if !loose => return Err(Fault::String),
+                Some(_) => self.pos += 1,
+            }
+        }
+    }
+
+    /// Moves over one escape (cursor on its backslash).
+    #[inline(always)]
+    fn escape(&mut self) -> Result<(), Fault> {
+        match self.bytes.get(self.pos + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => self.pos += 2,
+            Some(b'u') => match self.bytes.get(self.pos + 2..self.pos + 6) {
+                Some(hex) if hex.iter().all(u8::is_ascii_hexdigit) => self.pos += 6,
+                _ => return Err(Fault::String),
+            },
+            _ => return Err(Fault::String),
+        }
+        Ok(())
+    }
+}
+
+/// One bit for each quote, backslash and control character.
+#[inline(always)]
+fn special_bytes(window: &[u8; WINDOW]) -> u32 {
+    let window = u8x32::new(*window);
+    let quote = window.simd_eq(u8x32::splat(b'"'));
+    let backslash = window.simd_eq(u8x32::splat(b'\\'));
+    let control = window.min(u8x32::splat(0x1f)).simd_eq(window);
+    (quote | backslash | control).to_bitmask()
+}
+
+#[inline(always)]
+pub(super) fn ensure(sound: bool, fault: Fault) -> Result<(), Fault> {
+    if sound { Ok(()) } else { Err(fault) }
+}

@@ -1,0 +1,426 @@
+//! One record as the places of its fields in the text: found in one forward pass, nothing copied.
+//!
+//! Every field becomes a [`Span`]; only a text with escapes is written out, to a side buffer. Every byte of the record
+//! is validated, also in values that are kept raw or skipped, and each shortcut (the expected key, the window of 32
+//! bytes) falls back to a general path, so that any order of keys, white space and escapes in keys read the same.
+
+use super::escapes;
+use super::identities::Identities;
+use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
+use super::scan::{Fault, Scanner, ensure};
+use crate::event::Source;
+use crate::token;
+
+/// How many keys past the expected one are tried before a key is looked up by its name.
+const AHEAD: usize = 6;
+
+/// Keys of a record whose followers are remembered; one more than the keys, for the first.
+const FOLLOWS: usize = RECORD.len() + 1;
+
+/// A range of the text. 32 bits: half the memory, and no window of an object is larger.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Span {
+    start: u32,
+    end: u32,
+}
+
+impl Span {
+    /// Callers see to it that a text is no longer than 32 bits can tell.
+    #[inline(always)]
+    fn new(start: usize, end: usize) -> Self {
+        Self { start: start as u32, end: end as u32 }
+    }
+
+    /// The same range, counted from `start`. What is not counted is no matter: its slot is not present.
+    #[inline(always)]
+    pub(super) fn minus(self, start: usize) -> Self {
+        Self { start: self.start.wrapping_sub(start as u32), end: self.end.wrapping_sub(start as u32) }
+    }
+
+    #[inline(always)]
+    pub(super) fn plus(self, start: usize) -> Self {
+        Self { start: self.start.wrapping_add(start as u32), end: self.end.wrapping_add(start as u32) }
+    }
+
+    #[inline(always)]
+    fn of(self, text: &str) -> &str {
+        text.get(self.start as usize..self.end as usize).unwrap_or_default()
+    }
+}
+
+/// The fields of one record. Reusable: a span counts only while its bit of `present` is set.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    spans: [Span; SLOTS],
+    /// The value is there and not `null`.
+    present: u64,
+    /// The key was seen.
+    seen: u64,
+    /// The text stands in `unescaped`, its escapes resolved.
+    escaped: u64,
+    /// The flag is true.
+    truth: u64,
+    /// A key inside of the raw value may be a secret's.
+    secret: u64,
+    resources: Vec<(Span, bool)>,
+    unescaped: String,
+    identities: Identities,
+    /// The caller, where he is one of `identities`.
+    pub(super) caller: Option<Source>,
+    depth_max: usize,
+    /// The key that came after each key of the last record: records of a kind leave the same ones out.
+    follows: [u8; FOLLOWS],
+    /// `Records`, or a key of a digest, was among the keys: this may be no event.
+    pub(super) marked: bool,
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            spans: [Span::default(); SLOTS],
+            present: 0,
+            seen: 0,
+            escaped: 0,
+            truth: 0,
+            secret: 0,
+            resources: Vec::new(),
+            unescaped: String::new(),
+            identities: Identities::default(),
+            caller: None,
+            depth_max: 0,
+            follows: std::array::from_fn(|at| at as u8),
+            marked: false,
+        }
+    }
+}
+
+impl Slots {
+    /// A text, its escapes resolved, or a raw value as it is written. `text`: what the slots were read from.
+    #[inline(always)]
+    pub(super) fn get<'a>(&'a self, text: &'a str, slot: Slot) -> Option<&'a str> {
+        let span = self.spans.get(slot as usize).filter(|_| self.has(slot))?;
+        Some(span.of(if self.escaped & slot.bit() == 0 { text } else { &self.unescaped }))
+    }
+
+    #[inline(always)]
+    pub(super) fn flag(&self, slot: Slot) -> Option<bool> {
+        self.has(slot).then_some(self.truth & slot.bit() != 0)
+    }
+
+    /// Whether the value was there and not null.
+    #[inline(always)]
+    pub(super) fn has(&self, slot: Slot) -> bool {
+        self.present & slot.bit() != 0
+    }
+
+    /// Whether a raw value must be looked through for secrets.
+    pub(super) fn may_hide(&self, slot: Slot) -> bool {
+        self.secret & slot.bit() != 0
+    }
+
+    /// The ARNs of the record's resources.
+    pub(super) fn resources<'a>(&'a self, text: &'a str) -> impl ExactSizeIterator<Item = &'a str> {
+        self.resources
+            .iter()
+            .map(move |(span, escaped)| span.of(if *escaped { &self.unescaped } else { text }))
+    }
+
+    /// Reads the record that begins at `start` of `text`; just past it. `depth_max`: the record's own braces count.
+    ///
+    /// The first fault in the order of the text is told, and where it is.
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        start: usize,
+        depth_max: usize,
+    ) -> Result<usize, (Fault, usize)> {
+        (self.present, self.seen, self.escaped, self.secret) = (0, 0, 0, 0);
+        self.marked = false;
+        self.caller = None;
+        self.resources.clear();
+        self.unescaped.clear();
+        if self.depth_max != depth_max {
+            // What was known is valid only under the limit that it was read by.
+            self.identities = Identities::default();
+            self.depth_max = depth_max;
+        }
+        ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
+        let mut walk = Walk { scan: Scanner::new(text, start, depth_max), slots: self };
+        if walk.scan.next_byte() != b'{' {
+            return Err((Fault::Type("a record"), start));
+        }
+        match walk.record() {
+            Ok(()) => Ok(walk.scan.pos),
+            Err(fault) => Err((fault, walk.scan.pos)),
+        }
+    }
+}
+
+struct Walk<'s, 't> {
+    scan: Scanner<'t>,
+    slots: &'s mut Slots,
+}
+
+impl Walk<'_, '_> {
+    /// Walks the record itself: like [`Self::object`], but the key that is expected is the one that came last time.
+    fn record(&mut self) -> Result<(), Fault> {
+        let mut before = 0;
+        let mut more = self.scan.open(b'}', 1)?;
+        while more {
+            let expected = usize::from(self.slots.follows.get(before).copied().unwrap_or_default());
+            let found = match (self.scan.window(), RECORD.get(expected)) {
+                (Some(window), Some(key)) if key.begins(window) => {
+                    self.scan.pos += key.length;
+                    Some((expected, key))
+                }
+                _ => {
+                    let found = self.key(RECORD, before)?;
+                    if let Some((at, _)) = found
+                        && let Some(follows) = self.slots.follows.get_mut(before)
+                    {
+                        *follows = at as u8;
+                    }
+                    found
+                }
+            };
+            match found {
+                Some((at, key)) => {
+                    before = at + 1;
+                    self.member(key, 2)?;
+                }
+                None => self.scan.skip(2)?,
+            }
+            more = self.scan.comma_or(b'}')?;
+        }
+        Ok(())
+    }
+
+    /// Walks an object whose keys matter. The cursor is on its brace.
+    fn object(&mut self, keys: &'static [Key], depth: usize) -> Result<(), Fault> {
+        let mut expected = 0;
+        let mut more = self.scan.open(b'}', depth)?;
+        while more {
+            match self.key(keys, expected)? {
+                Some((at, key)) => {
+                    expected = at + 1;
+                    self.member(key, depth + 1)?;
+                }
+                None => self.scan.skip(depth + 1)?,
+            }
+            more = self.scan.comma_or(b'}')?;
+        }
+        Ok(())
+    }
+
+    /// Reads a key with its colon; `None` if the table does not list it.
+    #[inline(always)]
+    fn key(&mut self, keys: &'static [Key], expected: usize) -> Result<Option<(usize, &'static Key)>, Fault> {
+        let (Some(window), Some(key)) = (self.scan.window(), keys.get(expected)) else {
+            return self.key_by_name(keys);
+        };
+        // The first comparison has a branch of its own: it is nearly always right.
+        if key.begins(window) {
+            self.scan.pos += key.length;
+            return Ok(Some((expected, key)));
+        }
+        for (at, key) in keys.iter().enumerate().skip(expected + 1).take(AHEAD) {
+            if key.begins(window) {
+                self.scan.pos += key.length;
+                return Ok(Some((at, key)));
+            }
+        }
+        self.key_by_name(keys)
+    }
+
+    /// The general way: any order, white space, escapes in the key.
+    #[inline(never)]
+    fn key_by_name(&mut self, keys: &'static [Key]) -> Result<Option<(usize, &'static Key)>, Fault> {
+        ensure(self.scan.next_byte() == b'"', Fault::Structure)?;
+        let start = self.scan.pos;
+        let escaped = self.scan.string::<false>()?;
+        let quoted = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
+        let unescaped: String;
+        let name = if escaped {
+            unescaped = serde_json::from_str(quoted).map_err(|_| Fault::String)?;
+            unescaped.as_str()
+        } else {
+            quoted.get(1..quoted.len() - 1).unwrap_or_default()
+        };
+        self.scan.expect(b':')?;
+        Ok(keys.iter().enumerate().find(|(_, key)| key.name == name))
+    }
+
+    /// Reads the value of a known key.
+    #[inline(always)]
+    fn member(&mut self, key: &'static Key, depth: usize) -> Result<(), Fault> {
+        match key.target {
+            Target::Skip => return self.scan.skip(depth),
+            Target::Marker => {
+                self.slots.marked = true;
+                return self.scan.skip(depth);
+            }
+            _ => {}
+        }
+        let bit = key.slot.bit();
+        ensure(self.slots.seen & bit == 0, Fault::Duplicate(key.name))?;
+        self.slots.seen |= bit;
+        let next = self.scan.next_byte();
+        if next == b'n' {
+            return self.scan.literal(b"null");
+        }
+        match (key.target, next) {
+            (Target::Text, b'"') => {
+                let (span, escaped) = self.text()?;
+                if let Some(slot) = self.slots.spans.get_mut(key.slot as usize) {
+                    *slot = span;
+                }
+                self.slots.escaped |= if escaped { bit } else { 0 };
+            }
+            (Target::Raw, _) => {
+                let start = self.scan.pos;
+                let secret = self.scan.raw(depth)?;
+                if let Some(slot) = self.slots.spans.get_mut(key.slot as usize) {
+                    *slot = Span::new(start, self.scan.pos);
+                }
+                self.slots.secret |= if secret { bit } else { 0 };
+            }
+            (Target::Flag, b't' | b'f' | b'"') => self.flag(key)?,
+            (Target::Object(keys), b'{') if key.slot as u8 == Slot::Identity as u8 => {
+                self.identity(keys, depth)?
+            }
+            (Target::Object(keys), b'{') => self.object(keys, depth)?,
+            (Target::Resources, b'[') => self.resources(depth)?,
+            (Target::Arn, b'"') => {
+                let (span, escaped) = self.text()?;
+                // An empty one says as little as a missing one.
+                if span.start < span.end {
+                    self.slots.resources.push((span, escaped));
+                }
+            }
+            _ => return Err(self.mistyped(key.name)),
+        }
+        self.slots.present |= bit;
+        Ok(())
+    }
+
+    /// Reads the caller, or knows him again.
+    #[inline]
+    fn identity(&mut self, keys: &'static [Key], depth: usize) -> Result<(), Fault> {
+        let start = self.scan.pos;
+        let rest = self.scan.bytes.get(start..).unwrap_or_default();
+        let Some(place) = Identities::place(rest) else { return self.object(keys, depth) };
+        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
+        if let Some((known, length)) = identities.known(place, rest) {
+            known.fill(start, spans);
+            *caller = Some(Source { place, id: known.number });
+            *present |= known.present;
+            *seen |= known.seen;
+            *truth = *truth & !known.present | known.truth;
+            self.scan.pos += length;
+            return Ok(());
+        }
+        let before = (*escaped, *secret);
+        self.object(keys, depth)?;
+        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
+        // What has escapes stands in the side buffer of its own record alone.
+        if before == (*escaped, *secret)
+            && let Some(text) = rest.get(..self.scan.pos - start)
+        {
+            let number = identities.keep(place, text, start, spans, (*present, *seen, *truth));
+            *caller = number.map(|id| Source { place, id });
+        }
+        Ok(())
+    }
+
+    /// A text, and whether its span is one of `unescaped`.
+    #[inline(always)]
+    fn text(&mut self) -> Result<(Span, bool), Fault> {
+        let start = self.scan.pos + 1;
+        let escaped = self.scan.string::<true>()?;
+        let span = Span::new(start, self.scan.pos - 1);
+        if !escaped {
+            return Ok((span, false));
+        }
+        let from = self.slots.unescaped.len();
+        escapes::resolve(span.of(self.scan.text), &mut self.slots.unescaped);
+        Ok((Span::new(from, self.slots.unescaped.len()), true))
+    }
+
+    /// `true`, or `"true"`: CloudTrail writes both.
+    fn flag(&mut self, key: &'static Key) -> Result<(), Fault> {
+        let start = self.scan.pos;
+        let truth = match self.scan.next_byte() {
+            b't' => {
+                self.scan.literal(b"true")?;
+                true
+            }
+            b'f' => {
+                self.scan.literal(b"false")?;
+                false
+            }
+            _ => {
+                let escaped = self.scan.string::<false>()?;
+                let quoted = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
+                let unescaped: String;
+                let word = if escaped {
+                    unescaped = serde_json::from_str(quoted).map_err(|_| Fault::String)?;
+                    unescaped.as_str()
+                } else {
+                    quoted.trim_matches('"')
+                };
+                match word {
+                    "true" | "True" => true,
+                    "false" | "False" => false,
+                    _ => return Err(Fault::Type(key.name)),
+                }
+            }
+        };
+        let bit = key.slot.bit();
+        self.slots.truth = self.slots.truth & !bit | if truth { bit } else { 0 };
+        Ok(())
+    }
+
+    fn resources(&mut self, depth: usize) -> Result<(), Fault> {
+        let mut more = self.scan.open(b']', depth)?;
+        while more {
+            match self.scan.next_byte() {
+                b'{' => {
+                    // Each element begins anew.
+                    self.slots.seen &= !Slot::ResourceArn.bit();
+                    self.object(RESOURCE, depth + 1)?;
+                }
+                b'n' => self.scan.literal(b"null")?,
+                _ => return Err(self.mistyped("resources")),
+            }
+            more = self.scan.comma_or(b']')?;
+        }
+        Ok(())
+    }
+
+    /// What to say about a value of another type; one that is no value at all is bad JSON first.
+    #[cold]
+    fn mistyped(&mut self, name: &'static str) -> Fault {
+        let start = self.scan.pos;
+        match self.scan.next_byte() {
+            b'{' | b'[' => Fault::Type(name),
+            b'"' => {
+                let end = token::string_end(self.scan.bytes, start);
+                let quoted = end.and_then(|end| self.scan.text.get(start..end));
+                match quoted.map(serde_json::from_str::<String>) {
+                    Some(Ok(_)) => Fault::Type(name),
+                    _ => Fault::String,
+                }
+            }
+            _ => match self.scan.scalar() {
+                Err(fault) => fault,
+                Ok(()) => {
+                    let scalar = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
+                    match scalar.parse::<f64>() {
+                        Ok(number) if number.is_infinite() => Fault::Number,
+                        _ => Fault::Type(name),
+                    }
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,242 @@
+//! Files on threads: each takes the next few files, and has buffers of its own that it uses again.
+
+use super::totals::{Totals, reason_of};
+use anyhow::Context;
+use engine::seen::Seen;
+use engine::usage::{COLUMNS, Meeting, Usage};
+use ingest::event::Columns;
+use ingest::object::{ObjectReader, ReadOptions, Room, Slice};
+use ingest::source::SourceError;
+use ingest::sources::directory::{LogFile, log_files};
+use ingest::{Limits, ObjectError, ObjectRef, Redaction};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::sync::{Mutex, PoisonError};
+
+/// Files that are looked at together, to begin with the largest: the last one to end should be a small one.
+const WINDOW: usize = 8_192;
+
+/// Small files that a thread takes at once, and the bytes that are enough for one turn.
+const TURN_FILES: usize = 64;
+const TURN_BYTES: u64 = 1 << 20;
+
+/// Memory for the ids of events; those of more than a million fit, the rest lies on disk.
+const SEEN_BYTES: usize = 96 << 20;
+
+/// A slice of an object; what is inflated at once, which is checked before its first slice, is one.
+const SLICE_BYTES: usize = 65 << 20;
+
+/// Rows need not say where they lie.
+const NOWHERE: ObjectRef =
+    ObjectRef { source: String::new(), bucket: String::new(), key: String::new(), version: String::new() };
+
+/// Turns that lie ready for each thread.
+const TURNS_READY: usize = 4;
+
+/// Reads all files at the paths. `empty`: where each thread begins to count.
+pub fn read(
+    paths: &[PathBuf],
+    threads: usize,
+    empty: impl Fn() -> Usage + Sync,
+) -> anyhow::Result<(Usage, Totals)> {
+    let seen = Seen::new(SEEN_BYTES);
+    let (limits, redaction) = (Limits::default(), Redaction::default());
+    let columns = Columns::of(COLUMNS);
+    let options =
+        ReadOptions { slice_bytes: SLICE_BYTES, ..ReadOptions::new(&limits, &redaction).columns(columns) };
+    let found = paths.iter().map(|path| log_files(path)).collect::<Result<Vec<_>, _>>()?;
+    let files = found.into_iter().flatten();
+    let mut walk_faults = Totals::default();
+    if threads == 1 {
+        let mut worker = Worker::new(&seen, empty(), options);
+        turns(files, &mut walk_faults, |turn| worker.read(&turn).map(|()| true))?;
+        worker.totals.merge(walk_faults);
+        return Ok((worker.usage, worker.totals));
+    }
+    let (sender, receiver) = sync_channel(threads * TURNS_READY);
+    let receiver = Mutex::new(receiver);
+    let mut usage = empty();
+    let mut totals = Totals::default();
+    std::thread::scope(|scope| {
+        let work = || Worker::new(&seen, empty(), options).work(&receiver);
+        let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
+        // This thread walks; a refused turn means that every worker has ended, and its error tells why.
+        let walked = turns(files, &mut walk_faults, |turn| Ok(sender.send(turn).is_ok()));
+        drop(sender);
+        for worker in workers {
+            let (counted, read) = worker.join().ok().context("a worker thread broke down")??;
+            usage.merge(counted)?;
+            totals.merge(read);
+        }
+        walked
+    })?;
+    totals.merge(walk_faults);
+    Ok((usage, totals))
+}
+
+/// Hands out the files, largest first within a window, until `take` wants no more.
+fn turns(
+    mut files: impl Iterator<Item = Result<LogFile, SourceError>>,
+    faults: &mut Totals,
+    mut take: impl FnMut(Vec<LogFile>) -> anyhow::Result<bool>,
+) -> anyhow::Result<()> {
+    loop {
+        let mut window = Vec::new();
+        for file in files.by_ref().take(WINDOW) {
+            match file {
+                Ok(file) => window.push(file),
+                Err(error) => {
+                    faults.refuse("", ingest::quarantine::reason::ACCESS_DENIED, &error.to_string())
+                }
+            }
+        }
+        if window.is_empty() {
+            return Ok(());
+        }
+        window.sort_by_key(|file| std::cmp::Reverse(file.bytes));
+        let mut turn = Vec::new();
+        let mut bytes = 0;
+        for file in window {
+            bytes += file.bytes;
+            turn.push(file);
+            if turn.len() >= TURN_FILES || bytes >= TURN_BYTES {
+                bytes = 0;
+                if !take(std::mem::take(&mut turn))? {
+                    return Ok(());
+                }
+            }
+        }
+        if !turn.is_empty() && !take(turn)? {
+            return Ok(());
+        }
+    }
+}
+
+/// One thread's share.
+struct Worker<'s> {
+    seen: &'s Seen,
+    usage: Usage,
+    totals: Totals,
+    options: ReadOptions<'s>,
+    bytes: Vec<u8>,
+    room: Room,
+    meeting: Meeting,
+}
+
+impl<'s> Worker<'s> {
+    fn new(seen: &'s Seen, usage: Usage, options: ReadOptions<'s>) -> Worker<'s> {
+        Worker {
+            seen,
+            usage,
+            totals: Totals::default(),
+            options,
+            bytes: Vec::new(),
+            room: Room::default(),
+            meeting: Meeting::default(),
+        }
+    }
+
+    /// Takes turns until there are none.
+    fn work(mut self, turns: &Mutex<Receiver<Vec<LogFile>>>) -> anyhow::Result<(Usage, Totals)> {
+        loop {
+            let turn = turns.lock().unwrap_or_else(PoisonError::into_inner).recv();
+            let Ok(turn) = turn else { return Ok((self.usage, self.totals)) };
+            self.read(&turn)?;
+        }
+    }
+
+    fn read(&mut self, turn: &[LogFile]) -> anyhow::Result<()> {
+        for file in turn {
+            self.totals.files += 1;
+            let mut bytes = std::mem::take(&mut self.bytes);
+            match read_file(&file.path, file.bytes, self.options.limits, &mut bytes) {
+                Ok(length) => self.count(&file.path, bytes.get(..length).unwrap_or_default())?,
+                Err(error) => {
+                    self.totals.refuse(&file.path.to_string_lossy(), reason_of(&error), &error.to_string());
+                }
+            }
+            self.bytes = bytes;
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+        let mut room = std::mem::take(&mut self.room);
+        let counted = self.count_in(path, bytes, &mut room);
+        self.room = room;
+        match counted {
+            Ok(counted) => counted,
+            Err(error) => {
+                self.totals.refuse(&path.to_string_lossy(), error.reason(), &error.to_string());
+                Ok(())
+            }
+        }
+    }
+
+    /// The outer error refuses the object, and nothing of it was counted then; the inner one ends it all.
+    fn count_in(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        room: &mut Room,
+    ) -> Result<anyhow::Result<()>, ObjectError> {
+        let options = self.options;
+        let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
+        let Some(first) = reader.next()? else { return Ok(Ok(())) };
+        if reader.next()?.is_none() {
+            return Ok(self.add(path, &first));
+        }
+        // Too large to be known as undamaged before its end: it is read to there, and then again.
+        drop(first);
+        while reader.next()?.is_some() {}
+        let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
+        while let Some(slice) = reader.next()? {
+            if let Err(error) = self.add(path, &slice) {
+                return Ok(Err(error));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    fn add(&mut self, path: &Path, slice: &Slice) -> anyhow::Result<()> {
+        let Slice { batch, quarantined } = slice;
+        self.totals.read += (batch.rows() + quarantined.len()) as u64;
+        if !quarantined.is_empty() {
+            self.totals.quarantine(&path.to_string_lossy(), quarantined);
+        }
+        let is_new = self.meeting.of(batch, self.seen)?;
+        let unique = is_new.iter().filter(|is_new| **is_new).count() as u64;
+        self.totals.unique += unique;
+        self.totals.duplicates += batch.rows() as u64 - unique;
+        self.usage.add(batch, is_new)?;
+        Ok(())
+    }
+}
+
+/// Reads a file into a buffer that is used again and only grows; gives its length in it. A file of the expected size
+/// takes one read. More than the limit is not read: one byte above it tells that it is too large.
+fn read_file(path: &Path, expected: u64, limits: &Limits, bytes: &mut Vec<u8>) -> io::Result<usize> {
+    let mut file = File::open(path)?;
+    let expected = usize::try_from(expected.min(limits.inflated_bytes_max + 1)).unwrap_or(usize::MAX);
+    if expected == 0 {
+        // Nothing, or a pipe, which tells no size.
+        bytes.clear();
+        file.take(limits.inflated_bytes_max + 1).read_to_end(bytes)?;
+        return Ok(bytes.len());
+    }
+    if bytes.len() < expected {
+        bytes.resize(expected, 0);
+    }
+    let mut filled = 0;
+    while let Some(rest) = bytes.get_mut(filled..expected).filter(|rest| !rest.is_empty()) {
+        match file.read(rest) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}

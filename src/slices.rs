@@ -1,0 +1,108 @@
+//! One object, judged slice by slice: its memory is that of a slice, however large it is.
+
+use arrow::array::BooleanArray;
+use engine::judge::{Judge, JudgeError, Judged};
+use engine::seen::{Meeting, Seen, SeenError, event_of};
+use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
+use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
+
+/// Bytes of records that are judged at once: some thousand events, so that what each batch costs is shared.
+const SLICE_BYTES: usize = 4 << 20;
+
+/// What one worker reads and judges with.
+pub struct Tools {
+    pub judge: Judge,
+    pub room: Room,
+}
+
+/// What every object is read by.
+#[derive(Debug, Default)]
+pub struct Reading {
+    pub limits: Limits,
+    pub redaction: Redaction,
+}
+
+/// Why an object was not judged to its end.
+#[derive(Debug)]
+pub enum Broken {
+    /// It cannot be read: nothing of it counts.
+    Object(ObjectError),
+    /// Judging failed.
+    Judge(anyhow::Error),
+}
+
+impl From<ObjectError> for Broken {
+    fn from(error: ObjectError) -> Broken {
+        Broken::Object(error)
+    }
+}
+
+impl From<JudgeError> for Broken {
+    fn from(error: JudgeError) -> Broken {
+        Broken::Judge(error.into())
+    }
+}
+
+impl From<SeenError> for Broken {
+    fn from(error: SeenError) -> Broken {
+        Broken::Judge(error.into())
+    }
+}
+
+/// What is done with the slices of an object.
+pub trait Take {
+    /// Which rows are judged. `is_whole`: they are all of the object, and it was read to its end.
+    fn choose(&mut self, batch: &EventBatch, is_whole: bool) -> Result<Vec<bool>, SeenError>;
+
+    /// A slice that was judged: all of its rows, those that were chosen, and what could not be read.
+    fn take(
+        &mut self,
+        all: &EventBatch,
+        chosen: &EventBatch,
+        judged: Judged,
+        quarantined: Vec<Quarantined>,
+    ) -> anyhow::Result<()>;
+}
+
+impl Reading {
+    /// Judges an object. What `take` was given counts only if this succeeds.
+    pub async fn judge(
+        &self,
+        tools: &mut Tools,
+        object: &ObjectRef,
+        bytes: &[u8],
+        take: &mut impl Take,
+    ) -> Result<Summary, Broken> {
+        let Tools { judge, room } = tools;
+        let options =
+            ReadOptions { slice_bytes: SLICE_BYTES, ..ReadOptions::new(&self.limits, &self.redaction) };
+        let mut reader = ObjectReader::open(object, bytes, options, room)?;
+        let mut next = reader.next()?;
+        let mut is_first = true;
+        while let Some(slice) = next {
+            next = reader.next()?;
+            let is_new = take.choose(&slice.batch, is_first && next.is_none())?;
+            is_first = false;
+            let chosen = only(&slice.batch, is_new);
+            let judged = judge.judge(&chosen).await?;
+            take.take(&slice.batch, &chosen, judged, slice.quarantined).map_err(Broken::Judge)?;
+        }
+        Ok(reader.finish())
+    }
+}
+
+/// The rows of a batch that its object's other events, and those of other objects, do not repeat.
+pub fn new_rows(meeting: &mut Meeting<'_>, batch: &EventBatch) -> Result<Vec<bool>, SeenError> {
+    let view = batch.view();
+    meeting.meet((0..batch.rows()).map(|row| event_of(&view, row)))
+}
+
+/// As [`new_rows`], and the new ones are in the set then.
+pub fn taken_rows(seen: &Seen, batch: &EventBatch) -> Result<Vec<bool>, SeenError> {
+    let view = batch.view();
+    seen.insert_all((0..batch.rows()).map(|row| event_of(&view, row)))
+}
+
+fn only(batch: &EventBatch, keep: Vec<bool>) -> EventBatch {
+    if keep.iter().all(|keep| *keep) { batch.clone() } else { batch.filter(&BooleanArray::from(keep)) }
+}
