@@ -6,28 +6,29 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
+use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
 use rustc_hash::FxHashMap;
 
-use super::answers::{Answers, Asker, Remembered};
+use super::answers::Answers;
 use super::callers::{Callers, Who};
+use super::columns::Columns;
 use super::elsewhere;
 use super::event::{self, Annotated};
+use super::kind::{Key, Kind, Need, bare, bound_bits, flags_of};
 use super::looked::Looked;
 use super::operations::Operations;
-use super::signature::{APART, Fixed, Heard, Read, Reads, Signature, Signatures};
-use super::words::{Codes, NONE, Words};
+use super::shown::{Shown, TOLD, Told};
+use super::signature::{APART, EXPECTED_DENIAL, FAULT, Heard, OWN_IAM, Read, Reads, Signature, Signatures};
+use super::weighing::Weighing;
+use super::words::{NONE, Words};
 use super::{CallFacts, Changes, Rules, caller_of};
 use crate::attribution::MCP_HOST;
-use crate::baseline::{
-    ANY_PERMISSION, Baseline, BaselineDelta, Denials, Novelty, POSSIBLE, Presence, block_of,
-};
-use crate::manifest::Agent;
-use crate::measure::{Graded, Measures, Observed};
-use crate::permission::{self, AccessLevel, Naming, Needed};
-use crate::scope::{Bound, HOPS};
-use crate::time::{DAY, day_of};
+use crate::baseline::{ANY_PERMISSION, BaselineDelta, Denials, POSSIBLE, Presence, block_of};
+use crate::measure::{Measures, Observed};
+use crate::permission::{self, AccessLevel, Needed};
+use crate::scope::HOPS;
+use crate::time::DAY;
 
 /// Kinds, words and the like that are remembered between batches; then all is forgotten and learned again. Texts are
 /// the attacker's to choose, so there must be an end. A kind takes some 500 bytes.
@@ -65,196 +66,6 @@ pub(crate) struct Walked {
     pub(super) judged: Vec<u32>,
     pub(super) baseline: BaselineDelta,
     pub(super) measures: Measures,
-}
-
-/// How detections read what a kind is told by.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    agent: Read,
-    environment: Read,
-    actor: Read,
-    permission: Read,
-    outcome: Read,
-    told: [(Told, Read); TOLD],
-    flags: bool,
-    first_use: bool,
-    active_days: bool,
-    own_iam: bool,
-    expected_denial: bool,
-    bounds: bool,
-    hop_into: Read,
-    policy_fault: bool,
-    error_message: bool,
-    credential: bool,
-    session_name: bool,
-    source_ip: bool,
-    user_agent: bool,
-}
-
-/// Columns that need no more than to be compared.
-#[derive(Debug, Clone, Copy)]
-enum Told {
-    ActorType,
-    Account,
-    Region,
-    Service,
-    Operation,
-    ErrorCode,
-    DeniedBy,
-    CredentialKind,
-    InvokedBy,
-}
-
-const TOLD: usize = 9;
-
-impl Told {
-    const ALL: [(Told, &'static str); TOLD] = [
-        (Told::ActorType, "actor_type"),
-        (Told::Account, "account"),
-        (Told::Region, "region"),
-        (Told::Service, "service"),
-        (Told::Operation, "operation"),
-        (Told::ErrorCode, "error_code"),
-        (Told::DeniedBy, "denied_by"),
-        (Told::CredentialKind, "credential_kind"),
-        (Told::InvokedBy, "invoked_by"),
-    ];
-}
-
-/// What tells one kind from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    holder: u64,
-    actor: u32,
-    agent: u32,
-    naming: u32,
-    outcome: u32,
-    denied_by: u32,
-    invoked: bool,
-    told: [u32; TOLD],
-}
-
-/// All calls that agree in their key.
-#[derive(Debug)]
-struct Kind {
-    key: Key,
-    agent: Option<Arc<Agent>>,
-    asker: Asker,
-    naming: Arc<[Naming]>,
-    /// One for each name.
-    needs: Vec<Need>,
-    judged: bool,
-    bounded: bool,
-    expires: bool,
-    expects_denials: bool,
-    /// The days of the batch at hand on which it was met.
-    days: Vec<Day>,
-    /// For each day one for each need, or a single one where nothing is needed.
-    on_days: Vec<OnDay>,
-    last_day: usize,
-}
-
-/// What one name of a kind means.
-#[derive(Debug)]
-struct Need {
-    permission: u32,
-    /// As the baseline spells it.
-    used: u32,
-    level: Option<AccessLevel>,
-    certain: bool,
-    own: bool,
-    /// Whether it could change the caller's own rights.
-    iam: bool,
-    hop: bool,
-    /// What the tables say of the permission, in bits.
-    flags: u32,
-    /// The answer where it is the same for all calls, before and after the manifest expires.
-    settled: Option<[Option<Weighed>; 2]>,
-}
-
-/// Calls of a kind on one day.
-#[derive(Debug)]
-struct Day {
-    day: i64,
-    events: i64,
-    first: i64,
-    last: i64,
-}
-
-/// A need on one day.
-#[derive(Debug)]
-struct OnDay {
-    fixed: u32,
-    /// The last row's signature, since the next one's is mostly the same.
-    last: Option<(Signature, u32)>,
-}
-
-/// As much of an answer as rows are told apart by and measures count.
-#[derive(Debug, Clone, Copy)]
-struct Weighed {
-    said: u32,
-    /// The number of what is counted of it.
-    graded: Option<u32>,
-}
-
-/// Answers by their number.
-#[derive(Debug, Default)]
-struct Weighing {
-    known: FxHashMap<u64, Weighed>,
-    /// What there is to count: few, since it holds no texts of a log.
-    grades: Vec<Graded>,
-}
-
-impl Weighing {
-    fn of(&mut self, remembered: &Remembered, signatures: &mut Signatures, reads: &Reads) -> Weighed {
-        *self.known.entry(remembered.number).or_insert_with(|| {
-            let answer = &remembered.answer;
-            let graded = answer.scope.as_ref().map(|scope| Graded::of(scope, &answer.grant));
-            let grades = &mut self.grades;
-            let graded = graded.map(|graded| {
-                grades.iter().position(|known| *known == graded).unwrap_or_else(|| {
-                    grades.push(graded);
-                    grades.len() - 1
-                }) as u32
-            });
-            Weighed { said: signatures.said(answer, reads), graded }
-        })
-    }
-}
-
-impl Shown {
-    fn of(reads: &Reads) -> Shown {
-        let is_read = |columns: &[&str]| columns.iter().any(|column| reads.of(column).is_read());
-        Shown {
-            agent: reads.of("agent"),
-            environment: reads.of("environment"),
-            actor: reads.of("actor"),
-            permission: reads.of("permission"),
-            outcome: reads.of("outcome"),
-            told: Told::ALL.map(|(told, column)| (told, reads.of(column))),
-            flags: is_read(&[
-                "agent_read_only",
-                "certain",
-                "level",
-                "is_destructive",
-                "is_credential_minting",
-                "is_logging_tamper",
-                "is_read_like",
-            ]),
-            first_use: is_read(&["first_use"]),
-            active_days: reads.of("active_days") == Read::Value,
-            own_iam: is_read(&["is_own_iam"]),
-            expected_denial: is_read(&["is_expected_denial"]),
-            bounds: is_read(&["bound_broken", "bound_seen", "bound_is_grave", "bound_unknown"]),
-            hop_into: reads.of("hop_into"),
-            policy_fault: is_read(&["policy_fault"]),
-            error_message: is_read(&["error_message"]),
-            credential: is_read(&["credential"]),
-            session_name: is_read(&["session_name"]),
-            source_ip: is_read(&["source_ip"]),
-            user_agent: is_read(&["user_agent"]),
-        }
-    }
 }
 
 impl Kinds {
@@ -709,188 +520,5 @@ impl Walked {
     /// Every row.
     pub(crate) fn all(&self) -> Vec<usize> {
         (0..self.rows.len()).collect()
-    }
-}
-
-impl Kind {
-    /// The place of a call's day among those of the batch.
-    fn on(
-        &mut self,
-        time: i64,
-        shown: &Shown,
-        words: &Words,
-        signatures: &mut Signatures,
-        baseline: &Baseline,
-    ) -> usize {
-        let day = day_of(time);
-        if self.days.get(self.last_day).is_some_and(|known| known.day == day) {
-            return self.last_day;
-        }
-        self.last_day = match self.days.iter().position(|known| known.day == day) {
-            Some(known) => known,
-            None => {
-                for place in 0..self.needs.len().max(1) {
-                    let fixed = self.fixed(place, day, shown, words, baseline);
-                    self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
-                }
-                self.days.push(Day { day, events: 0, first: i64::MAX, last: i64::MIN });
-                self.days.len() - 1
-            }
-        };
-        self.last_day
-    }
-
-    fn fixed(&self, place: usize, day: i64, shown: &Shown, words: &Words, baseline: &Baseline) -> Fixed {
-        let need = self.needs.get(place);
-        let mut fixed = Fixed::default();
-        let agent = self.agent.as_deref();
-        let place_of = agent.and_then(|agent| agent.environment.as_deref());
-        fixed.agent = shown.agent.shown(self.key.agent);
-        // Several agents may share one; what tells the agents apart tells it too.
-        fixed.environment = shown.environment.shown(if place_of.is_some() { self.key.agent } else { NONE });
-        fixed.actor = shown.actor.shown(self.key.actor);
-        fixed.permission = shown.permission.shown(need.map_or(NONE, |need| need.permission));
-        fixed.outcome = shown.outcome.shown(self.key.outcome);
-        fixed.told = self.key.told;
-        if shown.flags {
-            let read_only = agent.map_or(0, |agent| 1 + u32::from(agent.scope.is_read_only()));
-            fixed.flags = need.map_or(0, |need| need.flags) << 2 | read_only;
-        }
-        if let Some(named) = self.naming.get(place).filter(|_| shown.first_use || shown.active_days) {
-            let Novelty { first_use, active_days } =
-                baseline.novelty(words.text(self.key.actor), &named.permission, day);
-            fixed.flags |= u32::from(first_use && shown.first_use) << 12;
-            fixed.active_days = if shown.active_days { active_days } else { 0 };
-        }
-        fixed
-    }
-}
-
-/// Never 0: that is a row that needs nothing.
-fn flags_of(permission: &str, certain: bool, level: Option<AccessLevel>) -> u32 {
-    let bits = [
-        true,
-        certain,
-        permission::is_destructive(permission),
-        permission::is_credential_minting(permission),
-        permission::is_logging_tamper(permission),
-        permission::is_read_like(permission),
-    ];
-    let bits = bits.into_iter().enumerate().map(|(at, is_set)| u32::from(is_set) << at);
-    bits.sum::<u32>() | level.map_or(0, |level| level as u32 + 1) << 6
-}
-
-/// What needs the name alone: the answer does not hang on the resource.
-fn bare(named: &Naming) -> Needed {
-    Needed {
-        permission: named.permission.to_string(),
-        certain: named.certain,
-        resources: Vec::new(),
-        resources_known: false,
-        one_of: false,
-    }
-}
-
-// What rows of a kind are told apart by.
-const FAULT: u32 = 1;
-const ERROR_MESSAGE: u32 = 1 << 1;
-const CREDENTIAL: u32 = 1 << 2;
-const SESSION_NAME: u32 = 1 << 3;
-const SOURCE_IP: u32 = 1 << 4;
-const USER_AGENT: u32 = 1 << 5;
-const OWN_IAM: u32 = 1 << 6;
-const EXPECTED_DENIAL: u32 = 1 << 7;
-const BOUND_GRAVE: u32 = 1 << 8;
-const BOUND_BROKEN: u32 = 9;
-const BOUND_UNKNOWN: u32 = 12;
-
-/// The first bound that is broken, whether gravely, and the first of which it cannot be told.
-fn bound_bits(kind: &Kind, event: &Looked<'_, '_>, time: i64) -> u32 {
-    let Some(agent) = &kind.agent else { return 0 };
-    let number = |bound: Bound| match bound {
-        Bound::Networks => 1,
-        Bound::Regions => 2,
-        Bound::Hours => 3,
-        Bound::SessionMax => 4,
-    };
-    let mut bits = 0;
-    let found = agent.bounds.broken(&event::bound_facts(event.view, event.row, time));
-    if let Some(broken) = found.iter().find(|one| one.certain) {
-        bits |= (number(broken.bound) << BOUND_BROKEN) | (u32::from(broken.is_grave) * BOUND_GRAVE);
-    }
-    if let Some(unknown) = found.iter().find(|one| !one.certain) {
-        bits |= number(unknown.bound) << BOUND_UNKNOWN;
-    }
-    bits
-}
-
-/// The columns that kinds are told by.
-struct Columns<'a> {
-    provider: Codes<'a>,
-    actor: Codes<'a>,
-    account: Codes<'a>,
-    recipient_account: Codes<'a>,
-    region: Codes<'a>,
-    service: Codes<'a>,
-    operation: Codes<'a>,
-    outcome: Codes<'a>,
-    error_code: Codes<'a>,
-    denied_by: Codes<'a>,
-    invoked_by: Codes<'a>,
-    actor_type: Codes<'a>,
-    credential_kind: Codes<'a>,
-    event_type: Codes<'a>,
-    error_message: Filled<'a>,
-    /// Texts of which detections ask only whether they are there, with their bits
-    texts: Vec<(Filled<'a>, u32)>,
-}
-
-/// Whether the rows of a column have a value.
-struct Filled<'a>(Option<&'a ArrayRef>);
-
-impl<'a> Filled<'a> {
-    fn of(batch: &'a EventBatch, name: &str) -> Filled<'a> {
-        let column = batch.records.column_by_name(name);
-        // Only what the event's view reads too.
-        Filled(
-            column
-                .filter(|column| column.null_count() < column.len() && column.as_string_view_opt().is_some()),
-        )
-    }
-
-    fn has(&self, row: usize) -> bool {
-        self.0.is_some_and(|column| column.is_valid(row))
-    }
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a EventBatch, shown: &Shown) -> Columns<'a> {
-        let texts = [
-            (shown.error_message, "error_message", ERROR_MESSAGE),
-            (shown.credential, "credential", CREDENTIAL),
-            (shown.session_name, "session_name", SESSION_NAME),
-            (shown.source_ip, "source_ip", SOURCE_IP),
-            (shown.user_agent, "user_agent", USER_AGENT),
-        ];
-        let texts = texts.into_iter().filter(|(is_read, ..)| *is_read);
-        let of = |name| Codes::of(&batch.records, name);
-        Columns {
-            provider: of("provider"),
-            actor: of("actor"),
-            account: of("account"),
-            recipient_account: of("recipient_account"),
-            region: of("region"),
-            service: of("service"),
-            operation: of("operation"),
-            outcome: of("outcome"),
-            error_code: of("error_code"),
-            denied_by: of("denied_by"),
-            invoked_by: of("invoked_by"),
-            actor_type: of("actor_type"),
-            credential_kind: of("credential_kind"),
-            event_type: of("event_type"),
-            error_message: Filled::of(batch, "error_message"),
-            texts: texts.map(|(_, name, bit)| (Filled::of(batch, name), bit)).collect(),
-        }
     }
 }
