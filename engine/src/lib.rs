@@ -19,6 +19,8 @@ pub mod permission;
 pub mod posture;
 pub mod reference;
 pub mod right_size;
+#[cfg(test)]
+mod rubbish;
 pub mod scope;
 pub mod seen;
 pub mod standing;

@@ -221,6 +221,12 @@ impl Inflater {
         (inflated == size && is_alone(bytes, plain)).then_some(size)
     }
 
+    /// How large the buffer is.
+    #[cfg(test)]
+    pub(crate) fn size(&self) -> usize {
+        self.buffer.capacity()
+    }
+
     /// Gives memory back that only an unusually large object needs.
     pub(crate) fn shrink(&mut self) {
         if self.buffer.len() > KEPT_BYTES_MAX {

@@ -400,3 +400,6 @@ fn bom(text: &[u8]) -> Result<usize, ObjectError> {
         _ => Ok(0),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -62,6 +62,7 @@ def write(corpus):
     behind(corpus)
     names(corpus)
     zstandard(corpus)
+    streams(corpus)
 
 
 def log(corpus, count=3):
@@ -263,3 +264,22 @@ def zstandard(corpus):
     kept, data = log(corpus)
     skipped = b"\x50\x2a\x4d\x18\x04\x00\x00\x00abcd"
     corpus.add("zstd_behind/frames_to_skip.json", zstd(data) + skipped, kept)
+
+
+def streams(corpus):
+    """More than is inflated at one go: nothing of it counts before its last byte is seen to be right."""
+    # Noise that comes again within the window of deflate: it packs well, and not as a bomb does.
+    block = corpus.random.randbytes(10_000).hex()
+    made = [corpus.good(requestParameters={"pad": block * 150}) for _ in range(24)]
+    kept = [identity for identity, _ in made]
+    bad = corpus.good(eventName=7)[1]
+    texts = [text for _, text in made]
+    data = ('{"Records":[' + ",".join([*texts[:12], bad, *texts[12:]]) + "]}").encode()
+    packed = gz(data, 1)
+    assert len(data) > 64 * MIB and len(data) < 150 * len(packed), (len(data), len(packed))
+    corpus.add("streams/whole.json.gz", packed, kept, {"wrong_type": 1}, limited=True)
+    corpus.add("streams/cut.json.gz", packed[:len(packed) * 9 // 10], refused="gzip_truncated", limited=True)
+    corpus.add("streams/wrong_checksum.json.gz", packed[:-8] + b"\0" * 4 + packed[-4:], refused="gzip_corrupt", limited=True)
+    corpus.add("streams/second_member.json.gz", packed + gz(log(corpus)[1]), refused="gzip_trailing", limited=True)
+    torn = data[:len(data) - len(texts[-1]) // 2]
+    corpus.add("streams/text_cut.json.gz", gz(torn, 1), kept[:-1], {"wrong_type": 1, "bad_json": 1}, limited=True)

@@ -1,6 +1,5 @@
 //! Whatever stands in a policy, it is read, or refused with a reason, in time. `REMIT_CASES` sets how many inputs each
 //! property is tried on; 300 by default. The text of Azure's and Google Cloud's conditions is tried in `clouds.rs`.
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a story that cannot go on fails")]
 
 use policy::aws::{Policy, validate};
 use policy::tool::{decide_aws, decide_azure, decide_gcp, match_operator, match_resource};

@@ -41,9 +41,13 @@ impl Shape {
     }
 }
 
+/// Deepest nesting of a manifest: the parser goes down one call a level, and a thread's stack may be small.
+const DEPTH_MAX: usize = 24;
+
 /// Reads every document of a file. Errors come with their line, 0 where there is none.
 pub(super) fn documents(text: &str) -> Result<Vec<Node>, (u64, String)> {
-    serde_saphyr::from_multiple::<Node>(text).map_err(|error| {
+    let options = serde_saphyr::options! { budget: serde_saphyr::budget! { max_depth: DEPTH_MAX } };
+    serde_saphyr::from_multiple_with_options::<Node>(text, options).map_err(|error| {
         let line = error.location().map_or(0, |location| location.line());
         let message = error.without_snippet().to_string();
         let message = message.lines().next().unwrap_or_default().to_owned();

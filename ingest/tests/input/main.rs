@@ -3,9 +3,7 @@
 
 #![expect(
     clippy::unwrap_used,
-    clippy::expect_used,
     clippy::indexing_slicing,
-    clippy::panic,
     reason = "a test that meets what it did not expect must stop and say where"
 )]
 

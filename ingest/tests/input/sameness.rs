@@ -70,7 +70,7 @@ fn spread(record: &str, how: usize) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: config().cases.min(2_000).max(200), ..config() })]
+    #![proptest_config(ProptestConfig { cases: config().cases.clamp(200, 2_000), ..config() })]
 
     #[test]
     fn any_guise_gives_the_same_rows(

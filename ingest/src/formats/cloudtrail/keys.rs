@@ -196,7 +196,15 @@ pub(super) static RECORD: &[Key] = &[
     flag("sessionCredentialFromConsole", Slot::FromConsole),
     object("addendum", Slot::Addendum, ADDENDUM),
     object("insightDetails", Slot::Insight, INSIGHT_DETAILS),
+    // The names under which others list records, as the cutter knows them.
     marker("Records"),
+    marker("records"),
+    marker("value"),
+    marker("entries"),
+    marker("Events"),
+    marker("logEvents"),
+    marker("receivedMessages"),
+    marker("Messages"),
     marker("digestStartTime"),
     marker("digestEndTime"),
 ];
@@ -253,3 +261,19 @@ static INSIGHT_DETAILS: &[Key] =
 /// `ARNPrefix`, which stands in the place of an object's ARN in lists, names no resource and is left out.
 pub(super) static RESOURCE: &[Key] =
     &[skip("accountId"), skip("type"), key("ARN", Slot::ResourceArn, Target::Arn)];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::wraps::LISTS;
+
+    #[test]
+    fn every_list_of_records_is_marked() {
+        let marked =
+            |name: &str| RECORD.iter().any(|key| key.name == name && matches!(key.target, Target::Marker));
+        for name in LISTS {
+            assert!(marked(name), "{name}");
+        }
+        assert!(!marked("eventName"));
+    }
+}

@@ -1,0 +1,166 @@
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
+
+use super::*;
+
+fn object() -> ObjectRef {
+    ObjectRef { source: "s".into(), bucket: "logs".into(), key: "k.json.gz".into(), version: String::new() }
+}
+
+fn gzip(text: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text).unwrap();
+    encoder.finish().unwrap()
+}
+
+fn event(number: usize, more: &str) -> String {
+    format!(
+        r#"{{"eventID":"{number}","eventTime":"2026-01-05T10:00:00Z","eventSource":"s3.amazonaws.com","eventName":"GetObject","userAgent":"é{}"{more}}}"#,
+        "x".repeat(number % 300)
+    )
+}
+
+fn records(count: usize, more: &str) -> String {
+    let events: Vec<String> = (0..count).map(|number| event(number, more)).collect();
+    format!("{{\"Records\":[{}]}}", events.join(","))
+}
+
+/// Ids and rows of all slices, and the reasons of what could not be read.
+fn sliced(
+    bytes: &[u8],
+    options: ReadOptions<'_>,
+) -> Result<(Vec<String>, Vec<&'static str>, Summary), ObjectError> {
+    let mut room = Room::default();
+    let mut reader = ObjectReader::open(&object(), bytes, options, &mut room)?;
+    let (mut ids, mut reasons) = (Vec::new(), Vec::new());
+    while let Some(slice) = reader.next()? {
+        let view = slice.batch.view();
+        ids.extend((0..view.rows()).map(|row| format!("{} at {:?}", view.event_id(row), view.row(row))));
+        reasons.extend(slice.quarantined.iter().map(|quarantined| quarantined.reason));
+    }
+    Ok((ids, reasons, reader.finish()))
+}
+
+#[test]
+fn slices_together_are_the_object() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    // More than one window of what is in memory, and letters of two bytes where windows are cut.
+    let array = records(3000, "");
+    let lines: String = (0..3000).map(|number| event(number, "") + "\n").collect();
+    let broken = array.replace("\"eventID\":\"7\"", "\"eventID\":7");
+    for text in [array, lines, broken] {
+        let whole = read_object(&object(), text.as_bytes(), &limits, &redact).unwrap();
+        for bytes in
+            [text.clone().into_bytes(), gzip(text.as_bytes()), zstd::encode_all(text.as_bytes(), 1).unwrap()]
+        {
+            for slice_bytes in [9_000, 300_000, usize::MAX] {
+                let options = ReadOptions { slice_bytes, ..ReadOptions::new(&limits, &redact) };
+                let (ids, reasons, summary) = sliced(&bytes, options).unwrap();
+                let view = whole.batch.view();
+                let expected: Vec<String> = (0..view.rows())
+                    .map(|row| format!("{} at {:?}", view.event_id(row), view.row(row)))
+                    .collect();
+                assert_eq!(ids, expected, "slices of {slice_bytes}");
+                assert_eq!(reasons.len(), whole.quarantined.len());
+                assert_eq!((summary.read, summary.ignored), (3000, None));
+                assert_eq!(summary.sha256, hex(&Sha256::digest(&bytes)));
+            }
+        }
+    }
+}
+
+#[test]
+fn an_object_larger_than_memory_should_be_is_inflated_as_it_is_read() {
+    let (limits, redact) = (Limits { ratio_max: u64::MAX, ..Limits::default() }, Redaction::default());
+    let padding = format!(r#","requestParameters":{{"a":"{}"}}"#, "pad ".repeat(100_000));
+    // 80 MB, in records of 400 KB; the last but one is broken.
+    let text = records(200, &padding).replace("\"eventID\":\"198\"", "\"eventID\":198");
+    let options = ReadOptions::new(&limits, &redact).columns(Columns::of(["event_id", "row"]));
+    for bytes in [gzip(text.as_bytes()), zstd::encode_all(text.as_bytes(), 1).unwrap()] {
+        let mut room = Room::default();
+        let mut reader = ObjectReader::open(&object(), &bytes, options, &mut room).unwrap();
+        let (mut slices, mut rows, mut reasons) = (0, 0, Vec::new());
+        while let Some(slice) = reader.next().unwrap() {
+            slices += 1;
+            rows += slice.batch.rows();
+            reasons.extend(slice.quarantined.iter().map(|quarantined| quarantined.reason));
+        }
+        assert_eq!((rows, reasons, reader.finish().read), (199, vec![reason::WRONG_TYPE], 200));
+        assert!(slices >= 4, "{slices}");
+        assert!(room.inflater.size() <= 40 << 20, "{}", room.inflater.size());
+    }
+    let mut damaged = gzip(text.as_bytes());
+    let crc = damaged.len() - 8;
+    damaged[crc] ^= 1;
+    assert_eq!(sliced(&damaged, options).unwrap_err().reason(), reason::GZIP_CORRUPT, "told at the end");
+    let trailing = [gzip(text.as_bytes()), gzip(b"{}")].concat();
+    assert_eq!(sliced(&trailing, options).unwrap_err().reason(), reason::GZIP_TRAILING);
+}
+
+#[test]
+fn a_bomb_of_zstd_is_stopped() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let bomb = zstd::encode_all(vec![b' '; 64 << 20].as_slice(), 1).unwrap();
+    let refused = |bytes: &[u8]| read_object(&object(), bytes, &limits, &redact).unwrap_err().reason();
+    assert_eq!(refused(&bomb), reason::GZIP_RATIO);
+    let good = zstd::encode_all(records(3, "").as_bytes(), 1).unwrap();
+    assert_eq!(refused(&good[..good.len() - 3]), reason::GZIP_TRUNCATED);
+    assert_eq!(read_object(&object(), &good, &limits, &redact).unwrap().read, 3);
+}
+
+#[test]
+fn bytes_of_another_encoding_cost_only_their_record() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let text = records(3000, "");
+    let mut bytes = text.into_bytes();
+    let at = bytes.len() / 2;
+    let letter = at + bytes[at..].iter().position(|byte| *byte == 0xc3).unwrap();
+    bytes[letter] = 0xff;
+    let read = read_object(&object(), &gzip(&bytes), &limits, &redact).unwrap();
+    assert_eq!(
+        (read.read, read.batch.rows(), read.quarantined[0].reason),
+        (3000, 2999, reason::BAD_ENCODING)
+    );
+}
+
+#[test]
+fn only_the_columns_that_are_wanted_are_built() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let options =
+        ReadOptions::new(&limits, &redact).columns(Columns::of(["operation", "event_id", "nonsense"]));
+    let read = read_object_with(&object(), records(2, "").as_bytes(), options).unwrap();
+    let names: Vec<_> =
+        read.batch.records.schema().fields().iter().map(|field| field.name().clone()).collect();
+    assert_eq!(names, ["event_id", "operation"]);
+    assert_eq!((read.batch.view().operation(1), read.batch.view().service(1)), (Some("GetObject"), None));
+    let none =
+        read_object_with(&object(), records(2, "").as_bytes(), options.columns(Columns::NONE)).unwrap();
+    assert_eq!((none.batch.rows(), none.read), (2, 2));
+}
+
+#[test]
+fn what_is_known_of_a_caller_is_his_alone() {
+    let identity = |kind: &str, issuer: &str| {
+        format!(
+            r#","userIdentity":{{"type":"{kind}","principalId":"AROAEXAMPLE:session-of-a-long-name","arn":"arn:aws:sts::111122223333:assumed-role/Bot/session-of-a-long-name","accountId":"111122223333","sessionContext":{{"sessionIssuer":{{"arn":"{issuer}"}}}}}}"#
+        )
+    };
+    // The same bytes where callers are told apart at first, and something else behind.
+    let (one, other) =
+        (identity("AssumedRole", "arn:aws:iam::1:role/a"), identity("AssumedRole", "arn:aws:iam::1:role/b"));
+    let events: Vec<String> = [&one, &one, &other, &one, &other, &other]
+        .iter()
+        .enumerate()
+        .map(|(at, who)| event(at, who))
+        .collect();
+    let text = format!("[{}]", events.join(","));
+    let read = read_object(&object(), text.as_bytes(), &Limits::default(), &Redaction::default()).unwrap();
+    let view = read.batch.view();
+    let actors: Vec<_> = (0..6).filter_map(|row| view.actor(row)?.chars().last()).collect();
+    assert_eq!(actors, ['a', 'a', 'b', 'a', 'b', 'b']);
+    // What was read under one limit is not believed under a stricter one.
+    let strict = Limits { depth_max: 3, ..Limits::default() };
+    let read = read_object(&object(), text.as_bytes(), &strict, &Redaction::default()).unwrap();
+    assert_eq!((read.batch.rows(), read.quarantined[0].reason), (0, reason::TOO_DEEP));
+}
