@@ -4,13 +4,17 @@
 
 mod answers;
 mod callers;
+mod columns;
 mod elsewhere;
 mod event;
+mod kind;
 mod kinds;
 mod looked;
 mod operations;
+mod shown;
 mod signature;
 mod table;
+mod weighing;
 mod words;
 
 pub use answers::{Answer, Answers, Asker};

@@ -6,11 +6,11 @@ mod fields;
 mod operations;
 mod tables;
 
-use std::sync::LazyLock;
+use std::sync::{LazyLock, OnceLock};
 
 pub(crate) use fields::{Field, Part, letters};
 pub(crate) use operations::{Need, Operation, When};
-use policy::wildcard::{ActionPattern, Match};
+use policy::wildcard::{ActionPattern, ArnPattern, Match};
 use tables::Tables;
 
 /// How AWS grades a permission in its Service Authorization Reference.
@@ -115,6 +115,10 @@ pub struct ResourceType {
     pub literal: usize,
     /// The ARN in pieces, with where a request keeps each
     pub(crate) parts: Vec<Part>,
+    /// The pattern, ready to match
+    pub(crate) compiled: ArnPattern,
+    /// Which types of the service are described more closely, by their place there
+    pub(crate) closer: OnceLock<Box<[usize]>>,
 }
 
 static TABLES: LazyLock<Tables> = LazyLock::new(Tables::read);

@@ -122,12 +122,13 @@ struct Scratch {
 }
 
 /// The event table's columns that [`Usage::add`] and [`Meeting::of`] read; a batch needs no others.
-pub const COLUMNS: [&str; 14] = [
+pub const COLUMNS: [&str; 15] = [
     "event_id",
     "time",
     "provider",
     "account",
     "recipient_account",
+    "addendum",
     "service",
     "operation",
     "event_type",

@@ -208,7 +208,10 @@ const CALLS: &[(&str, &str, &str)] = &[
     ("signin", "ConsoleLogin", ""),
 ];
 
-const ENDINGS: [(&str, Option<&str>, Option<&str>, Option<&str>); 7] = [
+/// Outcome, error code and message, and what denied.
+type Ending = (&'static str, Option<&'static str>, Option<&'static str>, Option<&'static str>);
+
+const ENDINGS: [Ending; 7] = [
     ("success", None, None, None),
     ("success", None, None, None),
     ("success", Some("Client.DryRunOperation"), Some("Request would have succeeded"), None),
@@ -232,19 +235,22 @@ const ENDINGS: [(&str, Option<&str>, Option<&str>, Option<&str>); 7] = [
     ),
 ];
 
-const SESSIONS: [(Option<&str>, Option<&str>, Option<&str>, Option<&str>); 6] = [
-    (Some("run-CHG0012345"), Some("ASIA1"), Some("temporary"), None),
-    (Some("one-7"), Some("ASIA2"), Some("temporary"), None),
-    (Some("run-2"), Some("ASIA3"), Some("temporary"), None),
-    (None, Some("AKIA1"), Some("long_lived"), None),
-    (None, None, Some("long_lived"), None),
-    (Some("x"), Some("ASIA1"), Some("temporary"), Some("athena.amazonaws.com")),
+/// Session's name, access key, kind of credential, and the service that called.
+type Session = [Option<&'static str>; 4];
+
+const SESSIONS: [Session; 6] = [
+    [Some("run-CHG0012345"), Some("ASIA1"), Some("temporary"), None],
+    [Some("one-7"), Some("ASIA2"), Some("temporary"), None],
+    [Some("run-2"), Some("ASIA3"), Some("temporary"), None],
+    [None, Some("AKIA1"), Some("long_lived"), None],
+    [None, None, Some("long_lived"), None],
+    [Some("x"), Some("ASIA1"), Some("temporary"), Some("athena.amazonaws.com")],
 ];
 
 fn append(builder: &mut EventBuilder, number: usize, made: &Made) {
     let (service, operation, request) = CALLS[made.call];
     let (outcome, error_code, error_message, denied_by) = ENDINGS[made.ending];
-    let (session_name, credential, credential_kind, invoked_by) = SESSIONS[made.session];
+    let [session_name, credential, credential_kind, invoked_by] = SESSIONS[made.session];
     let thing = made.thing.to_string();
     let request = request.replace('~', &thing);
     let service = format!("{service}.amazonaws.com");

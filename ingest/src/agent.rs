@@ -154,8 +154,9 @@ fn id_and_session<'a>(kind: &str, principal: Option<&'a str>) -> (Option<&'a str
     ) {
         return (Some(principal), None);
     }
-    match principal.split_once(':') {
-        Some((id, session)) => (some(id), some(session)),
+    let colon = memchr::memchr(b':', principal.as_bytes());
+    match colon.and_then(|at| principal.split_at_checked(at)) {
+        Some((id, session)) => (some(id), session.get(1..).and_then(some)),
         None => (Some(principal), None),
     }
 }
@@ -171,7 +172,7 @@ pub fn role_of_session(arn: &str) -> Option<String> {
 
 /// The session's name in the ARN of an assumed role or a federated user.
 fn session_of_arn(arn: &str) -> Option<&str> {
-    let resource = arn.splitn(6, ':').nth(5)?;
+    let resource = arn.get(memchr::memchr_iter(b':', arn.as_bytes()).nth(4)? + 1..)?;
     if let Some(rest) = resource.strip_prefix("assumed-role/") {
         return rest.split_once('/').and_then(|(_, session)| some(session));
     }

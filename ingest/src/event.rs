@@ -327,6 +327,22 @@ columns! {
     row: Number, false, u32, Option<u32>;
 }
 
+impl Columns {
+    /// Whether a column hangs on who called.
+    pub(crate) fn wants_caller(&self) -> bool {
+        self.actor
+            || self.actor_id
+            || self.actor_account
+            || self.session
+            || self.session_name
+            || self.credential_kind
+            || self.on_behalf_of
+            || self.workload
+            || self.agent_hint
+            || self.agent_evidence
+    }
+}
+
 impl EventBuilder {
     /// How many rows were appended.
     pub fn rows(&self) -> usize {

@@ -117,7 +117,8 @@ impl<'a> ObjectReader<'a> {
         let Room { inflater, slots } = room;
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
-        let rows = Rows::new(Some(object.display()), options, slots);
+        let mut rows = Rows::new(Some(object.display()), options, slots);
+        rows.reserve(feed.left());
         Ok(Self { bytes, feed, cutter: Cutter::new(bom, options.limits.records_max), rows, ended: false })
     }
 
@@ -129,8 +130,8 @@ impl<'a> ObjectReader<'a> {
     pub fn next(&mut self) -> Result<Option<Slice>, ObjectError> {
         while !self.ended {
             let window = self.feed.window();
-            if self.rows.builder.rows() == 0 {
-                self.rows.reserve(self.feed.left().min(self.rows.slice_bytes));
+            if self.rows.sliced {
+                self.rows.reserve(self.feed.left());
             }
             match self.cutter.run(window, &mut self.rows) {
                 Pause::Full => return Ok(Some(self.rows.slice())),
@@ -247,6 +248,8 @@ pub(crate) struct Rows<'l> {
     slice_bytes: usize,
     /// Bytes of the records in the slice.
     taken: usize,
+    /// A slice was handed on, and the next not begun.
+    sliced: bool,
 }
 
 impl<'l> Rows<'l> {
@@ -264,6 +267,7 @@ impl<'l> Rows<'l> {
             heads: 0,
             slice_bytes: options.slice_bytes,
             taken: 0,
+            sliced: false,
         }
     }
 
@@ -318,13 +322,16 @@ impl<'l> Rows<'l> {
         });
     }
 
-    /// Makes room for the rows of so many bytes.
+    /// Makes room for the rows of so many bytes, or of a slice of them.
     fn reserve(&mut self, bytes: usize) {
+        self.sliced = false;
+        let bytes = bytes.min(self.slice_bytes);
         self.builder = EventBuilder::with_columns(bytes / RECORD_BYTES + 1, self.builder.columns());
     }
 
     fn slice(&mut self) -> Slice {
         self.taken = 0;
+        self.sliced = true;
         Slice { batch: self.builder.finish(), quarantined: std::mem::take(&mut self.quarantined) }
     }
 

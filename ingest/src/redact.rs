@@ -96,6 +96,9 @@ impl Redaction {
             }
             let end = value_end(bytes, value);
             if !matches!(bytes.get(value), Some(b'n' | b't' | b'f')) {
+                if copied == 0 {
+                    out.reserve_exact(json.len() + REDACTED.len());
+                }
                 out.push_str(json.get(copied..value).unwrap_or_default());
                 out.push_str(REDACTED);
                 copied = end;

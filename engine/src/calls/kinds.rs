@@ -10,28 +10,32 @@ use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
 use rustc_hash::FxHashMap;
 
-use super::answers::{Answers, Asker, Remembered};
+use super::answers::Answers;
 use super::callers::{Callers, Who};
+use super::columns::Columns;
 use super::elsewhere;
 use super::event::{self, Annotated};
+use super::kind::{Key, Kind, Need, bare, bound_bits, flags_of};
 use super::looked::Looked;
 use super::operations::Operations;
-use super::signature::{APART, Fixed, Heard, Read, Reads, Signature, Signatures};
-use super::words::{Codes, NONE, Words};
+use super::shown::{Shown, TOLD, Told};
+use super::signature::{APART, EXPECTED_DENIAL, FAULT, Heard, OWN_IAM, Read, Reads, Signature, Signatures};
+use super::weighing::Weighing;
+use super::words::{NONE, Words};
 use super::{CallFacts, Changes, Rules, caller_of};
 use crate::attribution::MCP_HOST;
-use crate::baseline::{
-    ANY_PERMISSION, Baseline, BaselineDelta, Denials, Novelty, POSSIBLE, Presence, block_of,
-};
-use crate::manifest::Agent;
-use crate::measure::{Graded, Measures, Observed};
-use crate::permission::{self, AccessLevel, Naming, Needed};
-use crate::scope::{Bound, HOPS};
-use crate::time::{DAY, day_of};
+use crate::baseline::{ANY_PERMISSION, BaselineDelta, Denials, POSSIBLE, Presence, block_of};
+use crate::measure::{Measures, Observed};
+use crate::permission::{self, AccessLevel, Needed};
+use crate::scope::HOPS;
+use crate::time::DAY;
 
 /// Kinds, words and the like that are remembered between batches; then all is forgotten and learned again. Texts are
 /// the attacker's to choose, so there must be an end. A kind takes some 500 bytes.
 const REMEMBERED_MAX: usize = 100_000;
+
+/// Answers of the batch at hand, by kind, day, need and grade.
+type Tallies = FxHashMap<(u32, u32, u32, u32), u64>;
 
 /// The whole of what is remembered. Give each worker its own.
 #[derive(Debug)]
@@ -62,171 +66,6 @@ pub(crate) struct Walked {
     pub(super) judged: Vec<u32>,
     pub(super) baseline: BaselineDelta,
     pub(super) measures: Measures,
-}
-
-/// How detections read what a kind is told by.
-#[derive(Debug, Clone, Copy)]
-struct Shown {
-    words: [Read; WORDS.len()],
-    flags: bool,
-    first_use: bool,
-    active_days: bool,
-    own_iam: bool,
-    expected_denial: bool,
-    bounds: bool,
-    hop_into: Read,
-    policy_fault: bool,
-    error_message: bool,
-    credential: bool,
-    session_name: bool,
-    source_ip: bool,
-    user_agent: bool,
-}
-
-/// The columns of words that are the same for all calls of a kind.
-const WORDS: [&str; 14] = [
-    "agent",
-    "environment",
-    "actor",
-    "permission",
-    "outcome",
-    "actor_type",
-    "account",
-    "region",
-    "service",
-    "operation",
-    "error_code",
-    "denied_by",
-    "credential_kind",
-    "invoked_by",
-];
-/// Where the words begin that the log tells, and that need no more than to be compared.
-const OUTCOME: usize = 4;
-const TOLD: usize = 5;
-
-/// What tells one kind from another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
-    holder: u64,
-    actor: u32,
-    agent: u32,
-    naming: u32,
-    outcome: u32,
-    denied_by: u32,
-    invoked: bool,
-    told: [u32; WORDS.len() - TOLD],
-}
-
-/// All calls that agree in their key.
-#[derive(Debug)]
-struct Kind {
-    key: Key,
-    agent: Option<Arc<Agent>>,
-    asker: Asker,
-    naming: Arc<[Naming]>,
-    /// One for each name.
-    needs: Vec<Need>,
-    judged: bool,
-    bounded: bool,
-    expires: bool,
-    expects_denials: bool,
-    /// The days of the batch at hand on which it was met.
-    days: Vec<Day>,
-    /// For each day one for each need, or a single one where nothing is needed.
-    on_days: Vec<OnDay>,
-    last_day: usize,
-}
-
-/// What one name of a kind means.
-#[derive(Debug)]
-struct Need {
-    permission: u32,
-    /// As the baseline spells it.
-    used: u32,
-    level: Option<AccessLevel>,
-    certain: bool,
-    own: bool,
-    /// Whether it could change the caller's own rights.
-    iam: bool,
-    hop: bool,
-    /// What the tables say of the permission, in bits.
-    flags: u32,
-    /// The answer where it is the same for all calls, before and after the manifest expires.
-    settled: Option<[Option<Weighed>; 2]>,
-}
-
-/// Calls of a kind on one day.
-#[derive(Debug)]
-struct Day {
-    day: i64,
-    events: i64,
-    first: i64,
-    last: i64,
-}
-
-/// A need on one day.
-#[derive(Debug)]
-struct OnDay {
-    fixed: u32,
-    /// The last row's signature, since the next one's is mostly the same.
-    last: Option<(Signature, u32)>,
-}
-
-/// As much of an answer as rows are told apart by and measures count.
-#[derive(Debug, Clone, Copy)]
-struct Weighed {
-    said: u32,
-    graded: Option<Graded>,
-}
-
-/// Answers by their number.
-#[derive(Debug, Default)]
-struct Weighing {
-    known: FxHashMap<u64, Weighed>,
-}
-
-impl Weighing {
-    fn of(&mut self, remembered: &Remembered, signatures: &mut Signatures, reads: &Reads) -> Weighed {
-        *self.known.entry(remembered.number).or_insert_with(|| {
-            let answer = &remembered.answer;
-            let graded = answer.scope.as_ref().map(|scope| Graded::of(scope, &answer.grant));
-            Weighed { said: signatures.said(answer, reads), graded }
-        })
-    }
-}
-
-impl Shown {
-    fn of(reads: &Reads) -> Shown {
-        let is_read = |columns: &[&str]| columns.iter().any(|column| reads.of(column).is_read());
-        Shown {
-            words: WORDS.map(|column| reads.of(column)),
-            flags: is_read(&[
-                "agent_read_only",
-                "certain",
-                "level",
-                "is_destructive",
-                "is_credential_minting",
-                "is_logging_tamper",
-                "is_read_like",
-            ]),
-            first_use: is_read(&["first_use"]),
-            active_days: reads.of("active_days") == Read::Value,
-            own_iam: is_read(&["is_own_iam"]),
-            expected_denial: is_read(&["is_expected_denial"]),
-            bounds: is_read(&["bound_broken", "bound_seen", "bound_is_grave", "bound_unknown"]),
-            hop_into: reads.of("hop_into"),
-            policy_fault: is_read(&["policy_fault"]),
-            error_message: is_read(&["error_message"]),
-            credential: is_read(&["credential"]),
-            session_name: is_read(&["session_name"]),
-            source_ip: is_read(&["source_ip"]),
-            user_agent: is_read(&["user_agent"]),
-        }
-    }
-
-    fn word(&self, at: usize, id: u32) -> u32 {
-        self.words.get(at).map_or(NONE, |read| read.shown(id))
-    }
 }
 
 impl Kinds {
@@ -281,8 +120,8 @@ impl Kinds {
         self.bound();
         let rows = batch.rows();
         let mut walked = Walked { rows: Vec::with_capacity(rows + rows / 8), ..Walked::default() };
-        let mut columns = Columns::of(batch);
-        let mut graded: FxHashMap<(u32, u32, u32, Graded), u64> = FxHashMap::default();
+        let mut columns = Columns::of(batch, &self.shown);
+        let mut graded = Tallies::default();
         for row in 0..rows {
             let provider = columns.provider.id(row, &mut self.words);
             if provider != self.aws
@@ -298,7 +137,7 @@ impl Kinds {
                 Some(at) => *at,
                 None => self.add(key, who, &event, time, rules),
             };
-            self.count(at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
+            self.count(&columns, at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
         }
         self.sum(&graded, &mut walked);
         walked
@@ -334,31 +173,30 @@ impl Kinds {
                 outcome => outcome,
             }
         };
-        let shown = &self.shown;
-        let mut told = [NONE; WORDS.len() - TOLD];
-        for (slot, (at, read)) in told.iter_mut().zip(shown.words.iter().enumerate().skip(TOLD)) {
-            if *read == Read::No {
-                continue;
-            }
-            let id = match WORDS.get(at) {
-                Some(&"actor_type") => columns.actor_type.id(row, words),
-                Some(&"account") => match columns.recipient_account.id(row, words) {
+        let mut told = [NONE; TOLD];
+        for (slot, (of, read)) in told.iter_mut().zip(&self.shown.told) {
+            let id = match (read, of) {
+                (Read::No, _) => continue,
+                (_, Told::ActorType) => columns.actor_type.id(row, words),
+                (_, Told::Account) => match columns.recipient_account.id(row, words) {
                     NONE => account,
                     place => place,
                 },
-                Some(&"region") => columns.region.id(row, words),
-                Some(&"service") => service,
-                Some(&"operation") => operation,
-                Some(&"error_code") => error_code,
-                Some(&"denied_by") => denied_by,
-                Some(&"credential_kind") => columns.credential_kind.id(row, words),
-                Some(&"invoked_by") => invoked_by,
-                _ => NONE,
+                (_, Told::Region) => columns.region.id(row, words),
+                (_, Told::Service) => service,
+                (_, Told::Operation) => operation,
+                (_, Told::ErrorCode) => error_code,
+                (_, Told::DeniedBy) => denied_by,
+                (_, Told::CredentialKind) => columns.credential_kind.id(row, words),
+                (_, Told::InvokedBy) => invoked_by,
             };
             *slot = read.shown(id);
         }
         let who = self.callers.who(actor, account, time, event, rules, &mut self.answers);
-        let naming = self.operations.naming(service, operation, event);
+        let event_type = columns.event_type.id(row, words);
+        let provider = columns.provider.id(row, words);
+        let words = [provider, event_type, service, operation];
+        let naming = self.operations.naming(words, columns.error_message.has(row), event);
         let invoked = invoked_by != NONE;
         let key =
             Key { holder: who.holder, actor, agent: who.agent, naming, outcome, denied_by, invoked, told };
@@ -423,13 +261,14 @@ impl Kinds {
     #[expect(clippy::too_many_arguments, reason = "the batch's own state beside the event's")]
     fn count(
         &mut self,
+        columns: &Columns<'_>,
         at: u32,
         event: &Looked<'_, '_>,
         time: i64,
         is_fault: bool,
         rules: &Rules,
         walked: &mut Walked,
-        graded: &mut FxHashMap<(u32, u32, u32, Graded), u64>,
+        graded: &mut Tallies,
     ) {
         let (view, row) = (event.view, event.row);
         let number = u32::try_from(row).unwrap_or(u32::MAX);
@@ -448,23 +287,20 @@ impl Kinds {
         }
         let mut own = 0;
         let shown = &self.shown;
-        for (is_read, bit) in [
-            (shown.policy_fault && is_fault, FAULT),
-            (shown.error_message && view.error_message(row).is_some(), ERROR_MESSAGE),
-            (shown.credential && view.credential(row).is_some(), CREDENTIAL),
-            (shown.session_name && view.session_name(row).is_some(), SESSION_NAME),
-            (shown.source_ip && view.source_ip(row).is_some(), SOURCE_IP),
-            (shown.user_agent && view.user_agent(row).is_some(), USER_AGENT),
-        ] {
-            own |= u32::from(is_read) * bit;
+        if shown.policy_fault && is_fault {
+            own |= FAULT;
+        }
+        for (texts, bit) in &columns.texts {
+            own |= u32::from(texts.has(row)) * bit;
         }
         if kind.bounded && shown.bounds {
             own |= bound_bits(kind, event, time);
         }
-        let session = view
-            .session(row)
-            .filter(|_| kind.judged && rules.grants.narrows_sessions())
-            .and_then(|session| self.answers.narrowed(&rules.grants, session));
+        let session = if kind.judged && rules.grants.narrows_sessions() {
+            view.session(row).and_then(|session| self.answers.narrowed(&rules.grants, session))
+        } else {
+            None
+        };
         let expired = kind.expires && kind.agent.as_ref().is_some_and(|agent| agent.scope.has_expired(time));
         kind.asker.when = time;
         kind.asker.session = session;
@@ -540,11 +376,14 @@ impl Kinds {
     }
 
     /// Spells out what was counted.
-    fn sum(&mut self, graded: &FxHashMap<(u32, u32, u32, Graded), u64>, walked: &mut Walked) {
+    fn sum(&mut self, graded: &Tallies, walked: &mut Walked) {
         for ((at, day, place, graded), calls) in graded {
             let Some(kind) = self.kinds.get(*at as usize) else { continue };
-            let (Some(day), Some(need)) = (kind.days.get(*day as usize), kind.needs.get(*place as usize))
-            else {
+            let (Some(day), Some(need), Some(graded)) = (
+                kind.days.get(*day as usize),
+                kind.needs.get(*place as usize),
+                self.weighed.grades.get(*graded as usize),
+            ) else {
                 continue;
             };
             let denied_by =
@@ -559,6 +398,7 @@ impl Kinds {
         }
         let any = self.words.id(ANY_PERMISSION);
         let mut uses: FxHashMap<(u32, u32, i64), Presence> = FxHashMap::default();
+        uses.reserve(self.touched.len() * 5 / 4);
         let mut denials: FxHashMap<(u32, u32), Denials> = FxHashMap::default();
         for at in self.touched.drain(..) {
             let Some(kind) = self.kinds.get_mut(at as usize) else { continue };
@@ -583,12 +423,29 @@ impl Kinds {
             kind.days.clear();
             kind.on_days.clear();
         }
+        // Sorted by numbers that follow the texts' order, which costs less than to compare the texts again and again.
+        let used = uses.keys().flat_map(|(who, what, _)| [*who, *what]);
+        let order = self.words.order(used.chain(denials.keys().flat_map(|(who, what)| [*who, *what])));
+        let rank = |id: u32| order.get(&id).copied().unwrap_or_default();
         let text = |id| Arc::clone(self.words.text(id));
-        for ((who, what, block), presence) in uses {
-            walked.baseline.add_use((text(who), text(what), block), presence);
+        let mut uses: Vec<_> = uses.into_iter().collect();
+        uses.sort_unstable_by_key(|((who, what, block), _)| (rank(*who), rank(*what), *block));
+        let mut denials: Vec<_> = denials.into_iter().collect();
+        denials.sort_unstable_by_key(|((who, what), _)| (rank(*who), rank(*what)));
+        let of_kinds = BaselineDelta {
+            uses: uses
+                .into_iter()
+                .map(|((who, what, block), p)| ((text(who), text(what), block), p))
+                .collect(),
+            denials: denials.into_iter().map(|((who, what), d)| ((text(who), text(what)), d)).collect(),
+        };
+        // What other clouds' events added by themselves is little, mostly nothing.
+        let apart = std::mem::replace(&mut walked.baseline, of_kinds);
+        for (key, presence) in apart.uses {
+            walked.baseline.add_use(key, presence);
         }
-        for ((who, what), one) in denials {
-            walked.baseline.add_denials((text(who), text(what)), one);
+        for (key, one) in apart.denials {
+            walked.baseline.add_denials(key, one);
         }
     }
 
@@ -663,163 +520,5 @@ impl Walked {
     /// Every row.
     pub(crate) fn all(&self) -> Vec<usize> {
         (0..self.rows.len()).collect()
-    }
-}
-
-impl Kind {
-    /// The place of a call's day among those of the batch.
-    fn on(
-        &mut self,
-        time: i64,
-        shown: &Shown,
-        words: &Words,
-        signatures: &mut Signatures,
-        baseline: &Baseline,
-    ) -> usize {
-        let day = day_of(time);
-        if self.days.get(self.last_day).is_some_and(|known| known.day == day) {
-            return self.last_day;
-        }
-        self.last_day = match self.days.iter().position(|known| known.day == day) {
-            Some(known) => known,
-            None => {
-                for place in 0..self.needs.len().max(1) {
-                    let fixed = self.fixed(place, day, shown, words, baseline);
-                    self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
-                }
-                self.days.push(Day { day, events: 0, first: i64::MAX, last: i64::MIN });
-                self.days.len() - 1
-            }
-        };
-        self.last_day
-    }
-
-    fn fixed(&self, place: usize, day: i64, shown: &Shown, words: &Words, baseline: &Baseline) -> Fixed {
-        let need = self.needs.get(place);
-        let mut fixed = Fixed::default();
-        let agent = self.agent.as_deref();
-        let place_of = agent.and_then(|agent| agent.environment.as_deref());
-        let own = [
-            self.key.agent,
-            // Several agents may share one; what tells the agents apart tells it too.
-            if place_of.is_some() { self.key.agent } else { NONE },
-            self.key.actor,
-            need.map_or(NONE, |need| need.permission),
-            self.key.outcome,
-        ];
-        for (at, (slot, id)) in fixed.words.iter_mut().zip(own).enumerate() {
-            *slot = shown.word(at, id);
-        }
-        for (slot, id) in fixed.words.iter_mut().skip(TOLD).zip(self.key.told) {
-            *slot = id;
-        }
-        if shown.flags {
-            let read_only = agent.map_or(0, |agent| 1 + u32::from(agent.scope.is_read_only()));
-            fixed.flags = need.map_or(0, |need| need.flags) << 2 | read_only;
-        }
-        if let Some(named) = self.naming.get(place).filter(|_| shown.first_use || shown.active_days) {
-            let Novelty { first_use, active_days } =
-                baseline.novelty(words.text(self.key.actor), &named.permission, day);
-            fixed.flags |= u32::from(first_use && shown.first_use) << 12;
-            fixed.active_days = if shown.active_days { active_days } else { 0 };
-        }
-        debug_assert_eq!(WORDS.get(OUTCOME), Some(&"outcome"));
-        fixed
-    }
-}
-
-/// Never 0: that is a row that needs nothing.
-fn flags_of(permission: &str, certain: bool, level: Option<AccessLevel>) -> u32 {
-    let bits = [
-        true,
-        certain,
-        permission::is_destructive(permission),
-        permission::is_credential_minting(permission),
-        permission::is_logging_tamper(permission),
-        permission::is_read_like(permission),
-    ];
-    let bits = bits.into_iter().enumerate().map(|(at, is_set)| u32::from(is_set) << at);
-    bits.sum::<u32>() | level.map_or(0, |level| level as u32 + 1) << 6
-}
-
-/// What needs the name alone: the answer does not hang on the resource.
-fn bare(named: &Naming) -> Needed {
-    Needed {
-        permission: named.permission.to_string(),
-        certain: named.certain,
-        resources: Vec::new(),
-        resources_known: false,
-        one_of: false,
-    }
-}
-
-// What rows of a kind are told apart by.
-const FAULT: u32 = 1;
-const ERROR_MESSAGE: u32 = 1 << 1;
-const CREDENTIAL: u32 = 1 << 2;
-const SESSION_NAME: u32 = 1 << 3;
-const SOURCE_IP: u32 = 1 << 4;
-const USER_AGENT: u32 = 1 << 5;
-const OWN_IAM: u32 = 1 << 6;
-const EXPECTED_DENIAL: u32 = 1 << 7;
-const BOUND_GRAVE: u32 = 1 << 8;
-const BOUND_BROKEN: u32 = 9;
-const BOUND_UNKNOWN: u32 = 12;
-
-/// The first bound that is broken, whether gravely, and the first of which it cannot be told.
-fn bound_bits(kind: &Kind, event: &Looked<'_, '_>, time: i64) -> u32 {
-    let Some(agent) = &kind.agent else { return 0 };
-    let number = |bound: Bound| match bound {
-        Bound::Networks => 1,
-        Bound::Regions => 2,
-        Bound::Hours => 3,
-        Bound::SessionMax => 4,
-    };
-    let mut bits = 0;
-    let found = agent.bounds.broken(&event::bound_facts(event.view, event.row, time));
-    if let Some(broken) = found.iter().find(|one| one.certain) {
-        bits |= number(broken.bound) << BOUND_BROKEN | u32::from(broken.is_grave) * BOUND_GRAVE;
-    }
-    if let Some(unknown) = found.iter().find(|one| !one.certain) {
-        bits |= number(unknown.bound) << BOUND_UNKNOWN;
-    }
-    bits
-}
-
-/// The columns that kinds are told by.
-struct Columns<'a> {
-    provider: Codes<'a>,
-    actor: Codes<'a>,
-    account: Codes<'a>,
-    recipient_account: Codes<'a>,
-    region: Codes<'a>,
-    service: Codes<'a>,
-    operation: Codes<'a>,
-    outcome: Codes<'a>,
-    error_code: Codes<'a>,
-    denied_by: Codes<'a>,
-    invoked_by: Codes<'a>,
-    actor_type: Codes<'a>,
-    credential_kind: Codes<'a>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(batch: &'a EventBatch) -> Columns<'a> {
-        let of = |name| Codes::of(&batch.records, name);
-        Columns {
-            provider: of("provider"),
-            actor: of("actor"),
-            account: of("account"),
-            recipient_account: of("recipient_account"),
-            region: of("region"),
-            service: of("service"),
-            operation: of("operation"),
-            outcome: of("outcome"),
-            error_code: of("error_code"),
-            denied_by: of("denied_by"),
-            invoked_by: of("invoked_by"),
-            actor_type: of("actor_type"),
-            credential_kind: of("credential_kind"),
-        }
     }
 }

@@ -11,8 +11,8 @@ use crate::permission::{Names, Naming, is_free, is_told, overrule};
 /// The names of every operation that was met.
 #[derive(Debug, Default)]
 pub(super) struct Operations {
-    by_name: FxHashMap<(u32, u32), u32>,
-    operations: Vec<Names>,
+    by_name: FxHashMap<[u32; 4], u32>,
+    operations: Vec<Spelled>,
     namings: Vec<Arc<[Naming]>>,
     numbers: HashMap<Arc<[Naming]>, u32>,
     /// By the operation's names and the permissions that a denial lists.
@@ -20,32 +20,54 @@ pub(super) struct Operations {
     size: usize,
 }
 
-impl Operations {
-    /// The number of the names of what an event needed. `service` and `operation`: their words' numbers.
-    pub(super) fn naming(&mut self, service: u32, operation: u32, event: &Looked<'_, '_>) -> u32 {
-        if is_free(event.view.event_type(event.row)) {
-            return self.number(Vec::new());
+/// An operation, with the names that its calls need.
+#[derive(Debug)]
+struct Spelled {
+    service: Box<str>,
+    operation: Box<str>,
+    is_free: bool,
+    is_told: bool,
+    names: Names,
+}
+
+impl Spelled {
+    fn of(event: &Looked<'_, '_>) -> Spelled {
+        let (view, row) = (event.view, event.row);
+        let service = view.service(row).unwrap_or_default();
+        let operation = view.operation(row).unwrap_or_default();
+        Spelled {
+            is_free: is_free(view.event_type(row)),
+            is_told: is_told(service, operation),
+            service: service.into(),
+            operation: operation.into(),
+            names: Names::default(),
         }
+    }
+}
+
+impl Operations {
+    /// The number of the names of what an event needed. `words`: the numbers of its provider, type, service and
+    /// operation. `has_message`: an error's text may tell more.
+    pub(super) fn naming(&mut self, words: [u32; 4], has_message: bool, event: &Looked<'_, '_>) -> u32 {
         let next = u32::try_from(self.operations.len()).unwrap_or(u32::MAX);
-        let at = *self.by_name.entry((service, operation)).or_insert(next);
+        let at = *self.by_name.entry(words).or_insert(next);
         if at == next {
-            self.operations.push(Names::default());
+            self.operations.push(Spelled::of(event));
         }
         let (namings, numbers) = (&mut self.namings, &mut self.numbers);
-        let Some(names) = self.operations.get_mut(at as usize) else { return 0 };
+        let Some(spelled) = self.operations.get_mut(at as usize) else { return 0 };
+        if spelled.is_free {
+            return number(namings, numbers, Vec::new());
+        }
+        let names = &mut spelled.names;
         let before = names.len();
-        let spelled = (event.view.service(event.row), event.view.operation(event.row));
-        let spelled = (spelled.0.unwrap_or_default(), spelled.1.unwrap_or_default());
         let own = names.of(
-            spelled,
+            (&spelled.service, &spelled.operation),
             |question| event.facts().answer(question),
             |named| number(namings, numbers, named),
         );
         self.size += names.len() - before;
-        if event.view.error_message(event.row).is_none() || !is_told(spelled.0, spelled.1) {
-            return own;
-        }
-        self.overruled(own, event)
+        if has_message && spelled.is_told { self.overruled(own, event) } else { own }
     }
 
     /// A denial's own text names the true permission.

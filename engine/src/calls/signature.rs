@@ -90,7 +90,13 @@ impl Read {
 /// What is the same for all rows of a kind of call on one day.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub(super) struct Fixed {
-    pub(super) words: [u32; 14],
+    pub(super) agent: u32,
+    pub(super) environment: u32,
+    pub(super) actor: u32,
+    pub(super) permission: u32,
+    pub(super) outcome: u32,
+    /// Words of the log that need only be compared.
+    pub(super) told: [u32; 9],
     pub(super) flags: u32,
     pub(super) active_days: u32,
 }
@@ -189,3 +195,16 @@ impl Signatures {
         self.heard.len() + self.fixed.len() + self.said.len()
     }
 }
+
+// What rows of a kind are told apart by.
+pub(super) const FAULT: u32 = 1;
+pub(super) const ERROR_MESSAGE: u32 = 1 << 1;
+pub(super) const CREDENTIAL: u32 = 1 << 2;
+pub(super) const SESSION_NAME: u32 = 1 << 3;
+pub(super) const SOURCE_IP: u32 = 1 << 4;
+pub(super) const USER_AGENT: u32 = 1 << 5;
+pub(super) const OWN_IAM: u32 = 1 << 6;
+pub(super) const EXPECTED_DENIAL: u32 = 1 << 7;
+pub(super) const BOUND_GRAVE: u32 = 1 << 8;
+pub(super) const BOUND_BROKEN: u32 = 9;
+pub(super) const BOUND_UNKNOWN: u32 = 12;

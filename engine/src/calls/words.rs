@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, DictionaryArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
+use rustc_hash::FxHashMap;
 
 /// The number of a value that is not there.
 pub(super) const NONE: u32 = 0;
@@ -43,6 +44,17 @@ impl Words {
             reason = "numbers are given out by this list, and the first is always there"
         )]
         self.texts.get(id as usize).unwrap_or(&self.texts[0])
+    }
+
+    /// Places of some numbers in the order of their texts.
+    pub(super) fn order(&self, ids: impl Iterator<Item = u32>) -> FxHashMap<u32, u32> {
+        let mut order: FxHashMap<u32, u32> = ids.map(|id| (id, 0)).collect();
+        let mut ids: Vec<u32> = order.keys().copied().collect();
+        ids.sort_unstable_by(|a, b| self.text(*a).cmp(self.text(*b)));
+        for (place, id) in (0..).zip(ids) {
+            order.insert(id, place);
+        }
+        order
     }
 
     pub(super) fn len(&self) -> usize {

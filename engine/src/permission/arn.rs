@@ -5,7 +5,7 @@ use super::request::{find_folded, find_told, keys_of};
 use super::resource::{NAME_MAX, RESOURCES_MAX};
 use crate::reference::{self, Field, Part, Permission, ResourceType};
 use policy::arn::{Arn, partition_of};
-use policy::wildcard::{ArnPattern, Match, Target};
+use policy::wildcard::{Match, Target};
 
 /// What came of filling an ARN.
 #[derive(Debug, Default)]
@@ -238,12 +238,14 @@ impl Facts<'_> {
 
 /// Whether another type of the service describes the ARN more closely: `bucket/key` is an object, not a bucket.
 pub(super) fn is_closer(service: &str, arn: &str, kind: &ResourceType) -> bool {
-    let others = reference::types_of(service).iter().filter(|other| other.literal > kind.literal);
-    others
-        .filter(|other| is_narrower(&other.pattern, &kind.pattern))
-        .any(|other| ArnPattern::new(&other.pattern).matches(Target::Exact(arn)) == Match::Yes)
-}
-
-fn is_narrower(inner: &str, outer: &str) -> bool {
-    ArnPattern::new(outer).matches(Target::Within(inner)) == Match::Yes
+    let all = reference::types_of(service);
+    let closer = kind.closer.get_or_init(|| {
+        let is_closer = |other: &ResourceType| {
+            other.literal > kind.literal
+                && kind.compiled.matches(Target::Within(&other.pattern)) == Match::Yes
+        };
+        all.iter().enumerate().filter(|(_, other)| is_closer(other)).map(|(at, _)| at).collect()
+    });
+    let mut closer = closer.iter().filter_map(|at| all.get(*at));
+    closer.any(|other| other.compiled.matches(Target::Exact(arn)) == Match::Yes)
 }

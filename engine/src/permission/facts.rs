@@ -78,7 +78,8 @@ impl<'a> Facts<'a> {
 
     /// Whether the request has a field of this name, with something in it.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        self.request().members().any(|(key, value)| same(key, name) && !value.is_empty())
+        let request = self.request();
+        request.may_name(name) && request.members().any(|(key, value)| same(key, name) && !value.is_empty())
     }
 
     /// Whether a row's condition holds; `None` where the log does not tell.

@@ -23,6 +23,8 @@ const DIGITS_MAX: usize = 15;
 pub(super) struct Tape<'a> {
     text: Cow<'a, str>,
     nodes: Vec<Node>,
+    /// With what letters keys begin, a bit each
+    initials: u32,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -85,8 +87,11 @@ impl<'a> Tape<'a> {
     /// Reads a text; null where there is none, or where it is no JSON.
     pub(super) fn read(text: Option<&'a str>) -> Tape<'a> {
         let nodes = SPARE.try_with(|spare| spare.try_borrow_mut().ok()?.pop()).ok().flatten();
-        let mut tape =
-            Tape { text: Cow::Borrowed(text.unwrap_or_default()), nodes: nodes.unwrap_or_default() };
+        let mut tape = Tape {
+            text: Cow::Borrowed(text.unwrap_or_default()),
+            nodes: nodes.unwrap_or_default(),
+            initials: 0,
+        };
         tape.nodes.clear();
         let Some(text) = text else {
             tape.push(Kind::Null, (0, 0), (0, 0));
@@ -155,6 +160,7 @@ impl<'a> Tape<'a> {
             }
             Value::Object(map) => {
                 for (key, one) in map {
+                    self.initials |= initial(key.as_bytes());
                     let key = self.keep(key);
                     let child = self.add(one, key);
                     link(self, child);
@@ -292,6 +298,7 @@ impl Plain<'_> {
     fn put(&self, tape: &mut Tape<'_>, map: u32, child: u32, name: Span) -> Option<()> {
         let key = |(start, end): Span| self.text.get(start as usize..end as usize).unwrap_or_default();
         let name = key(name);
+        tape.initials |= initial(name);
         let (mut before, mut at) = (NONE, tape.node(map)?.child);
         while at != NONE {
             let node = tape.node(at)?;
@@ -311,6 +318,12 @@ impl Plain<'_> {
         }
         Some(())
     }
+}
+
+/// The bit of a name's first letter, as names are compared: whatever its case, hyphens left out.
+fn initial(name: &[u8]) -> u32 {
+    let first = name.iter().find(|byte| !matches!(byte, b'-' | b'_'));
+    first.map_or(0, |byte| 1 << (byte.to_ascii_lowercase() & 31))
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -378,6 +391,12 @@ impl<'t> Json<'t> {
         let tape = self.tape;
         let key = move |one: Json<'t>| tape.node(one.at).map_or("", |node| tape.slice(node.key));
         self.children(Kind::Map).map(move |one| (key(one), one))
+    }
+
+    /// Whether a key that is called so, whatever its case and hyphens, may stand anywhere in the text: mostly not, and
+    /// then there is nothing to look for.
+    pub(super) fn may_name(self, name: &str) -> bool {
+        self.tape.initials & initial(name.as_bytes()) != 0
     }
 
     /// A member of a map.

@@ -18,11 +18,17 @@ pub(super) fn same(left: &str, right: &str) -> bool {
 /// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).
 /// The top comes first, so that nothing a caller nests in his parameters can stand for the parameter itself.
 pub(super) fn find<'v>(request: Json<'v>, name: &str) -> Vec<&'v str> {
+    if !request.may_name(name) {
+        return Vec::new();
+    }
     search(request, &|key| same(key, name), &is_wrapper)
 }
 
 /// The same for a name that is folded already (`clustername`), or its plural.
 pub(super) fn find_folded<'v>(request: Json<'v>, name: &str) -> Vec<&'v str> {
+    if !request.may_name(name) {
+        return Vec::new();
+    }
     search(request, &|key| is_folded(key, name), &is_wrapper)
 }
 
@@ -34,6 +40,9 @@ pub(super) fn find_told<'v>(response: Json<'v>, name: &str) -> Vec<&'v str> {
             .iter()
             .any(|word| key.contains(word))
     };
+    if !response.may_name(name) {
+        return Vec::new();
+    }
     search(response, &|key| is_folded(key, name), &|key| !is_callers(key))
 }
 
@@ -43,7 +52,15 @@ fn is_folded(key: &str, name: &str) -> bool {
     if !name.bytes().all(|b| letters.next() == Some(b)) {
         return false;
     }
-    matches!(letters.take(5).collect::<Vec<u8>>().as_slice(), b"" | b"s" | b"list")
+    let end = [(); 5].map(|()| letters.next());
+    let is = |word: &[u8]| {
+        end.iter().copied().eq(word
+            .iter()
+            .copied()
+            .map(Some)
+            .chain(std::iter::repeat_n(None, 5 - word.len())))
+    };
+    is(b"") || is(b"s") || is(b"list")
 }
 
 /// The keys of a map under a folded name: DynamoDB's `requestItems`.

@@ -79,7 +79,8 @@ impl Facts<'_> {
             return Named::nothing();
         };
         // Tags given on creation are put on what is created: what else the request names is not tagged.
-        if part == Part::Created && permission != format!("{}:{}", known.service, self.call.operation) {
+        let own = permission.strip_prefix(known.service).and_then(|rest| rest.strip_prefix(':'));
+        if part == Part::Created && own != Some(self.call.operation) {
             return self.created(known);
         }
         if known.types.is_empty() {
@@ -179,10 +180,9 @@ impl Facts<'_> {
     }
 
     fn of_type(&self, permission: &Permission, kind: &ResourceType) -> Named {
-        let pattern = ArnPattern::new(&kind.pattern);
         let is_kind = |arn: &str| {
             arn.len() <= NAME_MAX
-                && pattern.matches(Target::Exact(arn)) == Match::Yes
+                && kind.compiled.matches(Target::Exact(arn)) == Match::Yes
                 && !is_closer(permission.service, arn, kind)
         };
         let listed: Vec<String> =
@@ -192,6 +192,9 @@ impl Facts<'_> {
         }
         let found = self.requested(permission, kind, &is_kind);
         if found.known && !found.resources.is_empty() {
+            return found;
+        }
+        if self.response().is_null() {
             return found;
         }
         // The response is AWS's own: it names what was made, and a role's path. What it says beside the request is not

@@ -1,8 +1,9 @@
 //! The tables beside the code, read once
 
 use std::collections::{HashMap, HashSet};
+use std::sync::OnceLock;
 
-use policy::wildcard::ActionPattern;
+use policy::wildcard::{ActionPattern, ArnPattern};
 
 use super::operations::Operations;
 use super::{AccessLevel, Permission, ResourceType, TypeRef, fields, rows, sections};
@@ -99,7 +100,10 @@ impl Tables {
             pattern.push_str(rest);
             let literal = pattern.bytes().filter(|b| *b != b'*').count();
             let parts = fields::parts(&by_hand, service, name, arn);
-            self.types.entry(service).or_default().push(ResourceType { name, arn, pattern, literal, parts });
+            let compiled = ArnPattern::new(&pattern);
+            let closer = OnceLock::new();
+            let kind = ResourceType { name, arn, pattern, literal, parts, compiled, closer };
+            self.types.entry(service).or_default().push(kind);
         }
     }
 }

@@ -134,8 +134,8 @@ fn what_is_new_is_told_row_by_row() {
 fn a_disk_that_cannot_be_written_is_told() {
     let file = tempfile::NamedTempFile::new().unwrap();
     let seen = Seen::within(file.path(), 0);
-    // Each shard holds its first event, and has no room for a second.
-    let error = (0..=SHARDS).find_map(|n| seen.insert("1", &n.to_string()).err()).unwrap();
+    let many = (0..1_000).map(|n| format!("{n}"));
+    let error = many.map(|account| seen.insert(&account, UUID)).find_map(Result::err).unwrap();
     let told = format!("cannot keep event ids in `{}", file.path().display());
     assert!(error.to_string().starts_with(&told), "{error}");
 }

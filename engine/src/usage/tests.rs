@@ -182,3 +182,11 @@ fn other_clouds_name_what_was_asked_of_their_access_control() {
         ]
     );
 }
+
+#[test]
+fn the_columns_that_are_read_are_asked_for() {
+    // Lost once already: without the addendum a revision of an event is taken for a repetition.
+    for column in ["event_id", "account", "recipient_account", "addendum"] {
+        assert!(COLUMNS.contains(&column), "{column}");
+    }
+}

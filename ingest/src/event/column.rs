@@ -208,7 +208,7 @@ impl Column for List {
         DataType::List(Arc::new(Field::new("item", DataType::Utf8, true)))
     }
     fn builder(rows: usize) -> Self::Builder {
-        ListBuilder::with_capacity(StringBuilder::new(), rows)
+        ListBuilder::with_capacity(StringBuilder::with_capacity(rows, rows * 64), rows)
     }
     fn append(builder: &mut Self::Builder, value: &[&str]) {
         for text in value {

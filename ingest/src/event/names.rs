@@ -85,21 +85,16 @@ impl Names {
 }
 
 /// Distinct values and their codes.
+#[derive(Default)]
 struct Values {
     bytes: Vec<u8>,
-    /// One more than values.
+    /// Where each value begins, and where the last ends; nothing while there are none.
     ends: Vec<i32>,
     hashes: Vec<u32>,
     /// Code plus one by hash, 0 where free; a power of two long, at most half full.
     places: Vec<u32>,
     /// Every value, once some of them crowd: a hash that nobody outside can steer.
     crowded: Option<HashMap<Box<str>, i32>>,
-}
-
-impl Default for Values {
-    fn default() -> Self {
-        Self { bytes: Vec::new(), ends: vec![0], hashes: Vec::new(), places: Vec::new(), crowded: None }
-    }
 }
 
 impl Values {
@@ -150,6 +145,9 @@ impl Values {
     }
 
     fn push(&mut self, value: &str, hash: u32) -> i32 {
+        if self.ends.is_empty() {
+            self.ends.push(0);
+        }
         self.bytes.extend_from_slice(value.as_bytes());
         self.ends.push(self.bytes.len() as i32);
         self.hashes.push(hash);
@@ -183,6 +181,9 @@ impl Values {
     }
 
     fn finish(self) -> StringArray {
+        if self.ends.is_empty() {
+            return StringArray::new_null(0);
+        }
         StringArray::new(OffsetBuffer::new(ScalarBuffer::from(self.ends)), Buffer::from_vec(self.bytes), None)
     }
 }

@@ -120,14 +120,17 @@ fn append_record<'r>(
     let time = micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))?;
 
     let columns = builder.columns();
-    let caller = agent::caller(record);
+    let caller = if columns.wants_caller() { agent::caller(record) } else { Caller::default() };
     let hint =
         (columns.agent_hint || columns.agent_evidence).then(|| agent::agent_hint(record, &caller)).flatten();
     let identity = record.user_identity.as_ref();
     let insight = record.event_type() == Some("AwsCloudTrailInsight");
-    let category = category(record, insight);
-    let outcome =
-        if insight { "unknown" } else { denial::outcome(record.error_code(), record.error_message()) };
+    let category = columns.category.then(|| category(record, insight)).flatten();
+    let outcome = if insight || !(columns.outcome || columns.denied_by) {
+        "unknown"
+    } else {
+        denial::outcome(record.error_code(), record.error_message())
+    };
     let denied = outcome == "denied";
     let raw = |wanted: bool, value: Option<(&'r str, bool)>| {
         let (json, may_hide) = value.filter(|_| wanted)?;
@@ -171,14 +174,19 @@ fn append_record<'r>(
         outcome,
         error_code: record.error_code(),
         error_message: record.error_message(),
-        denied_by: denied.then(|| denial::denied_by(record.error_code(), record.error_message())).flatten(),
+        denied_by: (denied && columns.denied_by)
+            .then(|| denial::denied_by(record.error_code(), record.error_message()))
+            .flatten(),
         actor_type: identity.map(|identity| identity.kind()).filter(|kind| !kind.is_empty()),
         actor: actor.as_deref(),
         actor_id: *actor_id,
         actor_account: *actor_account,
         session: *session,
         session_name: *session_name,
-        session_started: identity.and_then(|identity| identity.session_started()).and_then(micros),
+        session_started: identity
+            .filter(|_| columns.session_started)
+            .and_then(|identity| identity.session_started())
+            .and_then(micros),
         credential: identity.and_then(|identity| identity.access_key_id()),
         credential_kind: *credential_kind,
         mfa: record.mfa(),
@@ -189,7 +197,7 @@ fn append_record<'r>(
         agent_hint: hint.map(|(hint, _)| hint),
         agent_evidence: hint.map(|(_, evidence)| evidence),
         source_ip: record.source_ip(),
-        source_kind: source_kind(record),
+        source_kind: columns.source_kind.then(|| source_kind(record)).flatten(),
         vpc_endpoint: record.vpc_endpoint_id(),
         user_agent: record.user_agent(),
         tls: record.tls_version(),

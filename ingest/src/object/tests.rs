@@ -140,6 +140,25 @@ fn only_the_columns_that_are_wanted_are_built() {
 }
 
 #[test]
+fn a_column_alone_says_what_it_says_among_all() {
+    let more = r#","userIdentity":{"type":"AssumedRole","principalId":"AROA1:s","accountId":"1","accessKeyId":"ASIA1","arn":"arn:aws:sts::1:assumed-role/Bot/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/Bot"},"attributes":{"creationDate":"2026-01-05T09:00:00Z"}},"invokedBy":"aws-mcp.amazonaws.com","inScopeOf":{"sourceArn":"w"},"onBehalfOf":{"userId":"u"}},"errorCode":"AccessDenied","errorMessage":"x is not authorized to perform: s3:GetObject with an explicit deny in a service control policy","eventCategory":"Data","sourceIPAddress":"198.51.100.7","requestParameters":{"password":"p"},"resources":[{"ARN":"arn:aws:s3:::b"}]"#;
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let all = ReadOptions::new(&limits, &redact);
+    let text = records(1, more);
+    let whole = read_object_with(&object(), text.as_bytes(), all).unwrap().batch.view().to_json(0);
+    for field in crate::event::schema().fields() {
+        let one = all.columns(Columns::of([field.name().as_str()]));
+        let read = read_object_with(&object(), text.as_bytes(), one).unwrap();
+        assert_eq!(
+            read.batch.view().to_json(0).get(field.name()),
+            whole.get(field.name()),
+            "{}",
+            field.name()
+        );
+    }
+}
+
+#[test]
 fn what_is_known_of_a_caller_is_his_alone() {
     let identity = |kind: &str, issuer: &str| {
         format!(

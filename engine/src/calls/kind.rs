@@ -1,0 +1,190 @@
+//! A kind of call: all calls that agree in what an answer can hang on
+
+use std::sync::Arc;
+
+use super::answers::Asker;
+use super::event;
+use super::looked::Looked;
+use super::shown::{Shown, TOLD};
+use super::signature::{BOUND_BROKEN, BOUND_GRAVE, BOUND_UNKNOWN, Fixed, Signature, Signatures};
+use super::weighing::Weighed;
+use super::words::{NONE, Words};
+use crate::baseline::{Baseline, Novelty};
+use crate::manifest::Agent;
+use crate::permission::{self, AccessLevel, Naming, Needed};
+use crate::scope::Bound;
+use crate::time::day_of;
+
+/// What tells one kind from another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Key {
+    pub(super) holder: u64,
+    pub(super) actor: u32,
+    pub(super) agent: u32,
+    pub(super) naming: u32,
+    pub(super) outcome: u32,
+    pub(super) denied_by: u32,
+    pub(super) invoked: bool,
+    pub(super) told: [u32; TOLD],
+}
+
+/// All calls that agree in their key.
+#[derive(Debug)]
+pub(super) struct Kind {
+    pub(super) key: Key,
+    pub(super) agent: Option<Arc<Agent>>,
+    pub(super) asker: Asker,
+    pub(super) naming: Arc<[Naming]>,
+    /// One for each name.
+    pub(super) needs: Vec<Need>,
+    pub(super) judged: bool,
+    pub(super) bounded: bool,
+    pub(super) expires: bool,
+    pub(super) expects_denials: bool,
+    /// The days of the batch at hand on which it was met.
+    pub(super) days: Vec<Day>,
+    /// For each day one for each need, or a single one where nothing is needed.
+    pub(super) on_days: Vec<OnDay>,
+    pub(super) last_day: usize,
+}
+
+/// What one name of a kind means.
+#[derive(Debug)]
+pub(super) struct Need {
+    pub(super) permission: u32,
+    /// As the baseline spells it.
+    pub(super) used: u32,
+    pub(super) level: Option<AccessLevel>,
+    pub(super) certain: bool,
+    pub(super) own: bool,
+    /// Whether it could change the caller's own rights.
+    pub(super) iam: bool,
+    pub(super) hop: bool,
+    /// What the tables say of the permission, in bits.
+    pub(super) flags: u32,
+    /// The answer where it is the same for all calls, before and after the manifest expires.
+    pub(super) settled: Option<[Option<Weighed>; 2]>,
+}
+
+/// Calls of a kind on one day.
+#[derive(Debug)]
+pub(super) struct Day {
+    pub(super) day: i64,
+    pub(super) events: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+/// A need on one day.
+#[derive(Debug)]
+pub(super) struct OnDay {
+    pub(super) fixed: u32,
+    /// The last row's signature, since the next one's is mostly the same.
+    pub(super) last: Option<(Signature, u32)>,
+}
+
+impl Kind {
+    /// The place of a call's day among those of the batch.
+    pub(super) fn on(
+        &mut self,
+        time: i64,
+        shown: &Shown,
+        words: &Words,
+        signatures: &mut Signatures,
+        baseline: &Baseline,
+    ) -> usize {
+        let day = day_of(time);
+        if self.days.get(self.last_day).is_some_and(|known| known.day == day) {
+            return self.last_day;
+        }
+        self.last_day = match self.days.iter().position(|known| known.day == day) {
+            Some(known) => known,
+            None => {
+                for place in 0..self.needs.len().max(1) {
+                    let fixed = self.fixed(place, day, shown, words, baseline);
+                    self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
+                }
+                self.days.push(Day { day, events: 0, first: i64::MAX, last: i64::MIN });
+                self.days.len() - 1
+            }
+        };
+        self.last_day
+    }
+
+    pub(super) fn fixed(
+        &self,
+        place: usize,
+        day: i64,
+        shown: &Shown,
+        words: &Words,
+        baseline: &Baseline,
+    ) -> Fixed {
+        let need = self.needs.get(place);
+        let mut fixed = Fixed::default();
+        let agent = self.agent.as_deref();
+        let place_of = agent.and_then(|agent| agent.environment.as_deref());
+        fixed.agent = shown.agent.shown(self.key.agent);
+        // Several agents may share one; what tells the agents apart tells it too.
+        fixed.environment = shown.environment.shown(if place_of.is_some() { self.key.agent } else { NONE });
+        fixed.actor = shown.actor.shown(self.key.actor);
+        fixed.permission = shown.permission.shown(need.map_or(NONE, |need| need.permission));
+        fixed.outcome = shown.outcome.shown(self.key.outcome);
+        fixed.told = self.key.told;
+        if shown.flags {
+            let read_only = agent.map_or(0, |agent| 1 + u32::from(agent.scope.is_read_only()));
+            fixed.flags = need.map_or(0, |need| need.flags) << 2 | read_only;
+        }
+        if let Some(named) = self.naming.get(place).filter(|_| shown.first_use || shown.active_days) {
+            let Novelty { first_use, active_days } =
+                baseline.novelty(words.text(self.key.actor), &named.permission, day);
+            fixed.flags |= u32::from(first_use && shown.first_use) << 12;
+            fixed.active_days = if shown.active_days { active_days } else { 0 };
+        }
+        fixed
+    }
+}
+
+/// Never 0: that is a row that needs nothing.
+pub(super) fn flags_of(permission: &str, certain: bool, level: Option<AccessLevel>) -> u32 {
+    let bits = [
+        true,
+        certain,
+        permission::is_destructive(permission),
+        permission::is_credential_minting(permission),
+        permission::is_logging_tamper(permission),
+        permission::is_read_like(permission),
+    ];
+    let bits = bits.into_iter().enumerate().map(|(at, is_set)| u32::from(is_set) << at);
+    bits.sum::<u32>() | level.map_or(0, |level| level as u32 + 1) << 6
+}
+
+/// What needs the name alone: the answer does not hang on the resource.
+pub(super) fn bare(named: &Naming) -> Needed {
+    Needed {
+        permission: named.permission.to_string(),
+        certain: named.certain,
+        resources: Vec::new(),
+        resources_known: false,
+        one_of: false,
+    }
+}
+
+/// The first bound that is broken, whether gravely, and the first of which it cannot be told.
+pub(super) fn bound_bits(kind: &Kind, event: &Looked<'_, '_>, time: i64) -> u32 {
+    let Some(agent) = &kind.agent else { return 0 };
+    let number = |bound: Bound| match bound {
+        Bound::Networks => 1,
+        Bound::Regions => 2,
+        Bound::Hours => 3,
+        Bound::SessionMax => 4,
+    };
+    let mut bits = 0;
+    let found = agent.bounds.broken(&event::bound_facts(event.view, event.row, time));
+    if let Some(broken) = found.iter().find(|one| one.certain) {
+        bits |= (number(broken.bound) << BOUND_BROKEN) | (u32::from(broken.is_grave) * BOUND_GRAVE);
+    }
+    if let Some(unknown) = found.iter().find(|one| !one.certain) {
+        bits |= number(unknown.bound) << BOUND_UNKNOWN;
+    }
+    bits
+}
