@@ -3,6 +3,7 @@
 use arrow::array::BooleanArray;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, Seen, SeenError, event_of};
+use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
 
@@ -74,8 +75,10 @@ impl Reading {
         take: &mut impl Take,
     ) -> Result<Summary, Broken> {
         let Tools { judge, room } = tools;
-        let options =
-            ReadOptions { slice_bytes: SLICE_BYTES, ..ReadOptions::new(&self.limits, &self.redaction) };
+        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
+        let columns = Columns { row: true, ..engine::calls::COLUMNS };
+        let options = ReadOptions::new(&self.limits, &self.redaction).columns(columns);
+        let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let mut next = reader.next()?;
         let mut is_first = true;

@@ -248,6 +248,14 @@ impl Baseline {
         }
     }
 
+    /// Whether it is the first use: [`Novelty::first_use`] alone.
+    pub(crate) fn is_first_use(&self, identity: &str, permission: &str, day: i64) -> bool {
+        let identities = self.identities.read().unwrap_or_else(PoisonError::into_inner);
+        let days = identities.get(identity).and_then(|permissions| permissions.get(permission));
+        let from = day - i64::from(self.rule.lookback_days);
+        days.is_none_or(|days| days.count_between(from, day) == 0)
+    }
+
     /// What is new about a use of `permission` by `identity` on `day`.
     #[must_use]
     pub fn novelty(&self, identity: &str, permission: &str, day: i64) -> Novelty {

@@ -14,13 +14,15 @@ mod operations;
 mod shown;
 mod signature;
 mod table;
+mod walked;
 mod weighing;
 mod words;
 
 pub use answers::{Answer, Answers, Asker};
-pub(crate) use kinds::{Kinds, Walked};
+pub(crate) use kinds::Kinds;
 pub(crate) use signature::{Read, Reads};
 pub use table::schema;
+pub(crate) use walked::Walked;
 
 use crate::attribution::{Attribution, Grade};
 use crate::baseline::{Baseline, BaselineDelta};
@@ -30,9 +32,23 @@ use crate::grant::{Grants, PolicyChange, Touch};
 use crate::manifest::{Agent, Caller, Shown, Versions};
 use crate::measure::Measures;
 use crate::permission::{Call, Needed};
-use ingest::event::{EventBatch, EventView};
+use arrow::array::AsArray;
+use arrow::datatypes::Int32Type;
+use ingest::event::{Columns, EventBatch, EventView};
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
+
+/// The columns of events that judging reads; the others need not be built for it. Conditions of policies may ask for
+/// any part of a call, and a change in the log may bring such a policy at any time, so they do not hang on the manifests.
+pub const COLUMNS: Columns = Columns {
+    shared_event_id: false,
+    received: false,
+    api_version: false,
+    read_only: false,
+    object: false,
+    row: false,
+    ..Columns::ALL
+};
 
 /// Resource ARNs that a finding shows of one call.
 const SAMPLE_RESOURCES_MAX: usize = 8;
@@ -100,7 +116,7 @@ impl Changes {
     /// Takes the changes of a batch into the grants, so that it does not matter where in it they stand.
     pub(crate) fn of(batch: &EventBatch, view: &EventView<'_>, grants: &Grants) -> Changes {
         let mut found = Changes::default();
-        for row in 0..batch.rows() {
+        for row in rows_of_services(batch, &PolicyChange::SERVICES) {
             let Some(change) = PolicyChange::of(view, row) else { continue };
             found.faults.extend(change.fault().map(|fault| (row, fault)));
             found.changes.push(change);
@@ -154,6 +170,24 @@ impl Calls {
         let sessions = sessions.into_iter().map(Touch::session_of);
         actors.into_iter().filter_map(Touch::principal_of).chain(sessions).collect()
     }
+}
+
+/// The rows of calls to some services: found by the dictionary of services alone, since most batches have few or none.
+fn rows_of_services(batch: &EventBatch, services: &[&str]) -> Vec<usize> {
+    let column = batch.records.column_by_name("service").and_then(|column| {
+        let column = column.as_dictionary_opt::<Int32Type>()?;
+        Some((column.keys(), column.values().as_string_opt::<i32>()?))
+    });
+    let Some((keys, names)) = column else { return Vec::new() };
+    let is_meant: Vec<bool> =
+        names.iter().map(|name| name.is_some_and(|name| services.contains(&name))).collect();
+    if !is_meant.contains(&true) {
+        return Vec::new();
+    }
+    let is_meant = |key: Option<i32>| {
+        key.and_then(|key| is_meant.get(usize::try_from(key).ok()?)).copied().unwrap_or_default()
+    };
+    keys.iter().enumerate().filter(|(_, key)| is_meant(*key)).map(|(row, _)| row).collect()
 }
 
 /// Who makes an event's call, as far as the event alone tells.

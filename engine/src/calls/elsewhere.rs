@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::event::{Annotated, bound_facts, outcome_of};
-use super::kinds::Walked;
 use super::table::CallRow;
+use super::walked::Walked;
 use super::{Answer, Answers, CallFacts, Rules};
 use crate::baseline::{ANY_PERMISSION, POSSIBLE};
 use crate::cloud::Cloud;

@@ -9,7 +9,7 @@ use super::shown::{Shown, TOLD};
 use super::signature::{BOUND_BROKEN, BOUND_GRAVE, BOUND_UNKNOWN, Fixed, Signature, Signatures};
 use super::weighing::Weighed;
 use super::words::{NONE, Words};
-use crate::baseline::{Baseline, Novelty};
+use crate::baseline::Baseline;
 use crate::manifest::Agent;
 use crate::permission::{self, AccessLevel, Naming, Needed};
 use crate::scope::Bound;
@@ -45,7 +45,83 @@ pub(super) struct Kind {
     pub(super) days: Vec<Day>,
     /// For each day one for each need, or a single one where nothing is needed.
     pub(super) on_days: Vec<OnDay>,
-    pub(super) last_day: usize,
+}
+
+/// What every call of a kind looks at, close together in memory: there are many kinds, and a call needs little else.
+#[derive(Debug)]
+pub(super) struct Hot {
+    pub(super) key: Key,
+    /// Nothing of a call's own can change what it means, save for [`Signature::bits`], and it is one row.
+    pub(super) is_plain: bool,
+    /// The day that is counted here, and its place in [`Kind::days`].
+    day: i64,
+    at_day: usize,
+    counts: Counts,
+    /// The last plain row's bits, and its signature.
+    pub(super) last: Option<(u32, u32)>,
+}
+
+/// Calls, and when the first and the last of them was made.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Counts {
+    pub(super) events: i64,
+    pub(super) first: i64,
+    pub(super) last: i64,
+}
+
+/// No day.
+const NEVER: i64 = i64::MIN;
+
+impl Hot {
+    pub(super) fn new(key: Key, is_plain: bool) -> Hot {
+        Hot { key, is_plain, day: NEVER, at_day: 0, counts: Counts::NONE, last: None }
+    }
+
+    /// Counts a call of the day that is counted here; false where it is another day's.
+    pub(super) fn count(&mut self, time: i64) -> bool {
+        if self.day != day_of(time) {
+            return false;
+        }
+        let counts = &mut self.counts;
+        counts.events += 1;
+        counts.first = counts.first.min(time);
+        counts.last = counts.last.max(time);
+        true
+    }
+
+    /// Whether the batch at hand has no call of the kind yet.
+    pub(super) fn is_new(&self) -> bool {
+        self.day == NEVER
+    }
+
+    /// The place of the day that is counted here.
+    pub(super) fn at_day(&self) -> usize {
+        self.at_day
+    }
+
+    /// Puts what was counted where the day's counts are kept.
+    fn put_back(&self, kind: &mut Kind) {
+        if let Some(day) = kind.days.get_mut(self.at_day).filter(|_| self.day != NEVER) {
+            day.counts = self.counts;
+        }
+    }
+
+    /// Turns to a day.
+    pub(super) fn turn_to(&mut self, day: i64, at_day: usize, kind: &mut Kind) {
+        self.put_back(kind);
+        let counts = kind.days.get(at_day).map_or(Counts::NONE, |day| day.counts);
+        (self.day, self.at_day, self.counts, self.last) = (day, at_day, counts, None);
+    }
+
+    /// Turns to no day, for the next batch.
+    pub(super) fn turn_away(&mut self, kind: &mut Kind) {
+        self.put_back(kind);
+        (self.day, self.counts, self.last) = (NEVER, Counts::NONE, None);
+    }
+}
+
+impl Counts {
+    pub(super) const NONE: Counts = Counts { events: 0, first: i64::MAX, last: i64::MIN };
 }
 
 /// What one name of a kind means.
@@ -70,9 +146,7 @@ pub(super) struct Need {
 #[derive(Debug)]
 pub(super) struct Day {
     pub(super) day: i64,
-    pub(super) events: i64,
-    pub(super) first: i64,
-    pub(super) last: i64,
+    pub(super) counts: Counts,
 }
 
 /// A need on one day.
@@ -84,31 +158,24 @@ pub(super) struct OnDay {
 }
 
 impl Kind {
-    /// The place of a call's day among those of the batch.
+    /// The place of a day among those of the batch.
     pub(super) fn on(
         &mut self,
-        time: i64,
+        day: i64,
         shown: &Shown,
         words: &Words,
         signatures: &mut Signatures,
         baseline: &Baseline,
     ) -> usize {
-        let day = day_of(time);
-        if self.days.get(self.last_day).is_some_and(|known| known.day == day) {
-            return self.last_day;
+        if let Some(known) = self.days.iter().position(|known| known.day == day) {
+            return known;
         }
-        self.last_day = match self.days.iter().position(|known| known.day == day) {
-            Some(known) => known,
-            None => {
-                for place in 0..self.needs.len().max(1) {
-                    let fixed = self.fixed(place, day, shown, words, baseline);
-                    self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
-                }
-                self.days.push(Day { day, events: 0, first: i64::MAX, last: i64::MIN });
-                self.days.len() - 1
-            }
-        };
-        self.last_day
+        for place in 0..self.needs.len().max(1) {
+            let fixed = self.fixed(place, day, shown, words, baseline);
+            self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
+        }
+        self.days.push(Day { day, counts: Counts::NONE });
+        self.days.len() - 1
     }
 
     pub(super) fn fixed(
@@ -134,11 +201,15 @@ impl Kind {
             let read_only = agent.map_or(0, |agent| 1 + u32::from(agent.scope.is_read_only()));
             fixed.flags = need.map_or(0, |need| need.flags) << 2 | read_only;
         }
-        if let Some(named) = self.naming.get(place).filter(|_| shown.first_use || shown.active_days) {
-            let Novelty { first_use, active_days } =
-                baseline.novelty(words.text(self.key.actor), &named.permission, day);
-            fixed.flags |= u32::from(first_use && shown.first_use) << 12;
-            fixed.active_days = if shown.active_days { active_days } else { 0 };
+        if let Some(named) = self.naming.get(place) {
+            let actor = words.text(self.key.actor);
+            if shown.active_days {
+                fixed.active_days = baseline.novelty(actor, &named.permission, day).active_days;
+            }
+            if shown.first_use {
+                let first_use = baseline.is_first_use(actor, &named.permission, day);
+                fixed.flags |= u32::from(first_use) << 12;
+            }
         }
         fixed
     }

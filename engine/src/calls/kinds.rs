@@ -4,31 +4,32 @@
 //! Only where scope or grants hang on the resource or on a condition is each call looked at by itself. What the calls
 //! of a kind add to baseline and measures is counted in numbers and spelled out at the end of the batch.
 
+use std::hash::BuildHasher;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use ingest::event::{EventBatch, EventView};
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::answers::Answers;
 use super::callers::{Callers, Who};
 use super::columns::Columns;
 use super::elsewhere;
-use super::event::{self, Annotated};
-use super::kind::{Key, Kind, Need, bare, bound_bits, flags_of};
+use super::event;
+use super::kind::{Counts, Hot, Key, Kind, Need, bare, bound_bits, flags_of};
 use super::looked::Looked;
 use super::operations::Operations;
 use super::shown::{Shown, TOLD, Told};
-use super::signature::{APART, EXPECTED_DENIAL, FAULT, Heard, OWN_IAM, Read, Reads, Signature, Signatures};
+use super::signature::{EXPECTED_DENIAL, FAULT, OWN_IAM, Read, Reads, Signature, Signatures};
+use super::walked::Walked;
 use super::weighing::Weighing;
 use super::words::{NONE, Words};
-use super::{CallFacts, Changes, Rules, caller_of};
+use super::{Changes, Rules, caller_of};
 use crate::attribution::MCP_HOST;
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, Denials, POSSIBLE, Presence, block_of};
-use crate::measure::{Measures, Observed};
+use crate::measure::Observed;
 use crate::permission::{self, AccessLevel, Needed};
 use crate::scope::HOPS;
-use crate::time::DAY;
+use crate::time::{DAY, day_of};
 
 /// Kinds, words and the like that are remembered between batches; then all is forgotten and learned again. Texts are
 /// the attacker's to choose, so there must be an end. A kind takes some 500 bytes.
@@ -48,24 +49,15 @@ pub(crate) struct Kinds {
     dry_run: u32,
     operations: Operations,
     callers: Callers,
-    by_key: FxHashMap<Key, u32>,
+    /// By the key's hash, or the next free number after it
+    by_hash: FxHashMap<u64, u32>,
+    hot: Vec<Hot>,
     kinds: Vec<Kind>,
-    signatures: Signatures,
-    answers: Answers,
+    pub(super) signatures: Signatures,
+    pub(super) answers: Answers,
     weighed: Weighing,
     /// The kinds of the batch at hand.
     touched: Vec<u32>,
-}
-
-/// What came of walking through a batch.
-#[derive(Debug, Default)]
-pub(crate) struct Walked {
-    /// The event and the signature of each row of `calls`, in order.
-    rows: Vec<(u32, u32)>,
-    /// Events that were held against grants or a scope.
-    pub(super) judged: Vec<u32>,
-    pub(super) baseline: BaselineDelta,
-    pub(super) measures: Measures,
 }
 
 impl Kinds {
@@ -85,7 +77,8 @@ impl Kinds {
             words,
             operations: Operations::default(),
             callers: Callers::default(),
-            by_key: FxHashMap::default(),
+            by_hash: FxHashMap::default(),
+            hot: Vec::new(),
             kinds: Vec::new(),
             signatures: Signatures::default(),
             answers,
@@ -133,9 +126,9 @@ impl Kinds {
             let event = Looked::new(view, row, &rules.grants);
             let time = view.time(row).unwrap_or_default();
             let (key, who) = self.key(&event, time, &mut columns, rules);
-            let at = match self.by_key.get(&key) {
-                Some(at) => *at,
-                None => self.add(key, who, &event, time, rules),
+            let at = match self.find(&key) {
+                Ok(at) => at,
+                Err(hash) => self.add(hash, key, who, &event, time, rules),
             };
             self.count(&columns, at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
         }
@@ -203,8 +196,29 @@ impl Kinds {
         (key, who)
     }
 
+    /// The number of a kind; where it is new, the hash to keep it under.
+    fn find(&self, key: &Key) -> Result<u32, u64> {
+        let mut hash = FxBuildHasher.hash_one(key);
+        loop {
+            let Some(at) = self.by_hash.get(&hash) else { return Err(hash) };
+            match self.hot.get(*at as usize) {
+                Some(hot) if hot.key == *key => return Ok(*at),
+                // Two keys of one hash: the second stands at the next number.
+                _ => hash = hash.wrapping_add(1),
+            }
+        }
+    }
+
     /// Decides a new kind by its first call.
-    fn add(&mut self, key: Key, who: Who, event: &Looked<'_, '_>, time: i64, rules: &Rules) -> u32 {
+    fn add(
+        &mut self,
+        hash: u64,
+        key: Key,
+        who: Who,
+        event: &Looked<'_, '_>,
+        time: i64,
+        rules: &Rules,
+    ) -> u32 {
         let caller = caller_of(event.view, event.row);
         let mut asker = self.answers.asker(&rules.manifests, &rules.grants, &caller, None, time);
         // Of a holder that changed between the two questions the later one counts for all its calls.
@@ -239,6 +253,8 @@ impl Kinds {
             });
         }
         let at = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
+        let hops = self.shown.hop_into.is_read() && needs.iter().any(|need| need.hop);
+        self.hot.push(Hot::new(key, !judged && !hops && needs.len() <= 1));
         self.kinds.push(Kind {
             key,
             judged: judged && !needs.is_empty(),
@@ -252,9 +268,8 @@ impl Kinds {
             needs,
             days: Vec::new(),
             on_days: Vec::new(),
-            last_day: 0,
         });
-        self.by_key.insert(key, at);
+        self.by_hash.insert(hash, at);
         at
     }
 
@@ -272,19 +287,18 @@ impl Kinds {
     ) {
         let (view, row) = (event.view, event.row);
         let number = u32::try_from(row).unwrap_or(u32::MAX);
-        let Some(kind) = self.kinds.get_mut(at as usize) else { return };
-        let on_day = kind.on(time, &self.shown, &self.words, &mut self.signatures, &rules.baseline);
-        if kind.days.len() == 1 && kind.days.first().is_some_and(|day| day.events == 0) {
-            self.touched.push(at);
+        let Some(hot) = self.hot.get_mut(at as usize) else { return };
+        if !hot.count(time) {
+            let Some(kind) = self.kinds.get_mut(at as usize) else { return };
+            if hot.is_new() {
+                self.touched.push(at);
+            }
+            let day = day_of(time);
+            let at_day = kind.on(day, &self.shown, &self.words, &mut self.signatures, &rules.baseline);
+            hot.turn_to(day, at_day, kind);
+            hot.count(time);
         }
-        if let Some(day) = kind.days.get_mut(on_day) {
-            day.events += 1;
-            day.first = day.first.min(time);
-            day.last = day.last.max(time);
-        }
-        if kind.judged {
-            walked.judged.push(number);
-        }
+        let on_day = hot.at_day();
         let mut own = 0;
         let shown = &self.shown;
         if shown.policy_fault && is_fault {
@@ -293,6 +307,17 @@ impl Kinds {
         for (texts, bit) in &columns.texts {
             own |= u32::from(texts.has(row)) * bit;
         }
+        if let Some((bits, id)) = hot.last
+            && bits == own
+        {
+            walked.rows.push((number, id));
+            return;
+        }
+        let Some(kind) = self.kinds.get_mut(at as usize) else { return };
+        if kind.judged {
+            walked.judged.push(number);
+        }
+        let plain = own;
         if kind.bounded && shown.bounds {
             own |= bound_bits(kind, event, time);
         }
@@ -371,12 +396,22 @@ impl Kinds {
                     id
                 }
             };
+            if hot.is_plain {
+                hot.last = Some((plain, id));
+            }
             walked.rows.push((number, id));
         }
     }
 
     /// Spells out what was counted.
     fn sum(&mut self, graded: &Tallies, walked: &mut Walked) {
+        for at in &self.touched {
+            if let (Some(hot), Some(kind)) =
+                (self.hot.get_mut(*at as usize), self.kinds.get_mut(*at as usize))
+            {
+                hot.turn_away(kind);
+            }
+        }
         for ((at, day, place, graded), calls) in graded {
             let Some(kind) = self.kinds.get(*at as usize) else { continue };
             let (Some(day), Some(need), Some(graded)) = (
@@ -406,14 +441,15 @@ impl Kinds {
             let actor = kind.key.actor;
             for day in &kind.days {
                 let (block, days) = block_of(day.day);
-                let presence = Presence { days, first: day.first, last: day.last, uses: day.events };
+                let Counts { events, first, last } = day.counts;
+                let presence = Presence { days, first, last, uses: events };
                 let used = kind.needs.iter().map(|need| need.used).chain([any]);
                 for permission in used.filter(|_| outcome == "success") {
                     let key = (actor, permission, block);
                     uses.entry(key).and_modify(|known| known.merge(&presence)).or_insert(presence);
                 }
                 for need in kind.needs.iter().filter(|need| outcome == "denied" && need.own) {
-                    let one = Denials { first: day.first, last: day.last, count: day.events };
+                    let one = Denials { first, last, count: events };
                     denials
                         .entry((actor, need.permission))
                         .and_modify(|known| known.merge(&one))
@@ -447,78 +483,5 @@ impl Kinds {
         for (key, one) in apart.denials {
             walked.baseline.add_denials(key, one);
         }
-    }
-
-    /// The first row of each signature of which no detection was asked.
-    pub(crate) fn unheard(&self, walked: &Walked) -> Vec<usize> {
-        let mut unheard: Vec<(u32, usize)> = Vec::new();
-        for (row, (_, signature)) in walked.rows.iter().enumerate() {
-            if self.signatures.heard.get(*signature as usize) == Some(&Heard::NotAsked) {
-                unheard.push((*signature, row));
-            }
-        }
-        unheard.sort_unstable();
-        unheard.dedup_by_key(|(signature, _)| *signature);
-        let mut rows: Vec<usize> = unheard.into_iter().map(|(_, row)| row).collect();
-        rows.sort_unstable();
-        rows
-    }
-
-    /// Keeps what detections said of one row of each of some signatures.
-    pub(crate) fn hear(&mut self, walked: &Walked, rows: &[usize], is_loud: &[bool]) {
-        for (row, is_loud) in rows.iter().zip(is_loud) {
-            let Some((_, signature)) = walked.rows.get(*row) else { continue };
-            if let Some(heard) = self.signatures.heard.get_mut(*signature as usize) {
-                *heard = if *is_loud { Heard::Loud } else { Heard::Quiet };
-            }
-        }
-    }
-
-    /// The rows that some detection lets through.
-    pub(crate) fn loud(&self, walked: &Walked) -> Vec<usize> {
-        let is_loud = |signature: u32| self.signatures.heard.get(signature as usize) == Some(&Heard::Loud);
-        let rows = walked.rows.iter().enumerate();
-        rows.filter(|(_, (_, signature))| is_loud(*signature)).map(|(row, _)| row).collect()
-    }
-
-    /// Annotates rows, by their numbers in ascending order.
-    pub(crate) fn write<'a>(
-        &mut self,
-        view: &EventView<'a>,
-        rules: &'a Rules,
-        changes: &Changes,
-        walked: &Walked,
-        rows: &[usize],
-    ) -> (RecordBatch, Vec<CallFacts>) {
-        let mut annotated = Annotated::with_capacity(rows.len());
-        let event_of = |row: usize| walked.rows.get(row).map(|(event, _)| *event);
-        for of_event in rows.chunk_by(|a, b| event_of(*a) == event_of(*b)) {
-            let Some((first, event)) = of_event.first().and_then(|row| Some((*row, event_of(*row)?))) else {
-                continue;
-            };
-            let before = (0..first).rev().take_while(|row| event_of(*row) == Some(event)).count();
-            let start = first - before;
-            let event = event as usize;
-            let is_wanted = |place: usize| of_event.contains(&(start + place));
-            if let Some(found) = elsewhere::found(view, event, start, rules, &mut self.answers) {
-                found.write(view, &is_wanted, &mut annotated);
-                continue;
-            }
-            let fault = changes.fault(event);
-            event::annotate(view, event, start, &is_wanted, fault, rules, &mut self.answers, &mut annotated);
-        }
-        annotated.finish()
-    }
-}
-
-impl Walked {
-    /// Adds a row that is like no other.
-    pub(super) fn push_apart(&mut self, event: usize) {
-        self.rows.push((u32::try_from(event).unwrap_or(u32::MAX), APART));
-    }
-
-    /// Every row.
-    pub(crate) fn all(&self) -> Vec<usize> {
-        (0..self.rows.len()).collect()
     }
 }

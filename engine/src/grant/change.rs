@@ -178,6 +178,9 @@ impl Change {
 }
 
 impl PolicyChange {
+    /// The services whose calls can change a policy, as events name them.
+    pub(crate) const SERVICES: [&str; 2] = ["iam.amazonaws.com", "sts.amazonaws.com"];
+
     /// Whether the text of a log file may tell of a change: a quick look that spares most files a reading.
     #[must_use]
     pub fn may_be_in(log: &[u8]) -> bool {
