@@ -187,7 +187,11 @@ fn record(chance: &mut Chance, number: usize, shapes: &[Shape]) -> String {
     // Three events of ten are of one of the agents.
     let is_agent = chance.below(10) < 3;
     let who = if is_agent { chance.zipf(AGENTS) } else { AGENTS + chance.zipf(IDENTITIES - AGENTS) };
-    let shape = &shapes[chance.zipf(shapes.len())];
+    // Everybody calls some 35 operations: a few that all call, and others of one's own.
+    let shape = match chance.zipf(35) {
+        common @ ..8 => &shapes[common],
+        own => &shapes[8 + (own + who * 29) % (shapes.len() - 8)],
+    };
     let id = chance.below(usize::MAX);
     let thing = chance.below(6).to_string();
     let fill = |text: &str| text.replace('%', &thing).replace('~', &format!("{id:016x}"));

@@ -5,6 +5,7 @@
 
 use crate::time::day_of;
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// The permission under which an identity's own activity is kept.
@@ -44,15 +45,19 @@ impl Days {
         self.merge_block(day.div_euclid(DAYS_PER_BLOCK), 1 << day.rem_euclid(DAYS_PER_BLOCK));
     }
 
-    /// Adds the days of one block.
-    pub fn merge_block(&mut self, block: i64, bits: u32) {
+    /// Adds the days of one block; false where they were there already.
+    pub fn merge_block(&mut self, block: i64, bits: u32) -> bool {
         match self.blocks.binary_search_by_key(&block, |(b, _)| *b) {
             Ok(at) => {
-                if let Some((_, held)) = self.blocks.get_mut(at) {
-                    *held |= bits;
-                }
+                let Some((_, held)) = self.blocks.get_mut(at) else { return false };
+                let before = *held;
+                *held |= bits;
+                *held != before
             }
-            Err(at) => self.blocks.insert(at, (block, bits)),
+            Err(at) => {
+                self.blocks.insert(at, (block, bits));
+                true
+            }
         }
     }
 
@@ -203,13 +208,14 @@ impl BaselineDelta {
 pub struct Baseline {
     rule: BaselineRule,
     identities: RwLock<HashMap<String, HashMap<String, Days>>>,
+    revision: AtomicU64,
 }
 
 impl Baseline {
     /// An empty baseline.
     #[must_use]
     pub fn new(rule: BaselineRule) -> Baseline {
-        Baseline { rule, identities: RwLock::default() }
+        Baseline { rule, ..Baseline::default() }
     }
 
     /// When something is new.
@@ -227,24 +233,34 @@ impl Baseline {
             .entry(permission.to_owned())
             .or_default()
             .merge_block(block, days);
+        self.revision.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows with everything that is new to it: what was asked under another one may be answered otherwise now.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision.load(Ordering::Acquire)
     }
 
     /// Adds what a committed batch brought.
     pub fn apply(&self, delta: &BaselineDelta) {
         let mut identities = self.identities.write().unwrap_or_else(PoisonError::into_inner);
+        let mut is_new = false;
         for ((identity, permission, block), presence) in &delta.uses {
             if !identities.contains_key(&**identity) {
                 identities.insert(identity.to_string(), HashMap::new());
             }
             let Some(permissions) = identities.get_mut(&**identity) else { continue };
             match permissions.get_mut(&**permission) {
-                Some(days) => days.merge_block(*block, presence.days),
+                Some(days) => is_new |= days.merge_block(*block, presence.days),
                 None => {
                     let mut days = Days::default();
-                    days.merge_block(*block, presence.days);
+                    is_new |= days.merge_block(*block, presence.days);
                     permissions.insert(permission.to_string(), days);
                 }
             }
+        }
+        if is_new {
+            self.revision.fetch_add(1, Ordering::Release);
         }
     }
 

@@ -56,8 +56,8 @@ spec:
     - aws: {actions: ["s3:GetObject"], resources: ["arn:aws:s3:::tickets/*"]}
 "#;
 
-/// Policies by role.
-const POLICIES: [(&str, &str); 4] = [
+/// Policies by role. Some hang on the resource where the agent's manifest does not.
+const POLICIES: [(&str, &str); 6] = [
     (
         "careful",
         r#"{"Statement":[{"Effect":"Allow","Action":"*","Resource":"*"},{"Effect":"Deny","Action":"s3:Put*","NotResource":"arn:aws:s3:::tickets/*"}]}"#,
@@ -68,13 +68,23 @@ const POLICIES: [(&str, &str); 4] = [
     ),
     (
         "shared",
-        r#"{"Statement":{"Effect":"Allow","Action":"s3:GetObject","Resource":"arn:aws:s3:::tickets/${aws:userid}/*"}}"#,
+        r#"{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"s3:*","Resource":["arn:aws:s3:::tickets/a/1*","arn:aws:s3:::tickets/${aws:userid}/*"]},{"Effect":"Allow","Action":"dynamodb:*","Resource":"*","Condition":{"StringEquals":{"aws:RequestedRegion":"eu-west-1"}}}]}"#,
+    ),
+    (
+        "nightly",
+        r#"{"Statement":{"Effect":"Allow","Action":"s3:Get*","Resource":"arn:aws:s3:::tickets/a/1*"}}"#,
+    ),
+    (
+        "janitor",
+        r#"{"Statement":{"Effect":"Allow","Action":["dynamodb:*","iam:*"],"NotResource":"arn:aws:dynamodb:*:*:table/tickets"}}"#,
     ),
     ("support-bot", r#"{"Statement":{"Effect":"Allow","Action":"dynamodb:*","Resource":"*"}}"#),
 ];
 
 /// Detections of one's own: by few values, by many, over groups, without any filter, and by what is not there.
-const OWN: [&str; 5] = [
+const OWN: [&str; 6] = [
+    "SELECT call, coalesce(permission, '') AS subject, 'low' AS severity, scope AS title, grant_why AS why FROM calls
+     WHERE grant = 'denied' AND outcome = 'success' AND scope IN ('in', 'out')",
     "SELECT call, concat(operation, coalesce(region, '')) AS subject, 'low' AS severity, 'x' AS title, 'y' AS why
      FROM calls WHERE account = '111122223333' AND region <> 'eu-west-1' AND error_code IS NULL",
     "SELECT call, actor AS subject, 'low' AS severity, 'x' AS title, coalesce(scope_statement, grant_why, '') AS why
@@ -317,8 +327,12 @@ fn narrow(made: &[Made]) -> EventBatch {
 }
 
 fn calls() -> impl Strategy<Value = Made> {
-    let parts = (0..ACTORS.len(), 0..CALLS.len(), 0..ENDINGS.len(), 0..SESSIONS.len(), 0..3usize);
-    (parts, 0..4usize, -60i64..60, 0..12usize, any::<bool>()).prop_map(
+    // Mostly what many may do and what succeeds, so that the same is met again.
+    let call = prop_oneof![2 => 0..12usize, 1 => 0..CALLS.len()];
+    let ending = prop_oneof![2 => Just(0), 1 => 0..ENDINGS.len()];
+    let parts = (0..ACTORS.len(), call, ending, 0..SESSIONS.len(), 0..3usize);
+    let hours = prop_oneof![-4i64..4, -60i64..60];
+    (parts, 0..4usize, hours, 0..12usize, any::<bool>()).prop_map(
         |((actor, call, ending, session, place), source, hours, thing, listed)| Made {
             actor,
             call,
@@ -326,7 +340,7 @@ fn calls() -> impl Strategy<Value = Made> {
             session,
             place,
             source,
-            hours: hours / 10,
+            hours,
             thing,
             listed,
         },
@@ -393,10 +407,10 @@ fn hold_against_each_other(batches: &[Vec<Made>], detections: &[Detection]) -> u
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(5))]
+    #![proptest_config(ProptestConfig::with_cases(8))]
 
     #[test]
-    fn what_ships_finds_the_same(batches in prop::collection::vec(prop::collection::vec(calls(), 0..120), 4..8)) {
+    fn what_ships_finds_the_same(batches in prop::collection::vec(prop::collection::vec(calls(), 0..300), 4..8)) {
         let calls: usize = batches.iter().map(Vec::len).sum();
         let found = hold_against_each_other(&batches, &detection::built_in().unwrap());
         prop_assert!(found > 0 || calls < 50, "nothing found in {calls} calls: the test proves nothing");
@@ -404,7 +418,7 @@ proptest! {
 
     #[test]
     fn a_detection_of_ones_own_finds_the_same(
-        batches in prop::collection::vec(prop::collection::vec(calls(), 0..80), 2..4),
+        batches in prop::collection::vec(prop::collection::vec(calls(), 0..150), 2..4),
     ) {
         for sql in OWN {
             hold_against_each_other(&batches, &[own(sql)]);

@@ -45,6 +45,18 @@ pub(super) struct Kind {
     pub(super) days: Vec<Day>,
     /// For each day one for each need, or a single one where nothing is needed.
     pub(super) on_days: Vec<OnDay>,
+    /// The day of which `on_days` tells from an earlier batch.
+    pub(super) kept: Option<Kept>,
+}
+
+/// What an earlier batch found out of one day.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Kept {
+    day: i64,
+    /// Of the baseline, before it was asked
+    revision: u64,
+    /// Later batches may make it usual
+    may_change: bool,
 }
 
 /// What every call of a kind looks at, close together in memory: there are many kinds, and a call needs little else.
@@ -158,6 +170,14 @@ pub(super) struct OnDay {
 }
 
 impl Kind {
+    /// Forgets the days of a batch; what a single one of them showed may hold for the next batch.
+    pub(super) fn end_batch(&mut self) {
+        if self.days.len() > 1 {
+            self.kept = None;
+        }
+        self.days.clear();
+    }
+
     /// The place of a day among those of the batch.
     pub(super) fn on(
         &mut self,
@@ -170,10 +190,27 @@ impl Kind {
         if let Some(known) = self.days.iter().position(|known| known.day == day) {
             return known;
         }
+        let revision = baseline.revision();
+        let is_first = self.days.is_empty();
+        if let Some(kept) = self.kept.take().filter(|_| is_first)
+            && kept.day == day
+            && (!kept.may_change || kept.revision == revision)
+        {
+            self.kept = Some(kept);
+            self.days.push(Day { day, counts: Counts::NONE });
+            return 0;
+        }
+        if is_first {
+            self.on_days.clear();
+        }
+        // A use that is not the first stays none: days are only ever added. Of active days there may be more.
+        let mut may_change = shown.active_days;
         for place in 0..self.needs.len().max(1) {
             let fixed = self.fixed(place, day, shown, words, baseline);
+            may_change |= fixed.flags & FIRST_USE != 0;
             self.on_days.push(OnDay { fixed: signatures.fixed(fixed), last: None });
         }
+        self.kept = is_first.then_some(Kept { day, revision, may_change });
         self.days.push(Day { day, counts: Counts::NONE });
         self.days.len() - 1
     }
@@ -208,12 +245,15 @@ impl Kind {
             }
             if shown.first_use {
                 let first_use = baseline.is_first_use(actor, &named.permission, day);
-                fixed.flags |= u32::from(first_use) << 12;
+                fixed.flags |= u32::from(first_use) * FIRST_USE;
             }
         }
         fixed
     }
 }
+
+/// Above what the tables say.
+const FIRST_USE: u32 = 1 << 12;
 
 /// Never 0: that is a row that needs nothing.
 pub(super) fn flags_of(permission: &str, certain: bool, level: Option<AccessLevel>) -> u32 {

@@ -268,6 +268,7 @@ impl Kinds {
             needs,
             days: Vec::new(),
             on_days: Vec::new(),
+            kept: None,
         });
         self.by_hash.insert(hash, at);
         at
@@ -456,25 +457,22 @@ impl Kinds {
                         .or_insert(one);
                 }
             }
-            kind.days.clear();
-            kind.on_days.clear();
+            kind.end_batch();
         }
         // Sorted by numbers that follow the texts' order, which costs less than to compare the texts again and again.
         let used = uses.keys().flat_map(|(who, what, _)| [*who, *what]);
-        let order = self.words.order(used.chain(denials.keys().flat_map(|(who, what)| [*who, *what])));
-        let rank = |id: u32| order.get(&id).copied().unwrap_or_default();
+        let ranks = self.words.ranks(used.chain(denials.keys().flat_map(|(who, what)| [*who, *what])));
+        let rank = |id: u32| ranks.get(id as usize).copied().unwrap_or_default();
         let text = |id| Arc::clone(self.words.text(id));
-        let mut uses: Vec<_> = uses.into_iter().collect();
-        uses.sort_unstable_by_key(|((who, what, block), _)| (rank(*who), rank(*what), *block));
-        let mut denials: Vec<_> = denials.into_iter().collect();
-        denials.sort_unstable_by_key(|((who, what), _)| (rank(*who), rank(*what)));
-        let of_kinds = BaselineDelta {
-            uses: uses
-                .into_iter()
-                .map(|((who, what, block), p)| ((text(who), text(what), block), p))
-                .collect(),
-            denials: denials.into_iter().map(|((who, what), d)| ((text(who), text(what)), d)).collect(),
-        };
+        let mut uses: Vec<_> = uses
+            .into_iter()
+            .map(|((who, what, block), one)| ((rank(who), rank(what), block), (who, what), one))
+            .collect();
+        uses.sort_unstable_by_key(|(place, ..)| *place);
+        let uses =
+            uses.into_iter().map(|((.., block), (who, what), one)| ((text(who), text(what), block), one));
+        let denials = denials.into_iter().map(|((who, what), one)| ((text(who), text(what)), one));
+        let of_kinds = BaselineDelta { uses: uses.collect(), denials: denials.collect() };
         // What other clouds' events added by themselves is little, mostly nothing.
         let apart = std::mem::replace(&mut walked.baseline, of_kinds);
         for (key, presence) in apart.uses {

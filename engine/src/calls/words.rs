@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, DictionaryArray, RecordBatch, StringArray};
 use arrow::datatypes::Int32Type;
-use rustc_hash::FxHashMap;
 
 /// The number of a value that is not there.
 pub(super) const NONE: u32 = 0;
@@ -46,15 +45,23 @@ impl Words {
         self.texts.get(id as usize).unwrap_or(&self.texts[0])
     }
 
-    /// Places of some numbers in the order of their texts.
-    pub(super) fn order(&self, ids: impl Iterator<Item = u32>) -> FxHashMap<u32, u32> {
-        let mut order: FxHashMap<u32, u32> = ids.map(|id| (id, 0)).collect();
-        let mut ids: Vec<u32> = order.keys().copied().collect();
-        ids.sort_unstable_by(|a, b| self.text(*a).cmp(self.text(*b)));
-        for (place, id) in (0..).zip(ids) {
-            order.insert(id, place);
+    /// Places of some numbers in the order of their texts, by number.
+    pub(super) fn ranks(&self, ids: impl Iterator<Item = u32>) -> Vec<u32> {
+        let mut ranks = vec![NONE; self.texts.len()];
+        let mut used = Vec::new();
+        for id in ids {
+            if let Some(rank) = ranks.get_mut(id as usize).filter(|rank| **rank == NONE) {
+                *rank = 1;
+                used.push(id);
+            }
         }
-        order
+        used.sort_unstable_by(|a, b| self.text(*a).cmp(self.text(*b)));
+        for (place, id) in (1..).zip(used) {
+            if let Some(rank) = ranks.get_mut(id as usize) {
+                *rank = place;
+            }
+        }
+        ranks
     }
 
     pub(super) fn len(&self) -> usize {
