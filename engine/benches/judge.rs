@@ -12,6 +12,7 @@ use std::path::Path;
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, Instant};
 
+use arrow::array::BooleanArray;
 use engine::baseline::{Baseline, BaselineRule};
 use engine::calls::Rules;
 use engine::detection;
@@ -259,9 +260,9 @@ fn now() -> Duration {
 }
 
 /// What one way took at best, for all events.
-fn shortest(rounds: &[Duration]) -> f64 {
+fn shortest(rounds: &[Duration], events: usize) -> f64 {
     let best = rounds.iter().min().copied().unwrap_or_default();
-    best.as_secs_f64() * 1e9 / EVENTS as f64
+    best.as_secs_f64() * 1e9 / events as f64
 }
 
 fn judged(judge: &mut Judge, batches: &[EventBatch]) -> Vec<Judged> {
@@ -305,8 +306,25 @@ fn main() {
     }
     let mut slow = block_on(Judge::new(rules, &detections)).expect("a judge").keeping_rows();
 
+    // The calls of agents, and those of everybody else.
+    let [agents, others] = [true, false].map(|agents| -> Vec<EventBatch> {
+        let is_agent = |actor: &str| {
+            actor
+                .rsplit_once("app-")
+                .and_then(|(_, number)| number.parse().ok())
+                .is_some_and(|at: usize| at < AGENTS)
+        };
+        let part = |batch: &EventBatch| {
+            let view = batch.view();
+            let keep = (0..batch.rows()).map(|row| view.actor(row).is_some_and(is_agent) == agents);
+            batch.filter(&BooleanArray::from(keep.collect::<Vec<bool>>()))
+        };
+        batches.iter().map(part).collect()
+    });
+
     let only = std::env::var("REMIT_BENCH_ONLY").ok();
     let (mut reading, mut quick, mut slowly) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut of_agents, mut of_others) = (Vec::new(), Vec::new());
     let mut findings = 0;
     for _ in 0..ROUNDS * if only.is_some() { 20 } else { 1 } {
         if only.is_none() {
@@ -316,13 +334,22 @@ fn main() {
             let began = now();
             black_box(judged(&mut slow, &batches));
             slowly.push(now() - began);
+            for (part, rounds) in [(&agents, &mut of_agents), (&others, &mut of_others)] {
+                let began = now();
+                black_box(judged(&mut fast, part));
+                rounds.push(now() - began);
+            }
         }
         let began = now();
         let all = judged(&mut fast, &batches);
         quick.push(now() - began);
         findings = all.iter().flat_map(|judged| &judged.findings).map(|finding| finding.count).sum();
     }
-    let (reading, quick, slowly) = (shortest(&reading), shortest(&quick), shortest(&slowly));
+    let rows = |part: &[EventBatch]| part.iter().map(EventBatch::rows).sum::<usize>();
+    let of_agents = shortest(&of_agents, rows(&agents));
+    let of_others = shortest(&of_others, rows(&others));
+    let (reading, quick, slowly) =
+        (shortest(&reading, EVENTS), shortest(&quick, EVENTS), shortest(&slowly, EVENTS));
     println!(
         "{EVENTS} events of {IDENTITIES} identities, {} operations, {findings} in findings",
         shapes.len()
@@ -332,6 +359,8 @@ fn main() {
         "judging it                          {quick:8.0} ns an event, {:.3} of reading",
         quick / reading
     );
+    println!("  an agent's call                   {of_agents:8.0} ns");
+    println!("  anybody else's                    {of_others:8.0} ns");
     println!(
         "judging every row, every detection  {slowly:8.0} ns an event, {:.1} times as long",
         slowly / quick

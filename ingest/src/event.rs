@@ -183,6 +183,8 @@ macro_rules! columns {
 
             $(
                 $(#[doc = $doc])+
+                // Called from another crate for every row, and no more than a look into an array.
+                #[inline]
                 pub fn $name(&self, row: usize) -> $seen {
                     <$kind as Column>::get(self.$name.filter(|_| row < self.rows), row)
                 }

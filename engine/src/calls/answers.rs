@@ -7,7 +7,7 @@ use crate::scope::ScopeVerdict;
 use crate::time::rfc3339;
 use policy::context::{Context, Fact};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt::Write;
+use std::io::Write;
 use std::sync::Arc;
 
 /// Entries of each kind that are remembered; then it forgets them all and begins again. Session names and
@@ -69,16 +69,16 @@ pub(super) struct Remembered {
 #[derive(Debug, Default)]
 pub struct Answers {
     holders_revision: u64,
-    agents: HashMap<String, Option<Arc<Agent>>>,
+    agents: HashMap<Box<[u8]>, Option<Arc<Agent>>>,
     holders: HashMap<String, Dated>,
     sessions: HashMap<String, Arc<Session>>,
     /// Condition keys that the statements about a permission ask for
-    keys: HashMap<String, Arc<[String]>>,
-    answers: HashMap<String, Remembered>,
+    keys: HashMap<Box<[u8]>, Arc<[String]>>,
+    answers: HashMap<Box<[u8]>, Remembered>,
     /// How many answers were numbered
     numbered: u64,
     // The key that is looked up, kept so that a known one costs no allocation.
-    key: String,
+    key: Vec<u8>,
 }
 
 impl Answers {
@@ -148,12 +148,12 @@ impl Answers {
             let client = caller.shown.client();
             let _ = write!(self.key, "&{workload:?}{source_identity:?}{client:?}{via_mcp}");
         }
-        if let Some(agent) = self.agents.get(&self.key) {
+        if let Some(agent) = self.agents.get(self.key.as_slice()) {
             return agent.clone();
         }
         bound(&mut self.agents);
         let agent = manifests.agent(caller).cloned();
-        self.agents.insert(self.key.clone(), agent.clone());
+        self.agents.insert(self.key.as_slice().into(), agent.clone());
         agent
     }
 
@@ -172,14 +172,14 @@ impl Answers {
             &needed.permission,
         ]);
         let serial = asker.holder.as_ref().map_or(0, |holder| holder.serial());
-        // Writing to a text cannot fail.
-        let _ = write!(self.key, "#{serial}@{}", asker.version);
-        let keys = match self.keys.get(&self.key) {
+        self.key.extend(serial.to_le_bytes());
+        self.key.extend(asker.version.to_le_bytes());
+        let keys = match self.keys.get(self.key.as_slice()) {
             Some(keys) => keys.clone(),
             None => {
                 bound(&mut self.keys);
                 let keys: Arc<[String]> = keys_of(asker, &needed.permission).into_iter().collect();
-                self.keys.insert(self.key.clone(), keys.clone());
+                self.keys.insert(self.key.as_slice().into(), keys.clone());
                 keys
             }
         };
@@ -188,6 +188,8 @@ impl Answers {
             (false, false) => "bounded",
             (false, true) => "one of",
         });
+        // How many, so that none of them can pass for what follows.
+        self.key.extend(needed.resources.len().to_le_bytes());
         for resource in &needed.resources {
             self.add_to_key(resource);
         }
@@ -207,21 +209,22 @@ impl Answers {
                 Fact::Unknown => self.add_to_key("?"),
                 Fact::Absent => self.add_to_key("-"),
                 Fact::Values(values) => {
-                    let _ = write!(self.key, "={}", values.len());
+                    self.key.push(b'=');
+                    self.key.extend(values.len().to_le_bytes());
                     for value in values {
                         self.add_to_key(value);
                     }
                 }
             }
         }
-        if let Some(answer) = self.answers.get(&self.key) {
+        if let Some(answer) = self.answers.get(self.key.as_slice()) {
             return answer.clone();
         }
         bound(&mut self.answers);
         self.numbered += 1;
         let answer = Arc::new(judge(asker, needed, &context));
         let answer = Remembered { answer, number: self.numbered };
-        self.answers.insert(self.key.clone(), answer.clone());
+        self.answers.insert(self.key.as_slice().into(), answer.clone());
         answer
     }
 
@@ -247,8 +250,8 @@ impl Answers {
 
     // With its length before it no part can reach into the next.
     fn add_to_key(&mut self, part: &str) {
-        // Writing to a text cannot fail.
-        let _ = write!(self.key, "{}:{part}", part.len());
+        self.key.extend(part.len().to_le_bytes());
+        self.key.extend(part.as_bytes());
     }
 }
 
@@ -293,7 +296,7 @@ fn keys_of(asker: &Asker, permission: &str) -> BTreeSet<String> {
     keys
 }
 
-fn bound<T>(entries: &mut HashMap<String, T>) {
+fn bound<K, T>(entries: &mut HashMap<K, T>) {
     if entries.len() >= ENTRIES_MAX {
         entries.clear();
     }

@@ -67,6 +67,7 @@ impl Column for Text {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         array.as_string_view_opt()
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
@@ -100,6 +101,7 @@ impl Column for Key {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         Text::view(array)
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         Text::get(view, row).unwrap_or_default()
     }
@@ -132,6 +134,7 @@ impl Column for Name {
         let names = array.as_dictionary_opt::<Int32Type>()?;
         Some((names, names.values().as_string_opt()?))
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         let (names, values) = view?;
         let key = names.key(row)?;
@@ -162,6 +165,7 @@ impl Column for Instant {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         array.as_primitive_opt::<TimestampMicrosecondType>()
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
@@ -191,6 +195,7 @@ impl Column for Flag {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         array.as_boolean_opt()
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
@@ -222,6 +227,7 @@ impl Column for List {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         array.as_list_opt().filter(|list| list.values().as_string_opt::<i32>().is_some())
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         let Some(list) = view.filter(|list| list.is_valid(row)) else { return Vec::new() };
         let Some(texts) = list.values().as_string_opt::<i32>() else { return Vec::new() };
@@ -255,6 +261,7 @@ impl Column for Number {
     fn view(array: &ArrayRef) -> Option<Self::View<'_>> {
         array.as_primitive_opt::<UInt32Type>()
     }
+    #[inline]
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
