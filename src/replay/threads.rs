@@ -57,38 +57,21 @@ pub struct Replay {
 impl Replay {
     /// Judges every file at the paths; what was found is in the store then.
     pub async fn read(self: Arc<Self>, paths: Vec<PathBuf>, threads: usize) -> anyhow::Result<ObjectTotals> {
-        let mut judges = Vec::with_capacity(threads);
-        for _ in 0..threads {
-            let judge = Judge::new(self.rules.clone(), &self.detections).await?;
-            judges.push(if self.calls.is_some() { judge.keeping_rows() } else { judge });
-        }
         let runtime = Handle::current();
         let replay = self.clone();
-        let totals = tokio::task::spawn_blocking(move || replay.share(&paths, judges, &runtime)).await??;
+        let totals = tokio::task::spawn_blocking(move || replay.share(&paths, threads, &runtime)).await??;
         let sum = std::mem::take(&mut *self.sum.lock().unwrap_or_else(PoisonError::into_inner));
         self.store.commit_sum(&sum, &self.settling.terms()).await?;
         Ok(totals)
     }
 
-    fn share(&self, paths: &[PathBuf], judges: Vec<Judge>, runtime: &Handle) -> anyhow::Result<ObjectTotals> {
-        let (send, receive) = sync_channel(judges.len() * TURNS_READY);
+    fn share(&self, paths: &[PathBuf], threads: usize, runtime: &Handle) -> anyhow::Result<ObjectTotals> {
+        let (send, receive) = sync_channel(threads * TURNS_READY);
         let turns = Mutex::new(receive);
         std::thread::scope(|scope| {
             let turns = &turns;
-            let threads: Vec<_> = judges
-                .into_iter()
-                .map(|judge| {
-                    let thread = Thread {
-                        replay: self,
-                        runtime: runtime.clone(),
-                        tools: Tools { judge, room: Room::default() },
-                        sum: Sum::default(),
-                        unshared: 0,
-                        totals: ObjectTotals::default(),
-                        bytes: Vec::new(),
-                    };
-                    scope.spawn(move || thread.work(turns))
-                })
+            let threads: Vec<_> = (0..threads)
+                .map(|_| scope.spawn(move || Thread::begin(self, runtime.clone())?.work(turns)))
                 .collect();
             // This thread walks. A turn that nobody takes means that every thread ended, and its error says why.
             let walked = self.walk(paths, |turn| send.send(turn).is_ok());
@@ -185,7 +168,22 @@ struct Thread<'r> {
     bytes: Vec<u8>,
 }
 
-impl Thread<'_> {
+impl<'r> Thread<'r> {
+    /// Plans the detections, which takes a while: each thread its own.
+    fn begin(replay: &'r Replay, runtime: Handle) -> anyhow::Result<Self> {
+        let judge = runtime.block_on(Judge::new(replay.rules.clone(), &replay.detections))?;
+        let judge = if replay.calls.is_some() { judge.keeping_rows() } else { judge };
+        Ok(Self {
+            replay,
+            runtime,
+            tools: Tools { judge, room: Room::default() },
+            sum: Sum::default(),
+            unshared: 0,
+            totals: ObjectTotals::default(),
+            bytes: Vec::new(),
+        })
+    }
+
     /// Takes turns until there are none.
     fn work(mut self, turns: &Mutex<Receiver<Vec<Found>>>) -> anyhow::Result<ObjectTotals> {
         loop {
