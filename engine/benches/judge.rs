@@ -341,7 +341,12 @@ fn main() {
             }
         }
         let began = now();
-        let all = judged(&mut fast, &batches);
+        let part = match only.as_deref() {
+            Some("agents") => &agents,
+            Some("others") => &others,
+            _ => &batches,
+        };
+        let all = judged(&mut fast, part);
         quick.push(now() - began);
         findings = all.iter().flat_map(|judged| &judged.findings).map(|finding| finding.count).sum();
     }

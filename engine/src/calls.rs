@@ -249,6 +249,11 @@ impl<'a> Call<'a> {
     /// The call of one row.
     #[must_use]
     pub fn of(view: &EventView<'a>, event: usize) -> Call<'a> {
+        Call { resources: view.resources(event), ..Call::unlisted(view, event) }
+    }
+
+    /// The same without what the log lists as resources.
+    pub(crate) fn unlisted(view: &EventView<'a>, event: usize) -> Call<'a> {
         Call {
             service: view.service(event).unwrap_or_default(),
             operation: view.operation(event).unwrap_or_default(),
@@ -257,7 +262,7 @@ impl<'a> Call<'a> {
             account: view.recipient_account(event).or(view.account(event)),
             request: view.request(event),
             response: view.response(event),
-            resources: view.resources(event),
+            resources: Vec::new(),
             error_message: view.error_message(event),
             additional: view.additional(event),
             event_context: view.event_context(event),

@@ -19,7 +19,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use crate::cloud::Cloud;
 use crate::reference;
 use policy::context::Context;
-use policy::wildcard::Target;
+use policy::wildcard::{ArnPattern, Target};
 use verdict::{Doubt, Said};
 
 pub(crate) use approval::{Approval, Window};
@@ -247,6 +247,28 @@ impl Scope {
         reference::is_implicit(permission)
             || !self.named(&self.parts.unparsed, Cloud::Aws).is_empty()
             || statements.all(|statement| statement.resources.is_any() && statement.is_unconditional())
+    }
+
+    /// The patterns on which alone the verdict on a permission hangs: resources that they match alike get the same.
+    /// `None` where it hangs on more.
+    #[must_use]
+    pub fn patterns(&self, permission: &str) -> Option<Vec<ArnPattern>> {
+        let mut patterns: Vec<ArnPattern> = Vec::new();
+        for at in self.covering(permission).iter() {
+            let statement = self.parts.statements.get(*at as usize)?;
+            if !statement.is_unconditional() || !statement.aliases.is_empty() {
+                return None;
+            }
+            for pattern in &statement.resources.patterns {
+                if !pattern.variables().is_empty() {
+                    return None;
+                }
+                if !patterns.iter().any(|known| known.as_str() == pattern.as_str()) {
+                    patterns.push(pattern.clone());
+                }
+            }
+        }
+        Some(patterns)
     }
 
     /// The verdict where it does not hang on the resource, so that it can be remembered.

@@ -56,7 +56,7 @@ pub(super) fn annotate<'a>(
     let outcome = outcome_of(view, event);
     let asker = answers.asker(&rules.manifests, &rules.grants, &caller, view.session(event), time);
     let looked = Looked::new(view, event, &rules.grants);
-    let call_facts = looked.facts();
+    let call_facts = looked.listed();
     let needed = call_facts.needed();
     let bounds = match &asker.agent {
         Some(agent) if !agent.bounds.is_empty() => agent.bounds.broken(&bound_facts(view, event, time)),

@@ -7,7 +7,7 @@ use super::event;
 use super::looked::Looked;
 use super::shown::{Shown, TOLD};
 use super::signature::{BOUND_BROKEN, BOUND_GRAVE, BOUND_UNKNOWN, Fixed, Signature, Signatures};
-use super::weighing::Weighed;
+use super::weighing::{Alike, Weighed};
 use super::words::{NONE, Words};
 use crate::baseline::Baseline;
 use crate::manifest::Agent;
@@ -152,6 +152,8 @@ pub(super) struct Need {
     pub(super) flags: u32,
     /// The answer where it is the same for all calls, before and after the manifest expires.
     pub(super) settled: Option<[Option<Weighed>; 2]>,
+    /// The answers where they hang on the resource's own patterns alone.
+    pub(super) alike: Option<Alike>,
 }
 
 /// Calls of a kind on one day.

@@ -8,6 +8,7 @@ use std::hash::BuildHasher;
 use std::sync::Arc;
 
 use ingest::event::{EventBatch, EventView};
+use policy::context::Context;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::answers::Answers;
@@ -21,7 +22,7 @@ use super::operations::Operations;
 use super::shown::{Shown, TOLD, Told};
 use super::signature::{EXPECTED_DENIAL, FAULT, OWN_IAM, Read, Reads, Signature, Signatures};
 use super::walked::Walked;
-use super::weighing::Weighing;
+use super::weighing::{Alike, Weighing};
 use super::words::{NONE, Words};
 use super::{Changes, Rules, caller_of};
 use crate::attribution::MCP_HOST;
@@ -232,9 +233,12 @@ impl Kinds {
             let permission = &*named.permission;
             let own = named.certain && !key.invoked;
             let level = permission::level(permission);
-            let is_settled = judged
-                && agent.as_ref().is_none_or(|agent| agent.scope.is_settled(permission))
-                && asker.holder.as_ref().is_none_or(|holder| holder.is_settled(permission));
+            let is_held = judged && asker.holder.as_ref().is_none_or(|holder| holder.is_settled(permission));
+            let is_settled = is_held && agent.as_ref().is_none_or(|agent| agent.scope.is_settled(permission));
+            let patterns = agent
+                .as_ref()
+                .filter(|_| is_held && !is_settled)
+                .and_then(|agent| agent.scope.patterns(permission));
             let changes = matches!(level, Some(AccessLevel::Write | AccessLevel::Permissions));
             needs.push(Need {
                 permission: self.words.id(permission),
@@ -250,6 +254,7 @@ impl Kinds {
                 hop: named.certain && HOPS.iter().any(|hop| hop.eq_ignore_ascii_case(permission)),
                 flags: flags_of(permission, named.certain, level),
                 settled: is_settled.then_some([None; 2]),
+                alike: patterns.and_then(Alike::new),
             });
         }
         let at = u32::try_from(self.kinds.len()).unwrap_or(u32::MAX);
@@ -337,7 +342,7 @@ impl Kinds {
             let mut said = 0;
             if let (Some(need), Some(named)) = (kind.needs.get_mut(place), kind.naming.get(place)) {
                 let mut needed: Option<Needed> = None;
-                let mut looked = || event.facts().needed_of(named);
+                let mut looked = || event.needed_of(named);
                 if need.iam && shown.own_iam {
                     let needed = needed.get_or_insert_with(&mut looked);
                     let actor = self.words.text(kind.key.actor);
@@ -350,27 +355,33 @@ impl Kinds {
                 {
                     let needed = needed.get_or_insert_with(&mut looked);
                     let caller = caller_of(view, row);
-                    let into = event::hop_into(event.facts(), needed, &caller, &kind.asker, &rules.manifests);
+                    let into =
+                        event::hop_into(event.listed(), needed, &caller, &kind.asker, &rules.manifests);
                     hop = into.map_or(NONE, |name| shown.hop_into.shown(self.words.id(name)));
                 }
                 if kind.judged {
                     let settled = need.settled.as_mut().filter(|_| kind.asker.session.is_none());
                     let weighed = match settled.and_then(|both| both.get_mut(usize::from(expired))) {
                         Some(Some(weighed)) => *weighed,
-                        settled => {
-                            let bare = settled.is_some().then(|| bare(named));
-                            let needed = match &bare {
-                                Some(bare) => bare,
-                                None => &*needed.get_or_insert_with(&mut looked),
-                            };
-                            let answer = self
-                                .answers
-                                .of(&kind.asker, needed, |keys| event.facts().context(needed, keys));
-                            let weighed = self.weighed.of(&answer, &mut self.signatures, &self.reads);
-                            if let Some(settled) = settled {
-                                *settled = Some(weighed);
-                            }
-                            weighed
+                        Some(unset) => {
+                            let answer = self.answers.of(&kind.asker, &bare(named), |_| Context::partial());
+                            *unset.insert(self.weighed.of(&answer, &mut self.signatures, &self.reads))
+                        }
+                        None => {
+                            let needed = &*needed.get_or_insert_with(&mut looked);
+                            let alike = need.alike.as_mut().filter(|_| kind.asker.session.is_none());
+                            let way = alike.as_ref().and_then(|alike| alike.way(needed, expired));
+                            let known = alike.as_ref().zip(way).and_then(|(alike, way)| alike.get(way));
+                            known.unwrap_or_else(|| {
+                                let answer = self
+                                    .answers
+                                    .of(&kind.asker, needed, |keys| event.listed().context(needed, keys));
+                                let weighed = self.weighed.of(&answer, &mut self.signatures, &self.reads);
+                                if let Some((alike, way)) = alike.zip(way) {
+                                    alike.insert(way, weighed);
+                                }
+                                weighed
+                            })
                         }
                     };
                     said = weighed.said;
@@ -383,7 +394,7 @@ impl Kinds {
                     let needed = needed.get_or_insert_with(&mut looked);
                     let is_expected = self
                         .answers
-                        .expects_denial(&kind.asker, needed, |keys| event.facts().context(needed, keys));
+                        .expects_denial(&kind.asker, needed, |keys| event.listed().context(needed, keys));
                     bits |= u32::from(is_expected) * EXPECTED_DENIAL;
                 }
             }

@@ -23,54 +23,21 @@ struct Named {
     one_of: bool,
 }
 
-impl Named {
-    fn any() -> Named {
-        Named { texts: vec!["*".into()], exact: false, one_of: false }
-    }
-
-    fn one_or_any(text: Option<&str>) -> Named {
-        match text.filter(|text| !text.is_empty()) {
-            Some(text) => Named { texts: vec![text.to_owned()], exact: true, one_of: false },
-            None => Named::any(),
-        }
-    }
-}
+/// Room for most ARNs.
+const ARN_BYTES: usize = 96;
 
 impl Facts<'_> {
     /// Fills a type's ARN. A variable that the call does not tell becomes `*`, and the ARN a bound.
     pub(super) fn fill(&self, permission: &Permission, kind: &ResourceType) -> Filled {
         let service = permission.service;
-        let mut arns = vec![String::new()];
-        let (mut exact, mut named, mut one_of, mut nameless) = (true, false, false, true);
+        let last = kind.parts.iter().rposition(|part| matches!(part, Part::Name(_)));
+        let mut called: Vec<(usize, Named)> = Vec::new();
         for (at, part) in kind.parts.iter().enumerate() {
-            let value = match part {
-                Part::Text(text) => {
-                    for arn in &mut arns {
-                        arn.push_str(text);
-                    }
-                    continue;
-                }
-                Part::Partition => Named::one_or_any(Some(self.partition())),
-                Part::Region => Named::one_or_any(self.call.region),
-                Part::Account => Named::one_or_any(self.account(service)),
-                Part::Name(fields) => {
-                    nameless = false;
-                    let last = !kind.parts.iter().skip(at + 1).any(|part| matches!(part, Part::Name(_)));
-                    let value = self.called(permission, kind, fields, last);
-                    named |= value.exact || value.texts.iter().any(|text| text != "*");
-                    value
-                }
-            };
-            exact &= value.exact;
-            one_of |= value.one_of;
-            let mut longer = Vec::new();
-            for arn in &arns {
-                for text in value.texts.iter().take(RESOURCES_MAX) {
-                    longer.push(format!("{arn}{text}"));
-                }
+            if let Part::Name(fields) = part
+                && let Some(name) = self.called(permission, kind, fields, last == Some(at))
+            {
+                called.push((at, name));
             }
-            longer.truncate(RESOURCES_MAX + 1);
-            arns = longer;
         }
         // Without a name it would bound nothing worth the mention, save where the type has none to give, and where AWS
         // itself asks for `instance/*`, the instance being not yet there.
@@ -78,9 +45,43 @@ impl Facts<'_> {
         let yet_to_come = service == "ec2"
             && self.call.operation == "RunInstances"
             && matches!(kind.name, "instance" | "volume" | "network-interface");
-        if !named && !nameless && !yet_to_come {
+        let named = called.iter().any(|(_, name)| name.exact || name.texts.iter().any(|text| text != "*"));
+        if !named && last.is_some() && !yet_to_come {
             return Filled::default();
         }
+        let mut arns = vec![String::with_capacity(ARN_BYTES)];
+        let (mut exact, mut one_of) = (true, false);
+        let mut append = |arns: &mut Vec<String>, text: Option<&str>| {
+            let text = text.filter(|text| !text.is_empty());
+            exact &= text.is_some();
+            arns.iter_mut().for_each(|arn| arn.push_str(text.unwrap_or("*")));
+        };
+        let mut is_exact = true;
+        for (at, part) in kind.parts.iter().enumerate() {
+            match part {
+                Part::Text(text) => arns.iter_mut().for_each(|arn| arn.push_str(text)),
+                Part::Partition => append(&mut arns, Some(self.partition())),
+                Part::Region => append(&mut arns, self.call.region),
+                Part::Account => append(&mut arns, self.account(service)),
+                Part::Name(_) => {
+                    let Some((_, name)) = called.iter().find(|(of, _)| *of == at) else {
+                        append(&mut arns, None);
+                        continue;
+                    };
+                    is_exact &= name.exact;
+                    one_of |= name.one_of;
+                    if let [text] = name.texts.as_slice() {
+                        arns.iter_mut().for_each(|arn| arn.push_str(text));
+                        continue;
+                    }
+                    let texts = name.texts.iter().take(RESOURCES_MAX);
+                    let longer =
+                        arns.iter().flat_map(|arn| texts.clone().map(move |text| format!("{arn}{text}")));
+                    arns = longer.take(RESOURCES_MAX + 1).collect();
+                }
+            }
+        }
+        exact &= is_exact;
         for arn in &mut arns {
             // Every permission but those on tags sees a log group with this ending.
             // https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
@@ -92,7 +93,13 @@ impl Facts<'_> {
     }
 
     /// What the call names one variable of an ARN: in its request, or in the response if it made the thing.
-    fn called(&self, permission: &Permission, kind: &ResourceType, fields: &[Field], last: bool) -> Named {
+    fn called(
+        &self,
+        permission: &Permission,
+        kind: &ResourceType,
+        fields: &[Field],
+        last: bool,
+    ) -> Option<Named> {
         let alone = permission.types.len() == 1;
         for field in fields {
             if field.vague && !(last && (alone || self.is_about(kind.name))) {
@@ -106,7 +113,7 @@ impl Facts<'_> {
             if values.is_empty() {
                 continue;
             }
-            return self.spelled(&values, field.form, kind);
+            return Some(self.spelled(&values, field.form, kind));
         }
         // EC2 makes more than the operation is called after: instances, their volumes, their interfaces.
         if last
@@ -119,11 +126,11 @@ impl Facts<'_> {
                     !value.is_empty() && value.len() <= NAME_MAX && !value.starts_with("arn:")
                 });
                 if !values.is_empty() {
-                    return self.spelled(&values, field.form, kind);
+                    return Some(self.spelled(&values, field.form, kind));
                 }
             }
         }
-        Named::any()
+        None
     }
 
     /// Applies a field's form to what the request gives.
@@ -216,7 +223,7 @@ impl Facts<'_> {
     }
 
     pub(super) fn partition(&self) -> &str {
-        let listed = self.call.resources.iter().find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition);
+        let listed = self.listed().iter().find_map(|arn| Arn::parse(arn)).map(|arn| arn.partition);
         listed.unwrap_or_else(|| self.call.region.map_or("aws", partition_of))
     }
 

@@ -19,6 +19,7 @@ pub struct Facts<'a> {
     event_context: OnceCell<Tape<'a>>,
     tags: OnceCell<Tags>,
     denial: OnceCell<Option<Denial<'a>>>,
+    listed: OnceCell<Vec<&'a str>>,
 }
 
 /// What a request hands to a service to act by.
@@ -44,6 +45,7 @@ impl<'a> Facts<'a> {
             event_context: OnceCell::new(),
             tags: OnceCell::new(),
             denial: OnceCell::new(),
+            listed: OnceCell::new(),
         }
     }
 
@@ -61,6 +63,16 @@ impl<'a> Facts<'a> {
 
     pub(super) fn event_context(&self) -> Json<'_> {
         self.event_context.get_or_init(|| Tape::read(self.call.event_context)).root()
+    }
+
+    /// Says what the log lists as resources, for a call that was given none: most questions are answered without.
+    pub(crate) fn tell_listed(&self, resources: impl FnOnce() -> Vec<&'a str>) {
+        self.listed.get_or_init(resources);
+    }
+
+    /// What the log lists as resources.
+    pub(super) fn listed(&self) -> &[&'a str] {
+        self.listed.get().unwrap_or(&self.call.resources)
     }
 
     /// What the text of a denial names.

@@ -148,6 +148,10 @@ impl Facts<'_> {
         let mut one_of = 0;
         let mut complete = 0;
         let add = |list: &mut Vec<String>, found: Vec<String>| {
+            if list.is_empty() && found.len() == 1 {
+                *list = found;
+                return;
+            }
             for arn in found {
                 if !list.contains(&arn) {
                     list.push(arn);
@@ -186,7 +190,7 @@ impl Facts<'_> {
                 && !is_closer(permission.service, arn, kind)
         };
         let listed: Vec<String> =
-            self.call.resources.iter().filter(|arn| is_kind(arn)).map(|arn| (*arn).to_owned()).collect();
+            self.listed().iter().filter(|arn| is_kind(arn)).map(|arn| (*arn).to_owned()).collect();
         if !listed.is_empty() {
             return Named::new(listed, true);
         }
@@ -263,7 +267,7 @@ impl Facts<'_> {
             return named;
         }
         if !named.resources.is_empty()
-            && self.call.resources.iter().any(|arn| named.resources.iter().any(|one| one == arn))
+            && self.listed().iter().any(|arn| named.resources.iter().any(|one| one == arn))
         {
             return named;
         }
@@ -276,8 +280,7 @@ impl Facts<'_> {
     /// A model by id, or an inference profile that sends the call to a model in some region.
     fn model(&self) -> Named {
         let listed: Vec<String> = self
-            .call
-            .resources
+            .listed()
             .iter()
             .filter(|arn| Arn::parse(arn).is_some_and(|arn| arn.service == "bedrock"))
             .map(|arn| (*arn).to_owned())
