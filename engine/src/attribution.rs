@@ -2,13 +2,11 @@
 
 use std::fmt;
 
+use ingest::agent::MCP_HOST;
 use ingest::event::EventView;
 use serde::{Deserialize, Serialize};
 
 use crate::chain::{Chain, Step, StepKind, Walk};
-
-/// The host of the cloud's tool server.
-pub(crate) const MCP_HOST: &str = "aws-mcp.amazonaws.com";
 
 /// Longest text that is kept.
 const TEXT_BYTES_MAX: usize = 1_024;

@@ -17,6 +17,7 @@ mod tags;
 use crate::reference;
 pub use crate::reference::{AccessLevel, Logged};
 pub use context::{CALLER_KEYS, context_for};
+pub(crate) use elsewhere::field;
 pub use elsewhere::{Elsewhere, elsewhere};
 pub use facts::Facts;
 pub use foreign::{Foreign, foreign};

@@ -13,7 +13,7 @@ use crate::formats::cloudtrail::record::{Record, UserIdentity};
 use evidence::Added;
 
 pub(crate) use evidence::agent_hint;
-pub use evidence::{client, clients};
+pub use evidence::{MCP_HOST, client, clients};
 
 /// Longest account of an identity provider that is read; a provider's claims are short.
 const FEDERATION_BYTES_MAX: usize = 16 * 1024;

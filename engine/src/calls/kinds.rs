@@ -7,6 +7,7 @@
 use std::hash::BuildHasher;
 use std::sync::Arc;
 
+use ingest::agent::MCP_HOST;
 use ingest::event::{EventBatch, EventView};
 use policy::context::Context;
 use rustc_hash::{FxBuildHasher, FxHashMap};
@@ -25,7 +26,6 @@ use super::walked::Walked;
 use super::weighing::{Alike, Weighing};
 use super::words::{NONE, Words};
 use super::{Changes, Rules, caller_of};
-use crate::attribution::MCP_HOST;
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, Denials, POSSIBLE, Presence, block_of};
 use crate::measure::Observed;
 use crate::permission::{self, AccessLevel, Needed};

@@ -10,6 +10,8 @@ use serde_json::Value;
 
 use ingest::event::EventView;
 
+use crate::permission::field;
+
 use super::account::{PrincipalKind, PrincipalName};
 
 /// Policy documents of one event that are kept. AWS takes ten managed and one inline session policy.
@@ -204,7 +206,7 @@ impl PolicyChange {
         let what = match view.service(row)? {
             "iam.amazonaws.com" if changes(operation) => {
                 let account = view.recipient_account(row).or(view.account(row))?;
-                iam(operation, account, &json(view.request(row)), &json(view.response(row)))?
+                iam(operation, account, &field(view.request(row)), &field(view.response(row)))?
             }
             "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
                 // Most sessions carry neither, and are told apart without reading the JSON.
@@ -212,7 +214,7 @@ impl PolicyChange {
                 if !["\"policy", "\"tags\""].iter().any(|word| request.contains(word)) {
                     return None;
                 }
-                session(&json(Some(request)), &json(view.response(row)))?
+                session(&field(Some(request)), &field(view.response(row)))?
             }
             _ => return None,
         };
@@ -368,11 +370,6 @@ fn document(value: &Value, field: &str) -> Option<String> {
         object @ Value::Object(_) => Some(object.to_string()),
         _ => None,
     }
-}
-
-/// JSON of a log's field, or null.
-fn json(text: Option<&str>) -> Value {
-    text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod added;
 mod request;
 
 use chrono::{DateTime, SecondsFormat};
+use ingest::agent::MCP_HOST;
 
 use super::facts::Facts;
 use super::{Call, Needed};
@@ -167,7 +168,7 @@ impl Facts<'_> {
                 None => Fact::Absent,
             },
             "viaawsmcpservice" => match call.invoked_by {
-                Some("aws-mcp.amazonaws.com") => Fact::one("true"),
+                Some(MCP_HOST) => Fact::one("true"),
                 _ => Fact::Unknown,
             },
             "principalisawsservice" => match call.actor_type {

@@ -61,7 +61,7 @@ pub fn elsewhere<'a>(view: &EventView<'a>, row: usize) -> Option<Elsewhere<'a>> 
 impl Elsewhere<'_> {
     fn azure(&mut self, view: &EventView<'_>, row: usize) {
         let by_key = matches!(view.credential_kind(row), Some("sas" | "account_key" | "anonymous"));
-        let authorization = json(view.granted(row));
+        let authorization = field(view.granted(row));
         let (category, operation) =
             (view.event_type(row).unwrap_or_default(), view.operation(row).unwrap_or_default());
         // What somebody changed in the directory, and sign-ins, no role of Azure's grants.
@@ -83,7 +83,7 @@ impl Elsewhere<'_> {
         if gcp::only_asks(operation) {
             return;
         }
-        let checks = json(view.granted(row));
+        let checks = field(view.granted(row));
         let checks = match &checks {
             Value::Array(checks) => checks.as_slice(),
             one @ Value::Object(_) => std::slice::from_ref(one),
@@ -106,7 +106,7 @@ impl Elsewhere<'_> {
             one.resources_known = !resources.is_empty();
             one.resources.clone_from(&resources);
         }
-        if self.needed.is_empty() && !gcp::is_end(json(view.additional(row)).get("operation")) {
+        if self.needed.is_empty() && !gcp::is_end(field(view.additional(row)).get("operation")) {
             let guess = gcp::guess(view.service(row).unwrap_or_default(), operation);
             self.need(guess.into_iter().collect(), false, &resources);
         }
@@ -130,7 +130,7 @@ fn within(view: &EventView<'_>, row: usize) -> Option<String> {
 }
 
 /// JSON of a log's field, or null. Nesting is bounded by serde_json.
-fn json(text: Option<&str>) -> Value {
+pub(crate) fn field(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 

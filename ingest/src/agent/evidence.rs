@@ -8,7 +8,7 @@ use super::{Caller, spiffe_id};
 
 /// The host by which the cloud's own MCP server calls, and its kind of event.
 /// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
-const MCP_HOST: &str = "aws-mcp.amazonaws.com";
+pub const MCP_HOST: &str = "aws-mcp.amazonaws.com";
 const MCP_EVENT: &str = "AwsMcpEvent";
 
 /// Longest addition to an event that is read, and its tags that are looked at.
