@@ -7,7 +7,7 @@
 use crate::agent;
 use crate::event::{Event, EventBuilder};
 use crate::formats::address::Address;
-use crate::formats::azure::{account_of, event_id};
+use crate::formats::azure::{Outcome, account_of, event_id};
 use crate::formats::azure_activity::{OPERATION, RESOURCE};
 use crate::formats::fields::Fields;
 use crate::object::{Place, Unread};
@@ -174,13 +174,6 @@ impl Who {
         }
         Ok(who)
     }
-}
-
-struct Outcome {
-    outcome: &'static str,
-    code: Option<String>,
-    message: Option<String>,
-    denied_by: Option<&'static str>,
 }
 
 /// A sign-in's error codes are those of AADSTS; 0 is none.
