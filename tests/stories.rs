@@ -9,6 +9,7 @@
 )]
 
 mod actors;
+mod any_order;
 mod cli;
 mod clouds;
 mod corpus;

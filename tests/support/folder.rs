@@ -80,10 +80,15 @@ impl Config {
     }
 
     /// Adds a queue at `endpoint`.
-    pub fn queue(mut self, endpoint: &str, queue_url: &str, bucket: &str) -> Config {
+    pub fn queue(self, endpoint: &str, queue_url: &str, bucket: &str) -> Config {
+        self.queue_with(endpoint, queue_url, bucket, "")
+    }
+
+    /// As [`Config::queue`], with more keys in TOML.
+    pub fn queue_with(mut self, endpoint: &str, queue_url: &str, bucket: &str, keys: &str) -> Config {
         self.sources += &format!(
             "[[sources]]\ntype = \"s3_sqs\"\nqueue_url = \"{queue_url}\"\nregion = \"eu-west-1\"\n\
-             endpoint_url = \"{endpoint}\"\nbuckets = [\"{bucket}\"]\nvisibility = \"30s\"\nwait = \"1s\"\n"
+             endpoint_url = \"{endpoint}\"\nbuckets = [\"{bucket}\"]\nvisibility = \"30s\"\nwait = \"1s\"\n{keys}\n"
         );
         self
     }
