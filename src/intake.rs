@@ -6,6 +6,7 @@ use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
 use engine::store::ClaimToken;
 use engine::time;
+use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
@@ -231,6 +232,11 @@ impl Worker {
         let Delivery { object, ticket, attempt } = delivery;
         if self.cancel.is_cancelled() {
             return ticket.release().await;
+        }
+        if bug(Bug::AckBeforeCommit) {
+            acknowledge(ticket).await;
+            let _ = self.outcome(&object, attempt).await;
+            return;
         }
         match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,

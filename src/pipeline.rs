@@ -15,6 +15,7 @@ use engine::standing;
 use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
 use engine::time;
 use ingest::object::{Room, Summary};
+use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -178,6 +179,10 @@ impl Pipeline {
         let mut judged = Unwritten::of(object, self.store.seen().meeting());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
+            Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
+                self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await?;
+                return Ok(Read::Ended(Outcome::Ignored("dropped")));
+            }
             Err(Broken::Object(error)) => {
                 let quarantined =
                     Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.reading.redaction);

@@ -36,6 +36,8 @@ pub struct Faults {
     pub changed: f64,
     /// An object comes slowly.
     pub slow: f64,
+    /// How long every object takes to come, in pieces.
+    pub trickle: Duration,
     /// An object's bytes end too early.
     pub cut: f64,
     /// A message is delivered, and stays visible.
@@ -60,6 +62,7 @@ impl Faults {
             missing: 0.02,
             changed: 0.01,
             slow: 0.1,
+            trickle: Duration::ZERO,
             cut: 0.03,
             duplicate: 0.1,
             lost_delete: 0.05,
@@ -191,6 +194,11 @@ impl Aws {
     /// Messages waiting, and messages that somebody is working on.
     pub fn messages(&self, queue: &str) -> (usize, usize) {
         self.cloud.queues.lock().unwrap().count(queue)
+    }
+
+    /// How often messages were handed out, each as often as it was.
+    pub fn deliveries(&self, queue: &str) -> u64 {
+        self.cloud.queues.lock().unwrap().deliveries(queue)
     }
 
     /// Time passes: whatever was being worked on is visible again.

@@ -24,6 +24,8 @@ pub struct Tally {
     pub events: BTreeSet<u128>,
     /// Events that are remembered more than once.
     pub repeated: usize,
+    /// Messages to receivers that are still to be sent, or to be sent again.
+    pub untold: i64,
 }
 
 impl Tally {
@@ -45,6 +47,8 @@ impl Tally {
                 quarantined: number(5),
                 ..Tally::default()
             };
+            let untold = "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')";
+            tally.untold = sqlx::query_scalar(untold).fetch_one(&mut store).await.unwrap();
             let reasons = "SELECT reason, count(*) FROM quarantine GROUP BY reason";
             for row in sqlx::query(reasons).fetch_all(&mut store).await.unwrap() {
                 tally.reasons.insert(row.get(0), row.get(1));

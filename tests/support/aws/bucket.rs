@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
+use futures::StreamExt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
@@ -330,6 +331,10 @@ fn with_identity(mut response: Response, etag: &str, version: Option<&str>) -> R
 fn faulty_body(cloud: &Cloud, bytes: &Bytes) -> Body {
     let is_slow = cloud.goes_wrong(|faults| faults.slow);
     let is_cut = cloud.goes_wrong(|faults| faults.cut);
+    let trickle = cloud.faults.lock().unwrap().0.trickle;
+    if !trickle.is_zero() {
+        return trickling(bytes, trickle);
+    }
     let (first, second) = (bytes.slice(..bytes.len() / 2), bytes.slice(bytes.len() / 2..));
     let rest = async move {
         if is_slow {
@@ -337,8 +342,20 @@ fn faulty_body(cloud: &Cloud, bytes: &Bytes) -> Body {
         }
         if is_cut { Err(std::io::Error::other("cut")) } else { Ok(second) }
     };
-    use futures::StreamExt;
     Body::from_stream(futures::stream::iter([Ok(first)]).chain(futures::stream::once(rest)))
+}
+
+/// The bytes in ten pieces over the time.
+fn trickling(bytes: &Bytes, over: Duration) -> Body {
+    let (bytes, size) = (bytes.clone(), bytes.len().div_ceil(10).max(1));
+    let starts = (0..bytes.len()).step_by(size);
+    Body::from_stream(futures::stream::iter(starts).then(move |start| {
+        let piece = bytes.slice(start..(start + size).min(bytes.len()));
+        async move {
+            tokio::time::sleep(over / 10).await;
+            Ok::<_, std::io::Error>(piece)
+        }
+    }))
 }
 
 /// Uploads come in chunks with a checksum behind them: `<hex length>[;signature]\r\n<bytes>\r\n`, ended by `0`.

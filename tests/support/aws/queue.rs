@@ -19,6 +19,7 @@ struct Queue {
     hidden: BTreeMap<u64, (Message, Instant)>,
     /// The same by when they end, so that looking for what ended costs nothing where many are hidden.
     ends: BTreeSet<(Instant, u64)>,
+    deliveries: u64,
     visibility: Duration,
     receives_max: u64,
     dead_letters: Option<String>,
@@ -71,6 +72,7 @@ impl Queues {
             visible: VecDeque::new(),
             hidden: BTreeMap::new(),
             ends: BTreeSet::new(),
+            deliveries: 0,
             visibility: Duration::from_secs(seconds),
             receives_max,
             dead_letters,
@@ -98,6 +100,10 @@ impl Queues {
     pub fn count(&mut self, name: &str) -> (usize, usize) {
         self.expire(name);
         self.by_name.get(name).map_or((0, 0), |queue| (queue.visible.len(), queue.hidden.len()))
+    }
+
+    pub fn deliveries(&self, name: &str) -> u64 {
+        self.by_name.get(name).map_or(0, |queue| queue.deliveries)
     }
 
     pub fn expire_all(&mut self, name: &str) {
@@ -138,6 +144,7 @@ impl Queues {
             let queue = self.get(name)?;
             let Some(mut message) = queue.pop(cloud) else { break };
             message.receives += 1;
+            queue.deliveries += 1;
             received.push(json!({
                 "MessageId": format!("message-{}", message.id),
                 "ReceiptHandle": format!("handle-{handle}"),
