@@ -4,6 +4,7 @@ use crate::support::aws::{Aws, Faults};
 use crate::support::cloud::Cloud;
 use crate::support::eventually;
 use crate::support::moto::Moto;
+use crate::support::proxy::{Proxy, Trouble};
 use crate::support::receivers::{Behaviour, Receiver};
 use crate::support::runtime;
 use serde_json::{Value, json};
@@ -134,6 +135,35 @@ fn a_receiver_behaves_as_commanded() {
     assert_eq!(statuses, [Some(500), Some(429), None, None, Some(200)]);
     assert_eq!((slack.count(), slack.accepted().len()), (5, 2));
     slack.is_satisfied();
+}
+
+#[test]
+fn the_network_fails_as_commanded() {
+    let slack = Receiver::slack();
+    let proxy = Proxy::before(&slack.url);
+    let message = json!({"text": "hello"});
+    assert_eq!(post(&proxy.url, &message), Some(200));
+    let cases = [
+        // What the sender hears, and whether the receiver has it.
+        (Trouble::Delay(Duration::from_millis(100)), Some(200), 1),
+        (Trouble::Refuse, None, 0),
+        (Trouble::Reset, None, 0),
+        (Trouble::HalfOpen, None, 1),
+        (Trouble::BlackHole, None, 0),
+        (Trouble::CutAfter(10), None, 1),
+        (Trouble::LoseAnswer, None, 1),
+        (Trouble::None, Some(200), 1),
+    ];
+    for (trouble, heard, arrives) in cases {
+        let before = slack.count();
+        proxy.does(trouble);
+        eventually("the trouble has begun", Duration::from_secs(5), || {
+            let status = post(&proxy.url, &message);
+            // Of two connections at once the first may still go the old way.
+            status == heard && slack.count() >= before + arrives
+        });
+    }
+    assert!(proxy.connections() >= 7);
 }
 
 #[test]

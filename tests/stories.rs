@@ -20,6 +20,7 @@ mod fakes;
 mod grants;
 mod kill;
 mod order;
+mod outage;
 mod planted;
 mod receivers;
 mod report;

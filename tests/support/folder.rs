@@ -94,8 +94,13 @@ impl Config {
     }
 
     /// Adds a receiver: its type, and its other keys in TOML.
-    pub fn receiver(mut self, kind: &str, keys: &str) -> Config {
-        self.receivers += &format!("[[alerts.receivers]]\nname = \"{kind}\"\ntype = \"{kind}\"\n{keys}\n");
+    pub fn receiver(self, kind: &str, keys: &str) -> Config {
+        self.receiver_named(kind, kind, keys)
+    }
+
+    /// As [`Config::receiver`], under a name of its own.
+    pub fn receiver_named(mut self, name: &str, kind: &str, keys: &str) -> Config {
+        self.receivers += &format!("[[alerts.receivers]]\nname = \"{name}\"\ntype = \"{kind}\"\n{keys}\n");
         self
     }
 

@@ -14,6 +14,7 @@ pub mod keys;
 pub mod moto;
 pub mod oracle;
 pub mod prometheus;
+pub mod proxy;
 pub mod receivers;
 pub mod records;
 pub mod remit;
