@@ -266,7 +266,7 @@ impl Worker {
         match self.claimed(object, &claim, attempt).await {
             Ok(outcome) => Ok(outcome),
             Err(cause) => {
-                self.pipeline.store.release(&claim).await?;
+                self.pipeline.release(&claim).await;
                 Err(cause)
             }
         }
@@ -303,7 +303,7 @@ impl Worker {
     ) -> anyhow::Result<Option<Read>> {
         let _space = self.in_memory.acquire().await?;
         if self.cancel.is_cancelled() {
-            self.pipeline.store.release(claim).await?;
+            self.pipeline.release(claim).await;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
         let bytes = match self.fetcher.fetch(object).await {
@@ -338,7 +338,7 @@ impl Worker {
             return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
         }
         warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
-        self.pipeline.store.release(claim).await?;
+        self.pipeline.release(claim).await;
         Ok(None)
     }
 }

@@ -56,6 +56,11 @@ impl Cloud {
         runtime().block_on(put.send()).unwrap();
     }
 
+    /// Sends a message as it is.
+    pub fn send(&self, queue_url: &str, body: &str) {
+        runtime().block_on(self.sqs.send_message().queue_url(queue_url).message_body(body).send()).unwrap();
+    }
+
     /// Fetches an object whole.
     pub fn fetch(&self, bucket: &str, key: &str) -> Result<Vec<u8>, String> {
         runtime().block_on(async {

@@ -5,21 +5,31 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder that is deleted with its story.
-pub struct Folder(TempDir);
+pub struct Folder {
+    path: PathBuf,
+    // None: it lies within something that is deleted by another.
+    _whole: Option<TempDir>,
+}
 
 impl Folder {
     /// An empty folder with empty `agents` and `policies`.
     pub fn new() -> Folder {
-        let folder = Folder(tempfile::Builder::new().prefix("remit-story-").tempdir().unwrap());
+        let whole = tempfile::Builder::new().prefix("remit-story-").tempdir().unwrap();
+        let path = Folder::at(whole.path()).path;
+        Folder { path, _whole: Some(whole) }
+    }
+
+    /// As [`Folder::new`], in a folder that is there already and that another deletes.
+    pub fn at(path: &Path) -> Folder {
         for name in ["agents", "policies"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::create_dir(path.join(name)).unwrap();
         }
-        folder
+        Folder { path: path.to_owned(), _whole: None }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
     }
 
     /// Writes a file under it, with the folders above it.

@@ -8,6 +8,7 @@ pub mod cloud;
 // One signer for the library's tests and for the stories.
 #[path = "../../ingest/src/digest/tests/signer.rs"]
 pub mod digests;
+pub mod disk;
 pub mod folder;
 pub mod http;
 pub mod keys;

@@ -167,6 +167,11 @@ impl Service {
         Service { child, folder: folder.to_owned(), scratch, arguments, environment, port }
     }
 
+    /// The most memory that it has held since it was started last, in bytes.
+    pub fn peak(&self) -> u64 {
+        most_memory(self.child.id())
+    }
+
     /// Waits until `/readyz` says yes.
     pub fn ready(mut self) -> Service {
         let url = self.url("/readyz");
