@@ -1,6 +1,7 @@
 //! The commands, as people type them.
 
 mod digest;
+mod quarantine;
 mod scope;
 mod usage;
 
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
+pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -70,6 +72,12 @@ pub enum Command {
     Silence {
         #[command(subcommand)]
         command: SilenceCommand,
+    },
+    /// Look at what could not be read, and have it read again
+    #[command(after_help = quarantine::EXAMPLES)]
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
     },
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),

@@ -2,8 +2,29 @@
 
 use ingest::EventBatch;
 
-/// What nothing readable tells of is counted as AWS's, whose logs are most.
+/// An event without a provider is CloudTrail's: every other reader names its own.
 const USUAL: &str = "aws";
+
+/// What nothing tells of.
+pub const UNKNOWN: &str = "unknown";
+
+/// What keys have in them, as each cloud names its log files.
+const PLACES: [(&str, &str); 6] = [
+    // <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
+    ("AWSLogs/", "aws"),
+    ("_CloudTrail_", "aws"),
+    // <https://learn.microsoft.com/azure/azure-monitor/essentials/resource-logs#send-to-azure-storage>
+    ("insights-logs-", "azure"),
+    ("insights-activity-logs", "azure"),
+    // <https://cloud.google.com/logging/docs/export/storage#gcs-organization>
+    ("cloudaudit.googleapis.com", "gcp"),
+    ("resourceId=/SUBSCRIPTIONS/", "azure"),
+];
+
+/// Whose log an object is by its key, where nothing in it could be read. Only a metric hangs on it.
+pub fn of_place(key: &str) -> &'static str {
+    PLACES.iter().find(|(part, _)| key.contains(part)).map_or(UNKNOWN, |(_, cloud)| cloud)
+}
 
 /// An object's events by cloud.
 #[derive(Debug, Default)]
@@ -50,9 +71,9 @@ impl Clouds {
     }
 
     /// The cloud that unreadable records are counted for: the one of most of their neighbours.
-    pub fn main(&self) -> &str {
+    pub fn main(&self) -> Option<&str> {
         let most = self.found.iter().max_by_key(|cloud| cloud.events + cloud.duplicates);
-        most.map_or(USUAL, |cloud| &cloud.name)
+        most.map(|cloud| cloud.name.as_str())
     }
 
     fn cloud(&mut self, name: &str) -> &mut Cloud {
@@ -80,6 +101,14 @@ mod tests {
     }
 
     #[test]
+    fn a_key_tells_whose_log_it_is() {
+        let aws = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/x.json.gz";
+        let azure = "insights-activity-logs/resourceId=/SUBSCRIPTIONS/X/y=2026/m=01/d=05/h=10/m=00/PT1H.json";
+        let gcp = "cloudaudit.googleapis.com/activity/2026/01/05/10:00:00_10:59:59_S0.json";
+        assert_eq!([aws, azure, gcp, "x.json"].map(of_place), ["aws", "azure", "gcp", UNKNOWN]);
+    }
+
+    #[test]
     fn each_cloud_is_counted_for_itself() {
         let mut clouds = Clouds::default();
         clouds.add(&batch(&[("azure", 1), ("gcp", 2)]), &batch(&[("azure", 1), ("gcp", 2)]));
@@ -89,7 +118,7 @@ mod tests {
             .map(|cloud| (cloud.name.as_str(), cloud.events, cloud.duplicates, cloud.latest))
             .collect();
         assert_eq!(counts, [("azure", 1, 1, Some(1)), ("gcp", 1, 0, Some(2))]);
-        assert_eq!((clouds.main(), clouds.latest()), ("azure", Some(2)));
-        assert_eq!(Clouds::default().main(), "aws");
+        assert_eq!((clouds.main(), clouds.latest()), (Some("azure"), Some(2)));
+        assert_eq!(Clouds::default().main(), None);
     }
 }

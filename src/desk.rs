@@ -52,6 +52,8 @@ pub struct Sheet {
     /// The revision of the grants that it was judged by.
     pub grants_revision: u64,
     pub origin: Option<Origin>,
+    /// The object whose quarantined records these are, read again.
+    pub readmitted: Option<String>,
 }
 
 enum Ask {
@@ -214,6 +216,7 @@ impl Clerk {
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
             is_outdated: self.is_outdated(sheet),
+            readmitted: sheet.readmitted.as_deref(),
             terms,
         });
         let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;

@@ -1,10 +1,11 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
+use crate::clouds;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
 use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::store::ClaimToken;
+use engine::store::{ClaimToken, Refused};
 use engine::time;
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
@@ -146,15 +147,17 @@ impl Intake {
     /// Puts a notification into quarantine; only then is it acknowledged.
     async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
         let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
-        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
-        match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {
+        let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+        match self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await {
             Ok(()) => {
                 warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
                 metrics.notification(NotificationOutcome::Quarantined);
-                metrics.quarantined("aws", reason, 1);
+                let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+                metrics.quarantined(cloud, reason, 1);
                 acknowledge(ticket).await;
             }
             Err(cause) => {

@@ -13,6 +13,7 @@ mod intake;
 mod pipeline;
 mod policy_changes;
 mod progress;
+mod readmission;
 mod replay;
 mod screen;
 mod service;
@@ -64,6 +65,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
+        Command::Quarantine { command } => commands::quarantine::run(command).await,
         Command::Validate(args) => commands::validate::run(args).await,
         Command::Digest { command } => commands::digest::run(command).await,
         Command::Config { command } => commands::schema::run(command),

@@ -1,8 +1,8 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
-use crate::clouds::Clouds;
+use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
-use crate::slices::{Broken, Reading, Take, Tools, new_rows};
+use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
 use dashboards::metrics::ObjectOutcome;
 use engine::calls::Rules;
@@ -12,10 +12,12 @@ use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
-use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
+use engine::store::{
+    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum, Unread,
+};
 use engine::time;
 use ingest::object::{Room, Summary};
-use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
+use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
@@ -155,12 +157,13 @@ impl Pipeline {
         claim: &ClaimToken,
         quarantined: &Quarantined,
     ) -> anyhow::Result<Outcome> {
-        if !self.store.end_object(claim, ObjectEnd::Quarantined, Some(quarantined), time::now()).await? {
+        let end = Some((object, quarantined));
+        if !self.store.end_object(claim, ObjectEnd::Quarantined, end, time::now()).await? {
             return Ok(Outcome::Held);
         }
         warn!(object = %object.display(), reason = quarantined.reason, detail = %quarantined.detail, "object quarantined");
         self.metrics.object(&object.source, ObjectOutcome::Quarantined);
-        self.metrics.quarantined("aws", quarantined.reason, 1);
+        self.metrics.quarantined(clouds::of_place(&object.key), quarantined.reason, 1);
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
@@ -196,6 +199,28 @@ impl Pipeline {
         }
         self.metrics.judged(started.elapsed());
         Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+    }
+
+    /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
+    ///
+    /// An error means that nothing changed.
+    pub async fn judge_unread(
+        &self,
+        tools: &mut Tools,
+        unread: &Unread,
+        only: Option<&HashSet<u32>>,
+        claim: &ClaimToken,
+        bytes: &[u8],
+    ) -> anyhow::Result<Result<Box<Sheet>, ObjectError>> {
+        let object = &unread.object;
+        let mut judged = Unwritten { only, ..Unwritten::of(object, self.store.seen().meeting()) };
+        match self.judge_slices(tools, object, bytes, &mut judged).await {
+            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary)))),
+            Err(Broken::Object(error)) => Ok(Err(error)),
+            Err(Broken::Judge(error)) => {
+                Err(error.context(format!("cannot judge {} again", object.display())))
+            }
+        }
     }
 
     async fn judge_slices(
@@ -262,17 +287,24 @@ impl Pipeline {
 
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
         self.rules.baseline.apply(&sheet.baseline);
-        self.metrics.object(&object.source, ObjectOutcome::Done);
+        // What is read again was counted when it came: only its events are new.
+        let is_first = sheet.readmitted.is_none();
+        if is_first {
+            self.metrics.object(&object.source, ObjectOutcome::Done);
+        }
         for cloud in sheet.clouds.iter() {
             self.metrics.events(&object.source, &cloud.name, cloud.events);
-            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if is_first {
+                self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            }
             if let Some(latest) = cloud.latest {
                 // An event from the future must not make everything else look late.
                 self.metrics.watermark(&cloud.name, latest.min(time::now()));
             }
         }
-        for quarantined in &sheet.quarantined {
-            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
+        for quarantined in sheet.quarantined.iter().filter(|_| is_first) {
+            let cloud = sheet.clouds.main().unwrap_or_else(|| clouds::of_place(&object.key));
+            self.metrics.quarantined(cloud, quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
@@ -295,6 +327,8 @@ struct Unwritten<'s> {
     origin: Origin,
     rows: usize,
     clouds: Clouds,
+    /// The only rows that count; none where all do.
+    only: Option<&'s HashSet<u32>>,
 }
 
 impl<'s> Unwritten<'s> {
@@ -313,6 +347,7 @@ impl<'s> Unwritten<'s> {
             },
             rows: 0,
             clouds: Clouds::default(),
+            only: None,
         }
     }
 
@@ -332,6 +367,7 @@ impl<'s> Unwritten<'s> {
             issued: self.sum.issued,
             changes: self.changes,
             grants_revision: self.grants_revision,
+            readmitted: None,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
         }
@@ -340,7 +376,10 @@ impl<'s> Unwritten<'s> {
 
 impl Take for Unwritten<'_> {
     fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        let is_new = new_rows(&mut self.meeting, batch)?;
+        let is_new = match self.only {
+            None => new_rows(&mut self.meeting, batch)?,
+            Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
+        };
         let view = batch.view();
         let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
         self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));

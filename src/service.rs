@@ -5,6 +5,7 @@ use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
 use crate::pipeline::Pipeline;
+use crate::readmission::Readmitter;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
 use alerts::receiver::Receiver;
 use anyhow::Context;
@@ -153,6 +154,12 @@ impl Service {
             opened.push((config.name().to_owned(), source));
         }
         for (name, source) in opened {
+            let readmitter = Readmitter {
+                pipeline: self.pipeline.clone(),
+                fetcher: source.fetcher(),
+                source: name.clone(),
+            };
+            self.tasks.spawn(readmitter.run(self.cancel.clone()));
             let (intake, cancel) = (self.intake.clone(), self.cancel.clone());
             self.tasks.spawn(async move {
                 if let Err(cause) = intake.run(source, &name, &cancel).await {
@@ -228,6 +235,7 @@ async fn upkeep(pipeline: Arc<Pipeline>, keeps: Keeps, cancel: CancellationToken
             store.forget_sessions(now - SESSION_MEMORY).await?;
             store.forget_links(now - LINKS_KEPT).await?;
             pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
+            store.forget_replayed(now - DELIVERY_MEMORY).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

@@ -52,6 +52,8 @@ pub struct Commit<'a> {
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
     pub is_outdated: bool,
+    /// The object whose quarantined records these are, read again; `None` for an object of its own.
+    pub readmitted: Option<&'a str>,
     /// What settles and tells findings.
     pub terms: Terms<'a>,
 }
@@ -124,6 +126,10 @@ impl Store {
         }
         if winners.is_empty() {
             return Ok(ended);
+        }
+        for (original, claim) in winners.iter().filter_map(|winner| winner.readmitted.zip(Some(winner.claim)))
+        {
+            super::readmission::move_account(&mut tx, original, &claim.object).await?;
         }
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;
