@@ -230,7 +230,7 @@ impl Readmitter {
             return Ok(Some(Ended::Waits(None, cause.to_owned())));
         };
         let still = i64::try_from(sheet.quarantined.len()).unwrap_or(i64::MAX);
-        if sheet.events.len() == 0 && duplicates == 0 && still == unread.quarantined {
+        if sheet.events.is_empty() && duplicates == 0 && still == unread.quarantined {
             self.pipeline.store.still_unread(unread, &sheet.quarantined, time::now()).await?;
             return Ok(Some(Ended::Waits(None, "read again, and still not to be read".to_owned())));
         }

@@ -19,6 +19,7 @@ mod fakes;
 mod grants;
 mod kill;
 mod order;
+mod quarantine;
 mod receivers;
 mod report;
 mod rubbish;
