@@ -198,7 +198,7 @@ pub enum FindingsCommand {
         /// Only at least this bad
         #[arg(long)]
         severity: Option<Severity>,
-        /// Only this state: open, acknowledged, closed, superseded, learning
+        /// Only this state: open, acknowledged, closed, superseded, learning, canary
         #[arg(long)]
         state: Option<engine::finding::FindingState>,
         /// At most so many; 0 for all

@@ -23,7 +23,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::task::block_in_place;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 /// Objects of fewer bytes are read and judged in about a millisecond: not worth telling the runtime.
 const LONG_WORK_BYTES: usize = 32 << 10;
@@ -254,6 +254,17 @@ impl Pipeline {
                 Written::Clash
             }
             Committed::Fenced => Written::Ended(Outcome::Held),
+            Committed::Miscounted(miscount) => {
+                error!(object = %object.display(), miscount, "not committed");
+                let reason = ingest::quarantine::reason::MISCOUNTED;
+                let fault = Quarantined::new(None, reason, miscount, b"", &self.reading.redaction);
+                // Records read again wait on as they are.
+                let is_whole = sheet.readmitted.is_none();
+                Written::Ended(match is_whole {
+                    true => self.quarantine(object, &sheet.claim, &fault).await?,
+                    false => Outcome::Quarantined(reason),
+                })
+            }
         })
     }
 

@@ -238,6 +238,9 @@ impl Readmitter {
         sheet.readmitted = Some(unread.id.clone());
         match self.pipeline.commit(&unread.object, sheet).await? {
             Written::Ended(Outcome::Done { .. }) => Ok(Some(Ended::Committed)),
+            Written::Ended(Outcome::Quarantined(reason)) => {
+                Ok(Some(Ended::Waits(None, format!("not committed: {reason}"))))
+            }
             Written::Ended(_) => Ok(Some(Ended::Later)),
             Written::Clash => Ok(None),
         }

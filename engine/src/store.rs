@@ -4,6 +4,7 @@
 
 mod again;
 mod commit;
+mod conservation;
 mod events;
 mod findings;
 mod incidents;
@@ -20,6 +21,7 @@ mod usage;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
+pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};

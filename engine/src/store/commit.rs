@@ -90,6 +90,8 @@ pub enum Committed {
     Clash,
     /// Nothing of it was written: a later claim owns the object.
     Fenced,
+    /// Nothing of it was written: its records do not add up, in these words. A fault of ours.
+    Miscounted(String),
 }
 
 impl Store {
@@ -121,6 +123,10 @@ impl Store {
         let mut winners = Vec::with_capacity(claimed.len());
         for (at, clash) in claimed.into_iter().zip(clashes) {
             let (Some(commit), Some(ended)) = (commits.get(at), ended.get_mut(at)) else { continue };
+            if let Some(miscount) = super::conservation::miscount(commit) {
+                *ended = Committed::Miscounted(miscount);
+                continue;
+            }
             *ended = if clash { Committed::Clash } else { Committed::Stored(StoredCommit::default()) };
             winners.extend((!clash).then_some(commit));
         }
