@@ -7,6 +7,7 @@ pub mod report;
 pub mod schema;
 pub mod scope;
 pub mod silence;
+pub mod status;
 pub mod synth;
 pub mod tool;
 pub mod usage;

@@ -2,6 +2,7 @@
 
 use crate::clouds;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::pulse::Pulse;
 use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
@@ -45,6 +46,7 @@ pub struct Intake {
     pub readiness: Readiness,
     pub workers: usize,
     pub watcher: Watcher,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
@@ -64,6 +66,7 @@ impl Intake {
         let worker = Arc::new(Worker {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
+            pulse: self.pulse.clone(),
             fetcher: source.fetcher(),
             tools,
             idle: Semaphore::new(self.workers),
@@ -221,6 +224,7 @@ impl Rejudge {
 struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
+    pulse: Arc<Pulse>,
     fetcher: Fetcher,
     /// One for each worker; the permits of `idle` say how many are free.
     tools: Vec<Mutex<Tools>>,
@@ -232,6 +236,7 @@ struct Worker {
 impl Worker {
     async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
+        let _under_way = self.pulse.begin();
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }

@@ -122,6 +122,12 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Keeps the findings of a detection that no event makes, as long as they are given; people are told of them.
+    pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
+        self.store.stand(detection, findings, &self.settling.terms()).await?;
+        Ok(())
+    }
+
     pub fn limits(&self) -> &Limits {
         &self.reading.limits
     }
@@ -297,6 +303,9 @@ impl Pipeline {
     }
 
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
+        if sheet.is_canary {
+            return;
+        }
         self.rules.baseline.apply(&sheet.baseline);
         // What is read again was counted when it came: only its events are new.
         let is_first = sheet.readmitted.is_none();
@@ -379,6 +388,7 @@ impl<'s> Unwritten<'s> {
             changes: self.changes,
             grants_revision: self.grants_revision,
             readmitted: None,
+            is_canary: false,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
         }

@@ -1,11 +1,15 @@
 //! The service that `run` and `demo` start: sources in, alerts and pages out, until it is told to stop.
 
 use crate::assembly;
+use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
 use crate::pipeline::Pipeline;
+use crate::pulse::Pulse;
 use crate::readmission::Readmitter;
+use crate::watch;
+use alerts::heartbeat::Heartbeat;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
 use alerts::receiver::Receiver;
 use anyhow::Context;
@@ -30,7 +34,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 const SESSION_MEMORY: i64 = 4 * DAY;
 
 /// How long what was told to whom is remembered (µs).
-const DELIVERY_MEMORY: i64 = 90 * DAY;
+pub const DELIVERY_MEMORY: i64 = 90 * DAY;
 
 /// How often incidents are resolved and old event ids forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -135,11 +139,24 @@ impl Service {
             lateness: config.scope.lateness.as_micros() as i64,
         };
         tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
+        let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
+        tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
+        if config.watch.canary {
+            let (pipeline, readiness) = (pipeline.clone(), readiness.clone());
+            let canary = Canary { pipeline, readiness, within: config.watch.canary_within };
+            tasks.spawn(canary.run(cancel.clone()));
+        }
+        let pulse = Arc::new(Pulse::default());
+        if let Some(config) = config.watch.heartbeat.clone() {
+            let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
+            tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
+        }
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             watcher,
+            pulse,
         });
         Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
     }

@@ -28,4 +28,5 @@ mod sameness;
 mod scope;
 mod support;
 mod usage;
+mod watch;
 mod web;

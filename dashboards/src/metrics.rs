@@ -5,9 +5,11 @@
 
 mod outcome;
 mod standing;
+mod watch;
 
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
+pub use watch::{Beat, Unfamiliar};
 
 use engine::finding::Severity;
 use engine::measure::Measure;
@@ -97,6 +99,7 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     dead: IntCounterVec,
     store_errors: IntCounter,
+    watch: watch::Watch,
 }
 
 #[derive(Debug)]
@@ -217,6 +220,7 @@ impl Metrics {
                 &["receiver"],
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            watch: watch::Watch::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),

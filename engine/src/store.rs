@@ -18,6 +18,7 @@ mod silences;
 mod standing;
 mod sum;
 mod usage;
+mod watch;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
@@ -31,6 +32,7 @@ pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
 pub use usage::Use;
+pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};

@@ -407,7 +407,7 @@ async fn settle(
     finding: &mut Finding,
     active: &mut HashMap<String, Days>,
 ) -> Result<(), StoreError> {
-    if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
+    if matches!(finding.state, FindingState::Closed | FindingState::Superseded | FindingState::Canary) {
         return Ok(());
     }
     let Some(permission) = finding.sample.permission.clone() else { return Ok(()) };

@@ -149,7 +149,7 @@ async fn records(tx: &mut Tx) -> Result<Account, StoreError> {
                 count(CASE WHEN read <> stored + duplicates + quarantined OR stored < 0 OR duplicates < 0 OR quarantined < 0
                            THEN 1 END) AS breaches,
                 min(CASE WHEN read <> stored + duplicates + quarantined THEN place END) AS example
-         FROM objects WHERE state <> 'claimed'",
+         FROM objects WHERE state <> 'claimed' AND source <> 'remit:canary'",
     )
     .fetch_one(&mut **tx)
     .await?;
@@ -181,7 +181,7 @@ async fn objects(tx: &mut Tx, now: i64) -> Result<Account, StoreError> {
     let found = grouped(
         tx,
         "SELECT CASE state WHEN 'claimed' THEN 'in_flight' ELSE state END AS part, count(*) AS n
-         FROM objects WHERE replay_of IS NULL GROUP BY 1",
+         FROM objects WHERE replay_of IS NULL AND source <> 'remit:canary' GROUP BY 1",
     )
     .await?;
     let whole = found.iter().map(|(_, count)| count).sum();

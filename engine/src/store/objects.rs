@@ -195,7 +195,7 @@ impl Store {
         let row = sqlx::query(
             "SELECT count(*) - count(replay_of) AS objects, coalesce(sum(read), 0) AS read, coalesce(sum(stored), 0) AS stored,
                     coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(quarantined), 0) AS quarantined
-             FROM objects WHERE state <> 'claimed'",
+             FROM objects WHERE state <> 'claimed' AND source <> 'remit:canary'",
         )
         .fetch_one(&self.reader)
         .await?;
