@@ -5,6 +5,10 @@ use ingest::EventBatch;
 /// An event without a provider is CloudTrail's: every other reader names its own.
 const USUAL: &str = "aws";
 
+/// CloudTrail's categories of events, as the table has them; older records name none.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-events.html>
+const CATEGORIES: [&str; 6] = ["", "management", "data", "network", "insight", "aggregated"];
+
 /// What nothing tells of.
 pub const UNKNOWN: &str = "unknown";
 
@@ -41,6 +45,8 @@ pub struct Cloud {
     pub events: u64,
     /// Events left out because they were seen before.
     pub duplicates: u64,
+    /// Events judged that are of no category that we know.
+    pub unfamiliar: u64,
     /// When the latest was made, µs UTC.
     pub latest: Option<i64>,
 }
@@ -56,6 +62,8 @@ impl Clouds {
             let cloud = self.cloud(new.provider(row).unwrap_or(USUAL));
             cloud.duplicates = cloud.duplicates.saturating_sub(1);
             cloud.events += 1;
+            let category = new.category(row).unwrap_or_default();
+            cloud.unfamiliar += u64::from(cloud.name == USUAL && !CATEGORIES.contains(&category));
             cloud.latest = cloud.latest.max(new.time(row));
         }
     }
@@ -79,7 +87,13 @@ impl Clouds {
     fn cloud(&mut self, name: &str) -> &mut Cloud {
         // Nearly always the first.
         let at = self.found.iter().position(|cloud| cloud.name == name).unwrap_or_else(|| {
-            self.found.push(Cloud { name: name.to_owned(), events: 0, duplicates: 0, latest: None });
+            self.found.push(Cloud {
+                name: name.to_owned(),
+                events: 0,
+                duplicates: 0,
+                unfamiliar: 0,
+                latest: None,
+            });
             self.found.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "the position was found, or is that of what was pushed")]
@@ -98,6 +112,18 @@ mod tests {
             builder.append(&Event { provider, time: *time, ..Event::default() });
         }
         builder.finish()
+    }
+
+    #[test]
+    fn a_category_that_nobody_knows_is_counted() {
+        let mut builder = EventBuilder::with_capacity(3);
+        for (provider, category) in [("aws", "data"), ("aws", "telepathy"), ("azure", "Administrative")] {
+            builder.append(&Event { provider, category: Some(category), ..Event::default() });
+        }
+        let (batch, mut clouds) = (builder.finish(), Clouds::default());
+        clouds.add(&batch, &batch);
+        let counts: Vec<_> = clouds.iter().map(|cloud| (cloud.name.as_str(), cloud.unfamiliar)).collect();
+        assert_eq!(counts, [("aws", 1), ("azure", 0)]);
     }
 
     #[test]

@@ -54,6 +54,8 @@ pub struct Sheet {
     pub origin: Option<Origin>,
     /// The object whose quarantined records these are, read again.
     pub readmitted: Option<String>,
+    /// Events of a version that we do not know.
+    pub unfamiliar: u64,
     /// It is of our own making: nothing but its findings is kept of it.
     pub is_canary: bool,
 }

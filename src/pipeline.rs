@@ -4,7 +4,7 @@ use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
 use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
-use dashboards::metrics::ObjectOutcome;
+use dashboards::metrics::{ObjectOutcome, Unfamiliar};
 use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
@@ -312,7 +312,9 @@ impl Pipeline {
         if is_first {
             self.metrics.object(&object.source, ObjectOutcome::Done);
         }
+        self.metrics.unfamiliar(Unfamiliar::Version, if is_first { sheet.unfamiliar } else { 0 });
         for cloud in sheet.clouds.iter() {
+            self.metrics.unfamiliar(Unfamiliar::Category, cloud.unfamiliar);
             self.metrics.events(&object.source, &cloud.name, cloud.events);
             if is_first {
                 self.metrics.duplicates(&cloud.name, cloud.duplicates);
@@ -389,6 +391,7 @@ impl<'s> Unwritten<'s> {
             grants_revision: self.grants_revision,
             readmitted: None,
             is_canary: false,
+            unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
         }

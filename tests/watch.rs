@@ -93,6 +93,27 @@ fn the_canary_is_seen_by_nobody_who_looks_at_agents() {
     assert_eq!(service.metric("remit_canary_last_success_timestamp_seconds", &[]), 0.0, "asked not to");
 }
 
+#[test]
+fn events_of_an_unknown_version_or_category_are_judged_and_counted() {
+    use serde_json::json;
+    let folder = Folder::new();
+    folder.agent("ant", &[("s3:GetObject", "*")]);
+    let call = |at| Record::of_agent("ant", "s3:DeleteObject").object("acme", "k").number(at);
+    let new = call(1).set("eventVersion", json!("2.0"));
+    let strange = call(2).set("eventCategory", json!("Telepathy"));
+    folder.log("logs/a.json.gz", &[new, strange, call(3).set("eventVersion", json!("1.99"))]);
+    let port = folder.configure(&Config::default().directory("logs", false));
+    let service = Service::run(folder.path(), port);
+    eventually("it is judged", SOON, || service.metric("remit_objects_total", &["outcome=\"done\""]) == 1.0);
+    let unfamiliar =
+        |what: &str| service.metric("remit_events_unfamiliar_total", &[&format!("what=\"{what}\"")]);
+    assert_eq!((unfamiliar("version"), unfamiliar("category")), (1.0, 1.0));
+    assert_eq!(service.metric("remit_events_quarantined_total", &[]), 0.0);
+    let undeclared =
+        findings(folder.path()).into_iter().find(|finding| finding["detection"] == "SC01").unwrap();
+    assert_eq!(undeclared["count"], 3, "none is lost for it");
+}
+
 fn beating(folder: &Folder, switch: &Receiver) -> Service {
     std::fs::create_dir_all(folder.path().join("logs")).unwrap();
     let keys = format!("url = \"{}\"\nevery = \"1s\"", switch.url);
