@@ -1,10 +1,12 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
+use crate::clouds;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::pulse::Pulse;
 use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::store::ClaimToken;
+use engine::store::{ClaimToken, Refused};
 use engine::time;
 use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
@@ -45,6 +47,7 @@ pub struct Intake {
     pub readiness: Readiness,
     pub workers: usize,
     pub watcher: Watcher,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
@@ -64,6 +67,7 @@ impl Intake {
         let worker = Arc::new(Worker {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
+            pulse: self.pulse.clone(),
             fetcher: source.fetcher(),
             tools,
             idle: Semaphore::new(self.workers),
@@ -147,15 +151,17 @@ impl Intake {
     /// Puts a notification into quarantine; only then is it acknowledged.
     async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
         let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
-        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
-        match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {
+        let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+        match self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await {
             Ok(()) => {
                 warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
                 metrics.notification(NotificationOutcome::Quarantined);
-                metrics.quarantined("aws", reason, 1);
+                let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+                metrics.quarantined(cloud, reason, 1);
                 acknowledge(ticket).await;
             }
             Err(cause) => {
@@ -219,6 +225,7 @@ impl Rejudge {
 struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
+    pulse: Arc<Pulse>,
     fetcher: Fetcher,
     /// One for each worker; the permits of `idle` say how many are free.
     tools: Vec<Mutex<Tools>>,
@@ -230,6 +237,7 @@ struct Worker {
 impl Worker {
     async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
+        let _under_way = self.pulse.begin();
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }

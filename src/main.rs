@@ -2,6 +2,7 @@
 
 mod assembly;
 mod calls_file;
+mod canary;
 mod cli;
 mod clouds;
 mod commands;
@@ -13,11 +14,14 @@ mod intake;
 mod pipeline;
 mod policy_changes;
 mod progress;
+mod pulse;
+mod readmission;
 mod replay;
 mod screen;
 mod service;
 mod slices;
 mod synth;
+mod watch;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -68,6 +72,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
+        Command::Quarantine { command } => commands::quarantine::run(command).await,
+        Command::Status(args) => commands::status::run(args).await,
         Command::Validate(args) => commands::validate::run(args).await,
         Command::Digest { command } => commands::digest::run(command).await,
         Command::Config { command } => commands::schema::run(command),

@@ -5,9 +5,11 @@
 
 mod outcome;
 mod standing;
+mod watch;
 
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
+pub use watch::{Beat, Unfamiliar};
 
 use engine::finding::Severity;
 use engine::measure::Measure;
@@ -27,7 +29,10 @@ pub const AGENTS_MAX: usize = 500;
 pub const OTHER: &str = "other";
 
 /// Providers whose logs can be read.
-const PROVIDERS: [&str; 1] = ["aws"];
+const PROVIDERS: [&str; 3] = ["aws", "azure", "gcp"];
+
+/// Whose log it is was not to be told: nothing in it could be read.
+const UNKNOWN: &str = "unknown";
 
 /// Open incidents looked at for the agents' state.
 const INCIDENTS_MAX: i64 = 10_000;
@@ -94,6 +99,7 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     dead: IntCounterVec,
     store_errors: IntCounter,
+    watch: watch::Watch,
 }
 
 #[derive(Debug)]
@@ -214,6 +220,7 @@ impl Metrics {
                 &["receiver"],
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            watch: watch::Watch::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -237,6 +244,8 @@ impl Metrics {
             for source in &self.known.sources {
                 self.events.with_label_values(&[provider, source]);
             }
+        }
+        for provider in PROVIDERS.into_iter().chain([UNKNOWN]) {
             for reason in &self.known.reasons {
                 self.events_quarantined.with_label_values(&[provider, reason]);
             }
@@ -459,7 +468,7 @@ fn of<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
 }
 
 fn provider_of(provider: &str) -> &'static str {
-    PROVIDERS.into_iter().find(|known| *known == provider).unwrap_or(OTHER)
+    PROVIDERS.into_iter().chain([UNKNOWN]).find(|known| *known == provider).unwrap_or(OTHER)
 }
 
 struct Registrar {

@@ -4,6 +4,7 @@
 
 mod again;
 mod commit;
+mod conservation;
 mod events;
 mod findings;
 mod incidents;
@@ -11,22 +12,27 @@ mod measures;
 mod objects;
 mod outbox;
 mod quarantine;
+mod readmission;
 mod sessions;
 mod silences;
 mod standing;
 mod sum;
 mod usage;
+mod watch;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
+pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
-pub use quarantine::QuarantinedRow;
+pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};
+pub use readmission::{Readmission, Unread};
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
 pub use usage::Use;
+pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};

@@ -114,6 +114,12 @@ impl Config {
         self
     }
 
+    /// Adds `[watch]`, or a table below it.
+    pub fn watch(mut self, table: &str, keys: &str) -> Config {
+        self.receivers += &format!("[{table}]\n{keys}\n");
+        self
+    }
+
     /// Adds a key of `[alerts]`.
     pub fn alerts(mut self, key: &str) -> Config {
         self.alerts += key;

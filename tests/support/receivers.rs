@@ -61,6 +61,7 @@ enum Kind {
     Slack,
     PagerDuty { routing_key: String },
     Webhook { secret: String },
+    Switch,
 }
 
 #[derive(Default)]
@@ -96,6 +97,11 @@ impl Receiver {
         Receiver::start(Kind::Webhook { secret: secret.to_owned() })
     }
 
+    /// A dead man's switch: any request is a sign of life.
+    pub fn switch() -> Receiver {
+        Receiver::start(Kind::Switch)
+    }
+
     fn start(kind: Kind) -> Receiver {
         let record = Arc::new(Mutex::new(Record::default()));
         let listener = runtime().block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -103,6 +109,7 @@ impl Receiver {
             Kind::Slack => "services/T0/B0/x",
             Kind::PagerDuty { .. } => "v2/enqueue",
             Kind::Webhook { .. } => "hook",
+            Kind::Switch => "ping/0000",
         };
         let url = format!("http://{}/{path}", listener.local_addr().unwrap());
         let shared = Arc::clone(&record);
@@ -209,13 +216,14 @@ fn remember(
                 pagerduty::violations(body, bytes.len(), routing_key, &record.received)
             }
             Kind::Webhook { secret } => webhook::violations(&headers, &bytes, secret),
+            Kind::Switch => Vec::new(),
         },
         Err(error) => vec![format!("not JSON: {error}")],
     };
     let body: Value = parsed.unwrap_or_default();
     let accepted = match kind {
         _ if !violations.is_empty() => Err(violations.join("; ")),
-        Kind::Slack => Ok(("200 OK", "ok".to_owned())),
+        Kind::Slack | Kind::Switch => Ok(("200 OK", "ok".to_owned())),
         Kind::Webhook { .. } => Ok(("204 No Content", String::new())),
         Kind::PagerDuty { .. } => {
             let key = &body["dedup_key"];

@@ -184,6 +184,11 @@ impl Service {
         self
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as a power cut would: no signal handler runs.
     pub fn kill(&mut self) {
         let _ = self.child.kill();

@@ -53,6 +53,8 @@ pub struct Commit<'a> {
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
     pub is_outdated: bool,
+    /// The object whose quarantined records these are, read again; `None` for an object of its own.
+    pub readmitted: Option<&'a str>,
     /// What settles and tells findings.
     pub terms: Terms<'a>,
 }
@@ -89,6 +91,8 @@ pub enum Committed {
     Clash,
     /// Nothing of it was written: a later claim owns the object.
     Fenced,
+    /// Nothing of it was written: its records do not add up, in these words. A fault of ours.
+    Miscounted(String),
 }
 
 impl Store {
@@ -120,11 +124,19 @@ impl Store {
         let mut winners = Vec::with_capacity(claimed.len());
         for (at, clash) in claimed.into_iter().zip(clashes) {
             let (Some(commit), Some(ended)) = (commits.get(at), ended.get_mut(at)) else { continue };
+            if let Some(miscount) = super::conservation::miscount(commit) {
+                *ended = Committed::Miscounted(miscount);
+                continue;
+            }
             *ended = if clash { Committed::Clash } else { Committed::Stored(StoredCommit::default()) };
             winners.extend((!clash).then_some(commit));
         }
         if winners.is_empty() {
             return Ok(ended);
+        }
+        for (original, claim) in winners.iter().filter_map(|winner| winner.readmitted.zip(Some(winner.claim)))
+        {
+            super::readmission::move_account(&mut tx, original, &claim.object).await?;
         }
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;
@@ -399,7 +411,7 @@ async fn settle(
     finding: &mut Finding,
     active: &mut HashMap<String, Days>,
 ) -> Result<(), StoreError> {
-    if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
+    if matches!(finding.state, FindingState::Closed | FindingState::Superseded | FindingState::Canary) {
         return Ok(());
     }
     let Some(permission) = finding.sample.permission.clone() else { return Ok(()) };
