@@ -1,5 +1,6 @@
 //! `remit.toml`.
 
+use crate::lake::LakeSettings;
 use alerts::receiver::ReceiverConfig;
 use engine::baseline::BaselineRule;
 use ingest::source::SourceConfig;
@@ -17,6 +18,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What remit remembers.
     pub store: StoreConfig,
+    /// Where events are kept.
+    pub lake: LakeSettings,
     /// What agents are declared and granted.
     pub scope: ScopeConfig,
     /// What counts as usual.
@@ -165,6 +168,7 @@ impl Config {
             .map_err(|(line, reason)| ConfigError::Fault { path: path.to_owned(), line, reason })?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         config.store.path = base.join(&config.store.path);
+        config.lake.path = base.join(&config.lake.path);
         config.scope.agents = config.scope.agents.map(|dir| base.join(dir));
         config.scope.policies = config.scope.policies.map(|dir| base.join(dir));
         for source in &mut config.sources {
@@ -192,6 +196,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
+        self.lake.check()?;
         let mut names = std::collections::BTreeSet::new();
         for receiver in &self.alerts.receivers {
             if !names.insert(receiver.name()) {

@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod exit;
 mod intake;
+mod lake;
 mod pipeline;
 mod policy_changes;
 mod progress;

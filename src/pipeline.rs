@@ -10,10 +10,12 @@ use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
 use engine::time;
+use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
@@ -77,6 +79,7 @@ pub struct Pipeline {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
+    lake: Option<Lake>,
     desk: Desk,
     reading: Reading,
     detections: Vec<Detection>,
@@ -90,14 +93,20 @@ impl Pipeline {
         metrics: Arc<Metrics>,
         detections: Vec<Detection>,
         alert_max_age: Option<i64>,
+        lake: Option<Lake>,
     ) -> Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
+        let mut reading = Reading::default();
+        if lake.is_some() {
+            reading.columns = Columns::ALL;
+        }
         Pipeline {
-            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone()),
+            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),
             store,
             rules,
             metrics,
-            reading: Reading::default(),
+            lake,
+            reading,
             detections,
             settling,
         }
@@ -118,6 +127,13 @@ impl Pipeline {
             self.metrics.finding(&finding.detection, finding.severity);
         }
         Ok(())
+    }
+
+    /// Completes when what is taken now can be kept.
+    pub async fn room(&self) {
+        if let Some(lake) = &self.lake {
+            lake.room().await;
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -175,7 +191,7 @@ impl Pipeline {
         bytes: &[u8],
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
-        let mut judged = Unwritten::of(object, self.store.seen().meeting());
+        let mut judged = Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
             Err(Broken::Object(error)) => {
@@ -295,12 +311,16 @@ struct Unwritten<'s> {
     origin: Origin,
     rows: usize,
     clouds: Clouds,
+    lake: Option<&'s Lake>,
+    kept: Rows,
 }
 
 impl<'s> Unwritten<'s> {
-    fn of(object: &ObjectRef, meeting: Meeting<'s>) -> Self {
+    fn of(object: &ObjectRef, meeting: Meeting<'s>, lake: Option<&'s Lake>) -> Self {
         Self {
             meeting,
+            lake,
+            kept: Rows::default(),
             sum: Sum::default(),
             changes: Vec::new(),
             grants_revision: u64::MAX,
@@ -334,6 +354,7 @@ impl<'s> Unwritten<'s> {
             grants_revision: self.grants_revision,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
+            kept: self.kept,
         }
     }
 }
@@ -357,6 +378,9 @@ impl Take for Unwritten<'_> {
         let view = chosen.view();
         self.rows += all.rows();
         self.clouds.add(all, chosen);
+        if let Some(lake) = self.lake {
+            self.kept.add(chosen, &lake.spool)?;
+        }
         self.origin.callers.append(&mut judged.calls.callers(&view));
         self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
         self.quarantined.extend(quarantined);

@@ -11,6 +11,7 @@ use anyhow::Context;
 use dashboards::metrics::SendOutcome;
 use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
+use engine::lake::Lake;
 use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
@@ -18,7 +19,7 @@ use ingest::source::Source;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -46,6 +47,9 @@ pub struct Service {
     pub readiness: Readiness,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    /// Ends after everything else, with what it was given.
+    committer: Option<JoinHandle<()>>,
+    last: CancellationToken,
 }
 
 /// Runs until a signal ends it.
@@ -108,8 +112,15 @@ impl Service {
         })?;
         let address = server.address();
 
+        let (lake, committer) = match config.lake.config(&config.store.path) {
+            Some(config) => {
+                let (lake, committer) = Lake::open(&store, config).await?;
+                (Some(lake), Some(committer))
+            }
+            None => (None, None),
+        };
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -134,13 +145,18 @@ impl Service {
             lateness: config.scope.lateness.as_micros() as i64,
         };
         tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
+        let last = CancellationToken::new();
+        let committer = committer.map(|committer| {
+            let (observer, stop) = (Arc::new(metrics.lake()), last.clone());
+            tokio::spawn(async move { committer.run(observer, stop.cancelled()).await })
+        });
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             watcher,
         });
-        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
+        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks, committer, last })
     }
 
     /// Begins to read every configured source.
@@ -183,6 +199,12 @@ impl Service {
             warn!("not everything ended in time; it comes back by itself");
         }
         self.tasks.shutdown().await;
+        self.last.cancel();
+        if let Some(committer) = self.committer
+            && tokio::time::timeout(DRAIN_MAX, committer).await.is_err()
+        {
+            warn!("the lake did not answer in time; the next start gives it what waits");
+        }
         self.pipeline.store.close().await;
     }
 }

@@ -3,9 +3,11 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod lake;
 mod outcome;
 mod standing;
 
+pub use lake::LakeMetrics;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 
@@ -94,6 +96,7 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     dead: IntCounterVec,
     store_errors: IntCounter,
+    lake: LakeMetrics,
 }
 
 #[derive(Debug)]
@@ -214,6 +217,7 @@ impl Metrics {
                 &["receiver"],
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            lake: LakeMetrics::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -271,6 +275,12 @@ impl Metrics {
                 self.sends.with_label_values(&[receiver.as_str(), outcome.as_str()]);
             }
         }
+    }
+
+    /// The lake's part.
+    #[must_use]
+    pub fn lake(&self) -> LakeMetrics {
+        self.lake.clone()
     }
 
     /// Counts unique events judged and stored.
