@@ -1,6 +1,7 @@
 //! The commands, as people type them.
 
 mod digest;
+mod query;
 mod scope;
 mod usage;
 
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
+pub use query::{QueryArgs, QueryOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -71,6 +73,9 @@ pub enum Command {
         #[command(subcommand)]
         command: SilenceCommand,
     },
+    /// Ask the lake and the store in SQL: tables `events`, `findings`, `agents`; reads only
+    #[command(after_help = query::EXAMPLES)]
+    Query(QueryArgs),
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
     /// Hold logs against what CloudTrail signed

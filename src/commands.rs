@@ -2,6 +2,7 @@
 
 pub mod digest;
 pub mod findings;
+pub mod query;
 pub mod report;
 pub mod schema;
 pub mod scope;

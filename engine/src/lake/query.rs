@@ -176,7 +176,8 @@ impl Session {
 }
 
 fn message(cause: &DataFusionError) -> String {
-    cause.strip_backtrace()
+    // Tables have one name here: the catalog is a detail of the library.
+    cause.strip_backtrace().replace("datafusion.public.", "")
 }
 
 #[cfg(test)]
