@@ -18,6 +18,7 @@ mod digest;
 mod fakes;
 mod grants;
 mod kill;
+mod lake;
 mod order;
 mod receivers;
 mod report;
