@@ -2,6 +2,7 @@
 
 mod digest;
 mod quarantine;
+mod query;
 mod scope;
 mod usage;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
 pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
+pub use query::{QueryArgs, QueryOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -82,6 +84,9 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// Ask the lake and the store in SQL: tables `events`, `findings`, `agents`; reads only
+    #[command(after_help = query::EXAMPLES)]
+    Query(QueryArgs),
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
     /// Hold logs against what CloudTrail signed

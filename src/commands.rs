@@ -3,6 +3,7 @@
 pub mod digest;
 pub mod findings;
 pub mod quarantine;
+pub mod query;
 pub mod report;
 pub mod schema;
 pub mod scope;

@@ -1,5 +1,6 @@
 //! `remit.toml`.
 
+use crate::lake::LakeSettings;
 use alerts::Secret;
 use alerts::heartbeat::Method;
 use alerts::receiver::ReceiverConfig;
@@ -21,6 +22,8 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What remit remembers.
     pub store: StoreConfig,
+    /// Where events are kept.
+    pub lake: LakeSettings,
     /// What agents are declared and granted.
     pub scope: ScopeConfig,
     /// What counts as usual.
@@ -226,6 +229,7 @@ impl Config {
             .map_err(|(line, reason)| ConfigError::Fault { path: path.to_owned(), line, reason })?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         config.store.path = base.join(&config.store.path);
+        config.lake.path = base.join(&config.lake.path);
         config.scope.agents = config.scope.agents.map(|dir| base.join(dir));
         config.scope.policies = config.scope.policies.map(|dir| base.join(dir));
         for source in &mut config.sources {
@@ -253,6 +257,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
+        self.lake.check()?;
         let mut names = std::collections::BTreeSet::new();
         for receiver in &self.alerts.receivers {
             if !names.insert(receiver.name()) {

@@ -112,9 +112,13 @@ impl Intake {
                 under_way.join_next().await.transpose()?;
             }
             metrics.backlog(name, under_way.len() as u64);
+            let next = async {
+                self.pipeline.room().await;
+                source.next().await
+            };
             let next = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                next = source.next() => next,
+                next = next => next,
             };
             let next = match next {
                 Ok(Some(next)) => next,

@@ -10,12 +10,14 @@ use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
     Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum, Unread,
 };
 use engine::time;
+use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
@@ -81,6 +83,7 @@ pub struct Pipeline {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
+    lake: Option<Lake>,
     desk: Desk,
     reading: Reading,
     detections: Vec<Detection>,
@@ -96,14 +99,20 @@ impl Pipeline {
         metrics: Arc<Metrics>,
         detections: Vec<Detection>,
         alert_max_age: Option<i64>,
+        lake: Option<Lake>,
     ) -> Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
+        let mut reading = Reading::default();
+        if lake.is_some() {
+            reading.columns = Columns::ALL;
+        }
         Pipeline {
-            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone()),
+            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),
             store,
             rules,
             metrics,
-            reading: Reading::default(),
+            lake,
+            reading,
             detections,
             settling,
             unreleased: Mutex::default(),
@@ -148,6 +157,13 @@ impl Pipeline {
     pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
         self.store.stand(detection, findings, &self.settling.terms()).await?;
         Ok(())
+    }
+
+    /// Completes when what is taken now can be kept.
+    pub async fn room(&self) {
+        if let Some(lake) = &self.lake {
+            lake.room().await;
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -209,7 +225,7 @@ impl Pipeline {
         bytes: &[u8],
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
-        let mut judged = Unwritten::of(object, self.store.seen().meeting());
+        let mut judged = Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
             Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
@@ -248,7 +264,8 @@ impl Pipeline {
         bytes: &[u8],
     ) -> anyhow::Result<Result<Box<Sheet>, ObjectError>> {
         let object = &unread.object;
-        let mut judged = Unwritten { only, ..Unwritten::of(object, self.store.seen().meeting()) };
+        let mut judged =
+            Unwritten { only, ..Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref()) };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary)))),
             Err(Broken::Object(error)) => Ok(Err(error)),
@@ -380,12 +397,16 @@ struct Unwritten<'s> {
     clouds: Clouds,
     /// The only rows that count; none where all do.
     only: Option<&'s HashSet<u32>>,
+    lake: Option<&'s Lake>,
+    kept: Rows,
 }
 
 impl<'s> Unwritten<'s> {
-    fn of(object: &ObjectRef, meeting: Meeting<'s>) -> Self {
+    fn of(object: &ObjectRef, meeting: Meeting<'s>, lake: Option<&'s Lake>) -> Self {
         Self {
             meeting,
+            lake,
+            kept: Rows::default(),
             sum: Sum::default(),
             changes: Vec::new(),
             grants_revision: u64::MAX,
@@ -423,6 +444,7 @@ impl<'s> Unwritten<'s> {
             unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
+            kept: self.kept,
         }
     }
 }
@@ -449,6 +471,9 @@ impl Take for Unwritten<'_> {
         let view = chosen.view();
         self.rows += all.rows();
         self.clouds.add(all, chosen);
+        if let Some(lake) = self.lake {
+            self.kept.add(chosen, &lake.spool)?;
+        }
         self.origin.callers.append(&mut judged.calls.callers(&view));
         self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
         self.quarantined.extend(quarantined);

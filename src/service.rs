@@ -24,7 +24,7 @@ use ingest::source::Source;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -52,6 +52,9 @@ pub struct Service {
     pub readiness: Readiness,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    /// Ends after everything else, with what it was given.
+    committer: Option<JoinHandle<()>>,
+    last: CancellationToken,
 }
 
 /// Runs until a signal ends it.
@@ -114,8 +117,9 @@ impl Service {
         })?;
         let address = server.address();
 
+        let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -152,6 +156,11 @@ impl Service {
             let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
             tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
         }
+        let last = CancellationToken::new();
+        let committer = committer.map(|committer| {
+            let (observer, stop) = (Arc::new(metrics.lake()), last.clone());
+            tokio::spawn(async move { committer.run(observer, stop.cancelled()).await })
+        });
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
@@ -159,7 +168,7 @@ impl Service {
             watcher,
             pulse,
         });
-        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
+        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks, committer, last })
     }
 
     /// Begins to read every configured source.
@@ -208,6 +217,12 @@ impl Service {
             warn!("not everything ended in time; it comes back by itself");
         }
         self.tasks.shutdown().await;
+        self.last.cancel();
+        if let Some(committer) = self.committer
+            && tokio::time::timeout(DRAIN_MAX, committer).await.is_err()
+        {
+            warn!("the lake did not answer in time; the next start gives it what waits");
+        }
         self.pipeline.store.close().await;
     }
 }

@@ -19,10 +19,20 @@ pub struct Tools {
 }
 
 /// What every object is read by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reading {
     pub limits: Limits,
     pub redaction: Redaction,
+    /// What judging reads, and what is kept of events beyond it.
+    pub columns: Columns,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
+        let columns = Columns { row: true, ..engine::calls::COLUMNS };
+        Self { limits: Limits::default(), redaction: Redaction::default(), columns }
+    }
 }
 
 /// Why an object was not judged to its end.
@@ -77,9 +87,7 @@ impl Reading {
         take: &mut impl Take,
     ) -> Result<Summary, Broken> {
         let Tools { judge, room } = tools;
-        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
-        let columns = Columns { row: true, ..engine::calls::COLUMNS };
-        let options = ReadOptions::new(&self.limits, &self.redaction).columns(columns);
+        let options = ReadOptions::new(&self.limits, &self.redaction).columns(self.columns);
         let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let mut next = reader.next()?;

@@ -21,6 +21,7 @@ mod fakes;
 mod forged;
 mod grants;
 mod kill;
+mod lake;
 mod latency;
 mod order;
 mod outage;

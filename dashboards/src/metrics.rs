@@ -3,10 +3,12 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod lake;
 mod outcome;
 mod standing;
 mod watch;
 
+pub use lake::LakeMetrics;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 pub use watch::{Beat, Unfamiliar};
@@ -100,6 +102,7 @@ pub struct Metrics {
     dead: IntCounterVec,
     store_errors: IntCounter,
     watch: watch::Watch,
+    lake: LakeMetrics,
 }
 
 #[derive(Debug)]
@@ -221,6 +224,7 @@ impl Metrics {
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
             watch: watch::Watch::new(&made)?,
+            lake: LakeMetrics::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -280,6 +284,12 @@ impl Metrics {
                 self.sends.with_label_values(&[receiver.as_str(), outcome.as_str()]);
             }
         }
+    }
+
+    /// The lake's part.
+    #[must_use]
+    pub fn lake(&self) -> LakeMetrics {
+        self.lake.clone()
     }
 
     /// Counts unique events judged and stored.

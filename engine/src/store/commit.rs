@@ -6,6 +6,7 @@
 use super::again::Origin;
 use super::findings::{StoredFinding, read_findings, write_findings};
 use super::incidents::{join_incident, refresh_incident};
+use super::lake::LakeRows;
 use super::sum::Sum;
 use super::{ClaimToken, Store, StoreError, pieces};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
@@ -111,6 +112,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of any of them was written then.
     pub async fn commit_all(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, StoreError> {
+        self.commit_all_with(commits, None).await
+    }
+
+    /// As [`commit_all`](Self::commit_all), with the file that holds their rows for the lake.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of any of them was written then.
+    pub async fn commit_all_with(
+        &self,
+        commits: &[Commit<'_>],
+        lake: Option<LakeRows<'_>>,
+    ) -> Result<Vec<Committed>, StoreError> {
         let Some(terms) = commits.first().map(|commit| commit.terms) else { return Ok(Vec::new()) };
         // From the question whether events are known to their being so: one commit at a time.
         let _turn = self.events.turn.lock().await;
@@ -150,6 +163,9 @@ impl Store {
         let keeps_parts = winners.iter().any(|winner| winner.origin.is_some());
         let told = write_sum(&mut tx, &sum, keeps_parts, &terms).await?;
         super::again::keep_parts(&mut tx, &winners).await?;
+        if let Some(lake) = lake {
+            super::lake::keep_rows(&mut tx, &lake, &ended, terms.now).await?;
+        }
         tx.commit().await?;
         for winner in winners {
             self.events.add(winner.events);
