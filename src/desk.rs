@@ -14,7 +14,9 @@ use engine::finding::{Finding, FindingState};
 use engine::grant::{PolicyChange, Touch};
 use engine::measure::Measures;
 use engine::seen::EventIds;
-use engine::store::{Claim, ClaimToken, Commit, Committed, Origin, Store, StoreError, Terms, Wanted};
+use engine::store::{
+    Claim, ClaimToken, Commit, Committed, Origin, Readmitted, Store, StoreError, Terms, Wanted,
+};
 use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
 use std::collections::BTreeSet;
@@ -53,7 +55,7 @@ pub struct Sheet {
     pub grants_revision: u64,
     pub origin: Option<Origin>,
     /// The object whose quarantined records these are, read again.
-    pub readmitted: Option<String>,
+    pub readmitted: Option<Readmitted>,
     /// Events of a version that we do not know.
     pub unfamiliar: u64,
     /// It is of our own making: nothing but its findings is kept of it.
@@ -240,7 +242,7 @@ impl Clerk {
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
             is_outdated: self.is_outdated(sheet),
-            readmitted: sheet.readmitted.as_deref(),
+            readmitted: sheet.readmitted.as_ref(),
             terms,
         });
         let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;
