@@ -8,6 +8,7 @@ use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
 use engine::store::{ClaimToken, Refused};
 use engine::time;
+use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
@@ -240,6 +241,11 @@ impl Worker {
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }
+        if bug(Bug::AckBeforeCommit) {
+            acknowledge(ticket).await;
+            let _ = self.outcome(&object, attempt).await;
+            return;
+        }
         match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,
             Ok(Some(outcome)) => {
@@ -268,7 +274,7 @@ impl Worker {
         match self.claimed(object, &claim, attempt).await {
             Ok(outcome) => Ok(outcome),
             Err(cause) => {
-                self.pipeline.store.release(&claim).await?;
+                self.pipeline.release(&claim).await;
                 Err(cause)
             }
         }
@@ -305,7 +311,7 @@ impl Worker {
     ) -> anyhow::Result<Option<Read>> {
         let _space = self.in_memory.acquire().await?;
         if self.cancel.is_cancelled() {
-            self.pipeline.store.release(claim).await?;
+            self.pipeline.release(claim).await;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
         let bytes = match self.fetcher.fetch(object).await {
@@ -340,7 +346,7 @@ impl Worker {
             return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
         }
         warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
-        self.pipeline.store.release(claim).await?;
+        self.pipeline.release(claim).await;
         Ok(None)
     }
 }

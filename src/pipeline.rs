@@ -17,11 +17,13 @@ use engine::store::{
 };
 use engine::time;
 use ingest::object::{Room, Summary};
+use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::task::block_in_place;
 use tracing::{debug, error, warn};
 
@@ -83,6 +85,8 @@ pub struct Pipeline {
     reading: Reading,
     detections: Vec<Detection>,
     settling: Arc<Settling>,
+    /// Claims that are to be given back and could not be: on a full disk even that is a write.
+    unreleased: Mutex<Vec<ClaimToken>>,
 }
 
 impl Pipeline {
@@ -102,6 +106,24 @@ impl Pipeline {
             reading: Reading::default(),
             detections,
             settling,
+            unreleased: Mutex::default(),
+        }
+    }
+
+    /// Gives a claim back: now, else as soon as somebody finds it held.
+    pub async fn release(&self, claim: &ClaimToken) {
+        self.unreleased.lock().await.push(claim.clone());
+        self.release_all().await;
+    }
+
+    async fn release_all(&self) {
+        let mut unreleased = self.unreleased.lock().await;
+        while let Some(claim) = unreleased.last() {
+            if let Err(cause) = self.store.release(claim).await {
+                warn!(%cause, claims = unreleased.len(), "not given back yet");
+                return;
+            }
+            unreleased.pop();
         }
     }
 
@@ -141,7 +163,10 @@ impl Pipeline {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
             }
-            Claim::Held => Begun::Ended(Outcome::Held),
+            Claim::Held => {
+                self.release_all().await;
+                Begun::Ended(Outcome::Held)
+            }
             Claim::Poison(claim) => {
                 let detail = "reading it ended the process three times; it was not opened again";
                 let poison = Quarantined::new(
@@ -187,6 +212,10 @@ impl Pipeline {
         let mut judged = Unwritten::of(object, self.store.seen().meeting());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
+            Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
+                self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await?;
+                return Ok(Read::Ended(Outcome::Ignored("dropped")));
+            }
             Err(Broken::Object(error)) => {
                 let quarantined =
                     Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.reading.redaction);

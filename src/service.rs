@@ -19,6 +19,7 @@ use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
+use ingest::planted::{Bug, bug};
 use ingest::source::Source;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -83,7 +84,7 @@ impl Service {
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
-        let stale = store.end_stale_leases().await?;
+        let stale = if bug(Bug::StaleLeasesKept) { 0 } else { store.end_stale_leases().await? };
         if stale > 0 {
             info!(objects = stale, "taking up what the last run left behind");
         }

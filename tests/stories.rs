@@ -9,16 +9,22 @@
 )]
 
 mod actors;
+mod any_order;
 mod cli;
 mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
 mod digest;
+mod disk_full;
 mod fakes;
+mod forged;
 mod grants;
 mod kill;
+mod latency;
 mod order;
+mod outage;
+mod planted;
 mod quarantine;
 mod receivers;
 mod report;

@@ -228,6 +228,34 @@ impl Store {
 
     // IMMEDIATE: the write lock is taken at the start, so that what is read in it cannot be stale when it is written.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // Where the disk is full SQLite may end a transaction by itself (<https://www.sqlite.org/lang_transaction.html>).
+            // Rolled back once more that fails, and the connection counts itself within a transaction for ever: every later
+            // one would be refused, however much room there is. It is the only writer, so it makes place for a new one.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            begun => Ok(begun?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_by_itself_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("remit.db"), Durability::Full).await.unwrap();
+        let mut ended = store.begin().await.unwrap();
+        // As SQLite does on a full disk.
+        sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
+        ended.commit().await.unwrap_err();
+        for _ in 0..2 {
+            let next = store.begin().await.unwrap();
+            next.commit().await.unwrap();
+        }
     }
 }

@@ -68,6 +68,8 @@ enum Kind {
 struct Record {
     received: Vec<Received>,
     plan: VecDeque<Behaviour>,
+    /// What it does when the plan is over, if not accepting.
+    always: Option<Behaviour>,
     violations: Vec<String>,
 }
 
@@ -126,6 +128,11 @@ impl Receiver {
     /// What it does with the next requests, in this order; afterwards it accepts.
     pub fn plan(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.record.lock().unwrap().plan.extend(behaviours);
+    }
+
+    /// What it does with every request from now on, once what was planned is over; none: it accepts.
+    pub fn always(&self, behaviour: Option<Behaviour>) {
+        self.record.lock().unwrap().always = behaviour;
     }
 
     /// Every request so far.
@@ -200,7 +207,7 @@ fn remember(
     bytes: Vec<u8>,
 ) -> (Behaviour, Accepted) {
     let mut record = shared.lock().unwrap();
-    let behaviour = record.plan.pop_front().unwrap_or(Behaviour::Accept);
+    let behaviour = record.plan.pop_front().or(record.always).unwrap_or(Behaviour::Accept);
     let parsed = serde_json::from_slice(&bytes);
     let violations = match &parsed {
         Ok(body) => match kind {

@@ -15,6 +15,7 @@ use crate::grant::{PolicyChange, Touch};
 use crate::measure::Measures;
 use crate::seen::EventIds;
 use crate::time::{DAY, day_of};
+use ingest::planted::{Bug, bug};
 use ingest::quarantine::Quarantined;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use std::collections::{BTreeSet, HashMap};
@@ -188,8 +189,9 @@ async fn held(
     }
     // Taken out: of two commits of one claim the second comes too late.
     let mut is_held = |commit: &Commit<'_>| {
-        tokens.get(&commit.claim.object) == Some(&commit.claim.token)
-            && tokens.remove(&commit.claim.object).is_some()
+        bug(Bug::ClaimWithoutFencing)
+            || tokens.get(&commit.claim.object) == Some(&commit.claim.token)
+                && tokens.remove(&commit.claim.object).is_some()
     };
     Ok(commits.iter().map(&mut is_held).collect())
 }
@@ -327,7 +329,9 @@ async fn merge_findings(
                 if keeps_parts {
                     super::again::keep_remainder(tx, &known.finding).await?;
                 }
-                known.finding.merge(finding.clone());
+                if !bug(Bug::MergedFindingLost) {
+                    known.finding.merge(finding.clone());
+                }
             }
             None => {
                 let settled = terms.settled.contains(&finding.detection);
