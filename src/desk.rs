@@ -16,7 +16,7 @@ use engine::lake::{Lake, LakeError, Rows};
 use engine::measure::Measures;
 use engine::seen::EventIds;
 use engine::store::{
-    Claim, ClaimToken, Commit, Committed, LakeRows, Origin, Store, StoreError, Terms, Wanted,
+    Claim, ClaimToken, Commit, Committed, LakeRows, Origin, Readmitted, Store, StoreError, Terms, Wanted,
 };
 use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
@@ -57,7 +57,7 @@ pub struct Sheet {
     pub grants_revision: u64,
     pub origin: Option<Origin>,
     /// The object whose quarantined records these are, read again.
-    pub readmitted: Option<String>,
+    pub readmitted: Option<Readmitted>,
     /// Events of a version that we do not know.
     pub unfamiliar: u64,
     /// It is of our own making: nothing but its findings is kept of it.
@@ -295,7 +295,7 @@ impl Clerk {
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
             is_outdated: self.is_outdated(sheet),
-            readmitted: sheet.readmitted.as_deref(),
+            readmitted: sheet.readmitted.as_ref(),
             terms,
         });
         let ended = self.store.commit_all_with(&commits.collect::<Vec<_>>(), lake).await?;

@@ -14,7 +14,7 @@ use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum, Unread,
+    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Readmitted, Store, StoredCommit, Sum, Unread,
 };
 use engine::time;
 use ingest::event::Columns;
@@ -264,8 +264,9 @@ impl Pipeline {
         bytes: &[u8],
     ) -> anyhow::Result<Result<Box<Sheet>, ObjectError>> {
         let object = &unread.object;
-        let mut judged =
-            Unwritten { only, ..Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref()) };
+        let readmitted = Some(Readmitted { of: unread.id.clone(), rows: Vec::new() });
+        let meeting = self.store.seen().meeting();
+        let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting, self.lake.as_ref()) };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary)))),
             Err(Broken::Object(error)) => Ok(Err(error)),
@@ -399,6 +400,8 @@ struct Unwritten<'s> {
     only: Option<&'s HashSet<u32>>,
     lake: Option<&'s Lake>,
     kept: Rows,
+    /// Whose records these are, read again, and which of them are new.
+    readmitted: Option<Readmitted>,
 }
 
 impl<'s> Unwritten<'s> {
@@ -420,6 +423,7 @@ impl<'s> Unwritten<'s> {
             rows: 0,
             clouds: Clouds::default(),
             only: None,
+            readmitted: None,
         }
     }
 
@@ -439,7 +443,7 @@ impl<'s> Unwritten<'s> {
             issued: self.sum.issued,
             changes: self.changes,
             grants_revision: self.grants_revision,
-            readmitted: None,
+            readmitted: self.readmitted,
             is_canary: false,
             unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
@@ -456,6 +460,10 @@ impl Take for Unwritten<'_> {
             Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
         };
         let view = batch.view();
+        if let Some(readmitted) = &mut self.readmitted {
+            let new = is_new.iter().enumerate().filter(|(_, is_new)| **is_new);
+            readmitted.rows.extend(new.filter_map(|(at, _)| view.row(at)));
+        }
         let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
         self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));
         Ok(is_new)

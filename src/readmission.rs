@@ -235,7 +235,6 @@ impl Readmitter {
             return Ok(Some(Ended::Waits(None, "read again, and still not to be read".to_owned())));
         }
         (sheet.read, sheet.duplicates) = (read, duplicates);
-        sheet.readmitted = Some(unread.id.clone());
         match self.pipeline.commit(&unread.object, sheet).await? {
             Written::Ended(Outcome::Done { .. }) => Ok(Some(Ended::Committed)),
             Written::Ended(Outcome::Quarantined(reason)) => {

@@ -29,7 +29,7 @@ pub use lake::{LakeDepth, LakeRows, PendingRows};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};
-pub use readmission::{Readmission, Unread};
+pub use readmission::{Readmission, Readmitted, Unread};
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;

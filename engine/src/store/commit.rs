@@ -8,7 +8,7 @@ use super::findings::{StoredFinding, read_findings, write_findings};
 use super::incidents::{join_incident, refresh_incident};
 use super::lake::LakeRows;
 use super::sum::Sum;
-use super::{ClaimToken, Store, StoreError, pieces};
+use super::{ClaimToken, Readmitted, Store, StoreError, pieces};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
 use crate::chain::Issued;
 use crate::finding::{Finding, FindingState};
@@ -54,8 +54,8 @@ pub struct Commit<'a> {
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
     pub is_outdated: bool,
-    /// The object whose quarantined records these are, read again; `None` for an object of its own.
-    pub readmitted: Option<&'a str>,
+    /// The object whose quarantined records these are, read again; `None` where it is an object of its own.
+    pub readmitted: Option<&'a Readmitted>,
     /// What settles and tells findings.
     pub terms: Terms<'a>,
 }
@@ -147,9 +147,8 @@ impl Store {
         if winners.is_empty() {
             return Ok(ended);
         }
-        for (original, claim) in winners.iter().filter_map(|winner| winner.readmitted.zip(Some(winner.claim)))
-        {
-            super::readmission::move_account(&mut tx, original, &claim.object).await?;
+        for (of, claim) in winners.iter().filter_map(|winner| winner.readmitted.zip(Some(winner.claim))) {
+            super::readmission::move_account(&mut tx, of, &claim.object).await?;
         }
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;

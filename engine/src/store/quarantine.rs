@@ -345,6 +345,11 @@ pub(super) async fn insert(
     insert_rows(tx, &[(of, quarantined)], now).await
 }
 
+/// The object that a commit is about.
+fn object_of<'a>(commit: &Commit<'a>) -> &'a str {
+    commit.readmitted.map_or(commit.claim.object.as_str(), |readmitted| readmitted.of.as_str())
+}
+
 /// Writes what judged objects hold that could not be read, after what could not before and now can.
 pub(super) async fn insert_of(
     tx: &mut Transaction<'static, Sqlite>,
@@ -354,7 +359,7 @@ pub(super) async fn insert_of(
     for commit in commits {
         // The first claim of an object has nothing in quarantine yet.
         if commit.readmitted.is_some() || commit.claim.token > 1 {
-            let object = commit.readmitted.unwrap_or(&commit.claim.object);
+            let object = object_of(commit);
             let outcome = format!(
                 "read again: {} events added, {} seen before, {} records still not read",
                 commit.events.len(),
@@ -368,7 +373,7 @@ pub(super) async fn insert_of(
         .iter()
         .filter(|commit| !commit.quarantined.is_empty())
         .map(|commit| {
-            let object = commit.readmitted.unwrap_or(&commit.claim.object);
+            let object = object_of(commit);
             let pointer = commit.origin.map(|origin| &origin.object);
             (Of::object(object, commit.place, pointer), commit.quarantined)
         })

@@ -34,6 +34,15 @@ pub enum Readmission {
     },
 }
 
+/// What of a judged object is read after all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Readmitted {
+    /// The object's id.
+    pub of: String,
+    /// The rows that are added.
+    pub rows: Vec<u32>,
+}
+
 /// Records of a judged object that were not read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unread {
@@ -260,9 +269,10 @@ impl Store {
 /// Moves the unread records from an object's account, and from those of its earlier readmissions, to that of this one.
 pub(super) async fn move_account(
     tx: &mut Transaction<'static, Sqlite>,
-    original: &str,
+    readmitted: &Readmitted,
     derived: &str,
 ) -> Result<(), StoreError> {
+    let original = readmitted.of.as_str();
     sqlx::query(
         "UPDATE objects SET read = read - quarantined, quarantined = 0 WHERE id = $1 OR replay_of = $1",
     )
@@ -272,6 +282,24 @@ pub(super) async fn move_account(
     sqlx::query("UPDATE objects SET replay_of = $1 WHERE id = $2")
         .bind(original)
         .bind(derived)
+        .execute(&mut **tx)
+        .await?;
+    // Judged again after a late policy change, the object does not count what its readmission counts.
+    let left_out: Option<String> = sqlx::query_scalar("SELECT left_out FROM origins WHERE object = $1")
+        .bind(original)
+        .fetch_optional(&mut **tx)
+        .await?;
+    let Some(left_out) = left_out else { return Ok(()) };
+    let damaged = |cause: serde_json::Error| StoreError::Damaged {
+        what: "origin",
+        id: original.to_owned(),
+        cause: cause.to_string(),
+    };
+    let mut rows: Vec<u32> = serde_json::from_str(&left_out).map_err(damaged)?;
+    rows.extend_from_slice(&readmitted.rows);
+    sqlx::query("UPDATE origins SET left_out = $1 WHERE object = $2")
+        .bind(serde_json::to_string(&rows).map_err(damaged)?)
+        .bind(original)
         .execute(&mut **tx)
         .await?;
     Ok(())
