@@ -14,7 +14,9 @@ use engine::finding::Finding;
 use engine::grant::{PolicyChange, Touch};
 use engine::measure::Measures;
 use engine::seen::EventIds;
-use engine::store::{Claim, ClaimToken, Commit, Committed, Origin, Store, StoreError, Terms, Wanted};
+use engine::store::{
+    Claim, ClaimToken, Commit, Committed, LogRead, Origin, Store, StoreError, Terms, Wanted,
+};
 use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
 use std::collections::BTreeSet;
@@ -52,6 +54,8 @@ pub struct Sheet {
     /// The revision of the grants that it was judged by.
     pub grants_revision: u64,
     pub origin: Option<Origin>,
+    /// What the ledger keeps of it.
+    pub log: Option<LogRead>,
 }
 
 enum Ask {
@@ -213,6 +217,7 @@ impl Clerk {
             issued: &sheet.issued,
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
+            log: sheet.log.as_ref(),
             is_outdated: self.is_outdated(sheet),
             terms,
         });

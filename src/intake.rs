@@ -7,6 +7,7 @@ use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
 use engine::store::ClaimToken;
 use engine::time;
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
+use ingest::sources::s3_sqs::Listing;
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
@@ -64,6 +65,7 @@ impl Intake {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
             fetcher: source.fetcher(),
+            listing: source.listing(),
             tools,
             idle: Semaphore::new(self.workers),
             in_memory: Semaphore::new(self.workers * fetched),
@@ -128,7 +130,7 @@ impl Intake {
             self.readiness.holds(SOURCES);
             match next {
                 Next::Object(delivery) => {
-                    if matches!(source, Source::S3Sqs(_)) {
+                    if delivery.ticket.is_message() {
                         metrics.notification(NotificationOutcome::Read);
                     }
                     let worker = worker.clone();
@@ -219,6 +221,7 @@ struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
     fetcher: Fetcher,
+    listing: Option<Listing>,
     /// One for each worker; the permits of `idle` say how many are free.
     tools: Vec<Mutex<Tools>>,
     idle: Semaphore,
@@ -232,10 +235,14 @@ impl Worker {
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }
+        if ticket.is_message() {
+            self.pipeline.ledger.announced(&object).await;
+        }
         match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,
             Ok(Some(outcome)) => {
                 (self.watcher)(&object, &outcome);
+                self.pipeline.ledger.ended(&object, &outcome).await;
                 acknowledge(ticket).await;
             }
             Ok(None) => {
@@ -300,7 +307,16 @@ impl Worker {
             self.pipeline.store.release(claim).await?;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
-        let bytes = match self.fetcher.fetch(object).await {
+        let fetched = match &self.listing {
+            Some(listing) if self.pipeline.ledger.takes(object) => match listing.fetch_digest(object).await {
+                Ok((bytes, metadata)) => {
+                    return self.pipeline.keep_digest(object, claim, &bytes, &metadata).await.map(Some);
+                }
+                Err(cause) => Err(cause),
+            },
+            _ => self.fetcher.fetch(object).await,
+        };
+        let bytes = match fetched {
             Ok(bytes) => bytes,
             Err(cause) => return Ok(self.unfetched(object, claim, attempt, &cause).await?.map(Read::Ended)),
         };

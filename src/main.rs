@@ -10,6 +10,7 @@ mod demo;
 mod desk;
 mod exit;
 mod intake;
+mod ledger;
 mod pipeline;
 mod policy_changes;
 mod progress;
@@ -66,6 +67,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Silence { command } => commands::silence::run(command).await,
         Command::Validate(args) => commands::validate::run(args).await,
         Command::Digest { command } => commands::digest::run(command).await,
+        Command::Backfill(args) => commands::backfill::run(args).await,
+        Command::Completeness(args) => commands::completeness::run(args).await,
         Command::Config { command } => commands::schema::run(command),
         Command::Synth(args) => commands::synth::run(&args),
         Command::Tool { command } => commands::tool::run(&command),

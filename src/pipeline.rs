@@ -2,6 +2,7 @@
 
 use crate::clouds::Clouds;
 use crate::desk::{Desk, Settling, Sheet};
+use crate::ledger::LedgerDesk;
 use crate::slices::{Broken, Reading, Take, Tools, new_rows};
 use dashboards::Metrics;
 use dashboards::metrics::ObjectOutcome;
@@ -12,8 +13,11 @@ use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
-use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
+use engine::store::{
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Store, StoredCommit, Sum,
+};
 use engine::time;
+use ingest::digest::Metadata;
 use ingest::object::{Room, Summary};
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
@@ -81,6 +85,8 @@ pub struct Pipeline {
     reading: Reading,
     detections: Vec<Detection>,
     settling: Arc<Settling>,
+    /// What is told to the ledger of log files.
+    pub ledger: LedgerDesk,
 }
 
 impl Pipeline {
@@ -100,7 +106,30 @@ impl Pipeline {
             reading: Reading::default(),
             detections,
             settling,
+            ledger: LedgerDesk::default(),
         }
+    }
+
+    /// The same with a ledger of the log files of some sources.
+    pub fn with_ledger(mut self, ledger: LedgerDesk) -> Pipeline {
+        self.reading.signed = ledger.signed().clone();
+        self.ledger = ledger;
+        self
+    }
+
+    /// What settles and tells findings now.
+    pub fn terms(&self) -> engine::store::Terms<'_> {
+        self.settling.terms()
+    }
+
+    /// What the ledger keeps of an object that was read.
+    fn log_read(&self, object: &ObjectRef, summary: &Summary) -> Option<LogRead> {
+        let content = match &summary.content_sha256 {
+            _ if !self.reading.is_signed(object) => Content::Unasked,
+            Some(hash) => Content::Sha256(hash.clone()),
+            None => Content::NotGzip,
+        };
+        self.ledger.keeps(object).then(|| LogRead { object: object.clone(), content })
     }
 
     /// Plans the detections for one worker.
@@ -164,6 +193,22 @@ impl Pipeline {
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
+    /// Ends a claimed object that is a digest: the ledger verifies it in its own time, and no finding waits for that.
+    pub async fn keep_digest(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        bytes: &[u8],
+        metadata: &Metadata,
+    ) -> anyhow::Result<Read> {
+        self.store.keep_digest(object, bytes, metadata, time::now()).await?;
+        if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
+            return Ok(Read::Ended(Outcome::Held));
+        }
+        self.metrics.object(&object.source, ObjectOutcome::Ignored);
+        Ok(Read::Ended(Outcome::Ignored("digest")))
+    }
+
     /// Reads and judges a claimed object.
     ///
     /// An error means that nothing changed and that the claim should be released.
@@ -187,7 +232,11 @@ impl Pipeline {
                 return Err(error.context(format!("cannot judge {}", object.display())));
             }
         };
+        let log = self.log_read(object, &summary);
         if let Some(reason) = summary.ignored {
+            if let Some(log) = &log {
+                self.store.log_read(log, &summary.sha256, time::now()).await?;
+            }
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
             }
@@ -195,7 +244,7 @@ impl Pipeline {
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
     }
 
     async fn judge_slices(
@@ -316,7 +365,7 @@ impl<'s> Unwritten<'s> {
         }
     }
 
-    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary) -> Sheet {
+    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary, log: Option<LogRead>) -> Sheet {
         let events = self.meeting.ids();
         Sheet {
             claim: claim.clone(),
@@ -334,6 +383,7 @@ impl<'s> Unwritten<'s> {
             grants_revision: self.grants_revision,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
+            log,
         }
     }
 }

@@ -3,9 +3,11 @@
 use arrow::array::BooleanArray;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, Seen, SeenError, event_of};
+use ingest::digest::Shelf;
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
+use std::collections::BTreeSet;
 
 /// Bytes of records that are judged at once: some thousand events, so that what each batch costs is shared.
 const SLICE_BYTES: usize = 4 << 20;
@@ -21,6 +23,8 @@ pub struct Tools {
 pub struct Reading {
     pub limits: Limits,
     pub redaction: Redaction,
+    /// Sources whose log files are held against digests.
+    pub signed: BTreeSet<String>,
 }
 
 /// Why an object was not judged to its end.
@@ -66,6 +70,11 @@ pub trait Take {
 }
 
 impl Reading {
+    /// Whether an object's content is to be hashed as digests attest it.
+    pub fn is_signed(&self, object: &ObjectRef) -> bool {
+        self.signed.contains(&object.source) && Shelf::of_log(&object.key).is_some()
+    }
+
     /// Judges an object. What `take` was given counts only if this succeeds.
     pub async fn judge(
         &self,
@@ -78,7 +87,8 @@ impl Reading {
         // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
         let columns = Columns { row: true, ..engine::calls::COLUMNS };
         let options = ReadOptions::new(&self.limits, &self.redaction).columns(columns);
-        let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
+        let content_hash = self.is_signed(object);
+        let options = ReadOptions { slice_bytes: SLICE_BYTES, content_hash, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let mut next = reader.next()?;
         let mut is_first = true;

@@ -11,6 +11,7 @@
 mod actors;
 mod cli;
 mod clouds;
+mod completeness;
 mod corpus;
 mod dashboards;
 mod demo;
@@ -18,6 +19,7 @@ mod digest;
 mod fakes;
 mod grants;
 mod kill;
+mod ledger;
 mod order;
 mod receivers;
 mod report;

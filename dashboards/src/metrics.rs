@@ -3,9 +3,11 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod ledger;
 mod outcome;
 mod standing;
 
+pub use ledger::SweepOutcome;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 
@@ -94,6 +96,7 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     dead: IntCounterVec,
     store_errors: IntCounter,
+    ledger: ledger::Ledger,
 }
 
 #[derive(Debug)]
@@ -214,6 +217,7 @@ impl Metrics {
                 &["receiver"],
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            ledger: ledger::Ledger::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -231,6 +235,7 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
+        self.ledger.start_at_zero(&self.known);
         for provider in PROVIDERS {
             self.events_duplicate.with_label_values(&[provider]);
             self.watermark.with_label_values(&[provider]);

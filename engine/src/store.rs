@@ -7,6 +7,7 @@ mod commit;
 mod events;
 mod findings;
 mod incidents;
+mod ledger;
 mod measures;
 mod objects;
 mod outbox;
@@ -20,6 +21,10 @@ mod usage;
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
 pub use findings::{Close, FindingFilter, OpenCounts};
+pub use ledger::{
+    ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport, LedgerTotals,
+    LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile, files_as_digest,
+};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::QuarantinedRow;

@@ -17,6 +17,7 @@ pub mod receivers;
 pub mod records;
 pub mod remit;
 pub mod tools;
+pub mod trail_cloud;
 
 use std::net::TcpListener;
 use std::sync::OnceLock;

@@ -15,7 +15,7 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 32] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
@@ -32,6 +32,13 @@ const NAMES: [&str; 25] = [
     "remit_ingest_backlog_objects",
     "remit_ingest_watermark_timestamp_seconds",
     "remit_judge_duration_seconds",
+    "remit_ledger_attested_through_timestamp_seconds",
+    "remit_ledger_chains",
+    "remit_ledger_digest_problems",
+    "remit_ledger_files",
+    "remit_ledger_gaps",
+    "remit_ledger_recalled_total",
+    "remit_ledger_sweeps_total",
     "remit_manifest_warnings",
     "remit_notifications_total",
     "remit_objects_total",
