@@ -1,5 +1,7 @@
 //! The commands, as people type them.
 
+mod backfill;
+mod completeness;
 mod digest;
 mod quarantine;
 mod query;
@@ -11,6 +13,8 @@ use engine::finding::Severity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backfill::BackfillArgs;
+pub use completeness::{CompletenessArgs, CompletenessOutput};
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
 pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
 pub use query::{QueryArgs, QueryOutput};
@@ -94,6 +98,10 @@ pub enum Command {
         #[command(subcommand)]
         command: DigestCommand,
     },
+    /// Say whether all logs that were delivered were judged: by account, region and hour, against what CloudTrail signed
+    Completeness(CompletenessArgs),
+    /// Look up what CloudTrail still remembers of an account whose trail is out of reach: the lesser evidence
+    Backfill(BackfillArgs),
     /// Print the schema of a configuration file or a manifest
     Config {
         #[command(subcommand)]

@@ -1,5 +1,7 @@
 //! Commands that ask and answer, one file each.
 
+pub mod backfill;
+pub mod completeness;
 pub mod digest;
 pub mod findings;
 pub mod quarantine;

@@ -16,7 +16,8 @@ use engine::lake::{Lake, LakeError, Rows};
 use engine::measure::Measures;
 use engine::seen::EventIds;
 use engine::store::{
-    Claim, ClaimToken, Commit, Committed, LakeRows, Origin, Readmitted, Store, StoreError, Terms, Wanted,
+    Claim, ClaimToken, Commit, Committed, LakeRows, LogRead, Origin, Readmitted, Store, StoreError, Terms,
+    Wanted,
 };
 use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
@@ -64,6 +65,8 @@ pub struct Sheet {
     pub is_canary: bool,
     /// Its events for the lake; none where there is no lake.
     pub kept: Rows,
+    /// What the ledger keeps of it.
+    pub log: Option<LogRead>,
 }
 
 impl Sheet {
@@ -82,6 +85,7 @@ impl Sheet {
             issued: Vec::new(),
             origin: None,
             kept: Rows::default(),
+            log: None,
             ..self
         }
     }
@@ -294,6 +298,7 @@ impl Clerk {
             issued: &sheet.issued,
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
+            log: sheet.log.as_ref(),
             is_outdated: self.is_outdated(sheet),
             readmitted: sheet.readmitted.as_ref(),
             terms,

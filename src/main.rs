@@ -12,6 +12,7 @@ mod desk;
 mod exit;
 mod intake;
 mod lake;
+mod ledger;
 mod pipeline;
 mod policy_changes;
 mod progress;
@@ -80,6 +81,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Query(args) => commands::query::run(args).await,
         Command::Validate(args) => commands::validate::run(args).await,
         Command::Digest { command } => commands::digest::run(command).await,
+        Command::Backfill(args) => commands::backfill::run(args).await,
+        Command::Completeness(args) => commands::completeness::run(args).await,
         Command::Config { command } => commands::schema::run(command),
         Command::Synth(args) => commands::synth::run(&args),
         Command::Tool { command } => commands::tool::run(&command),

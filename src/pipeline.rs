@@ -2,6 +2,7 @@
 
 use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
+use crate::ledger::LedgerDesk;
 use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
 use dashboards::metrics::{ObjectOutcome, Unfamiliar};
@@ -14,9 +15,11 @@ use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Readmitted, Store, StoredCommit, Sum, Unread,
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store,
+    StoredCommit, Sum, Unread,
 };
 use engine::time;
+use ingest::digest::Metadata;
 use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::planted::{Bug, bug};
@@ -90,6 +93,8 @@ pub struct Pipeline {
     settling: Arc<Settling>,
     /// Claims that are to be given back and could not be: on a full disk even that is a write.
     unreleased: Mutex<Vec<ClaimToken>>,
+    /// What is told to the ledger of log files.
+    pub ledger: LedgerDesk,
 }
 
 impl Pipeline {
@@ -115,6 +120,7 @@ impl Pipeline {
             reading,
             detections,
             settling,
+            ledger: LedgerDesk::default(),
             unreleased: Mutex::default(),
         }
     }
@@ -134,6 +140,28 @@ impl Pipeline {
             }
             unreleased.pop();
         }
+    }
+
+    /// The same with a ledger of the log files of some sources.
+    pub fn with_ledger(mut self, ledger: LedgerDesk) -> Pipeline {
+        self.reading.signed = ledger.signed().clone();
+        self.ledger = ledger;
+        self
+    }
+
+    /// What settles and tells findings now.
+    pub fn terms(&self) -> engine::store::Terms<'_> {
+        self.settling.terms()
+    }
+
+    /// What the ledger keeps of an object that was read.
+    fn log_read(&self, object: &ObjectRef, summary: &Summary) -> Option<LogRead> {
+        let content = match &summary.content_sha256 {
+            _ if !self.reading.is_signed(object) => Content::Unasked,
+            Some(hash) => Content::Sha256(hash.clone()),
+            None => Content::NotGzip,
+        };
+        self.ledger.keeps(object).then(|| LogRead { object: object.clone(), content })
     }
 
     /// Plans the detections for one worker.
@@ -214,6 +242,22 @@ impl Pipeline {
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
+    /// Ends a claimed object that is a digest: the ledger verifies it in its own time, and no finding waits for that.
+    pub async fn keep_digest(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        bytes: &[u8],
+        metadata: &Metadata,
+    ) -> anyhow::Result<Read> {
+        self.store.keep_digest(object, bytes, metadata, time::now()).await?;
+        if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
+            return Ok(Read::Ended(Outcome::Held));
+        }
+        self.metrics.object(&object.source, ObjectOutcome::Ignored);
+        Ok(Read::Ended(Outcome::Ignored("digest")))
+    }
+
     /// Reads and judges a claimed object.
     ///
     /// An error means that nothing changed and that the claim should be released.
@@ -241,7 +285,11 @@ impl Pipeline {
                 return Err(error.context(format!("cannot judge {}", object.display())));
             }
         };
+        let log = self.log_read(object, &summary);
         if let Some(reason) = summary.ignored {
+            if let Some(log) = &log {
+                self.store.log_read(log, &summary.sha256, time::now()).await?;
+            }
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
             }
@@ -249,7 +297,7 @@ impl Pipeline {
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
     }
 
     /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
@@ -268,7 +316,7 @@ impl Pipeline {
         let meeting = self.store.seen().meeting();
         let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting, self.lake.as_ref()) };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
-            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary)))),
+            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary, None)))),
             Err(Broken::Object(error)) => Ok(Err(error)),
             Err(Broken::Judge(error)) => {
                 Err(error.context(format!("cannot judge {} again", object.display())))
@@ -427,7 +475,7 @@ impl<'s> Unwritten<'s> {
         }
     }
 
-    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary) -> Sheet {
+    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary, log: Option<LogRead>) -> Sheet {
         let events = self.meeting.ids();
         Sheet {
             claim: claim.clone(),
@@ -449,6 +497,7 @@ impl<'s> Unwritten<'s> {
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
             kept: self.kept,
+            log,
         }
     }
 }

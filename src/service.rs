@@ -5,6 +5,7 @@ use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
+use crate::ledger::{self, Accountant, LedgerDesk};
 use crate::pipeline::Pipeline;
 use crate::pulse::Pulse;
 use crate::readmission::Readmitter;
@@ -20,7 +21,7 @@ use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
 use ingest::planted::{Bug, bug};
-use ingest::source::Source;
+use ingest::source::{Source, SourceConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +121,8 @@ impl Service {
         let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
         let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
+        let (desk, facts) = LedgerDesk::open(&config.sources);
+        let pipeline = pipeline.with_ledger(desk);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -143,6 +146,9 @@ impl Service {
             events: config.store.event_horizon.as_micros() as i64,
             lateness: config.scope.lateness.as_micros() as i64,
         };
+        let accountant = Accountant::open(pipeline.clone(), config.ledger.clone()).await?;
+        tasks.spawn(accountant.run(cancel.clone()));
+        tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
         tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
         let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
         tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
@@ -178,6 +184,13 @@ impl Service {
             let source = Source::open(config, self.pipeline.limits())
                 .await
                 .with_context(|| format!("cannot open the source `{}`", config.name()))?;
+            if let (SourceConfig::S3Sqs(config), Some(listing)) = (config, source.listing()) {
+                let parts = || (self.pipeline.clone(), listing.clone(), config.clone(), self.cancel.clone());
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::sweep(pipeline, listing, config, cancel));
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::heal(pipeline, listing, config, cancel));
+            }
             opened.push((config.name().to_owned(), source));
         }
         for (name, source) in opened {

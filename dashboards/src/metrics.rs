@@ -4,11 +4,13 @@
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
 mod lake;
+mod ledger;
 mod outcome;
 mod standing;
 mod watch;
 
 pub use lake::LakeMetrics;
+pub use ledger::SweepOutcome;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 pub use watch::{Beat, Unfamiliar};
@@ -103,6 +105,7 @@ pub struct Metrics {
     store_errors: IntCounter,
     watch: watch::Watch,
     lake: LakeMetrics,
+    ledger: ledger::Ledger,
 }
 
 #[derive(Debug)]
@@ -225,6 +228,7 @@ impl Metrics {
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
             watch: watch::Watch::new(&made)?,
             lake: LakeMetrics::new(&made)?,
+            ledger: ledger::Ledger::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -242,6 +246,7 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
+        self.ledger.start_at_zero(&self.known);
         for provider in PROVIDERS {
             self.events_duplicate.with_label_values(&[provider]);
             self.watermark.with_label_values(&[provider]);

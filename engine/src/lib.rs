@@ -12,6 +12,7 @@ pub mod grant;
 pub mod incident;
 pub mod judge;
 pub mod lake;
+pub mod ledger;
 pub mod lint;
 pub mod log_text;
 pub mod manifest;

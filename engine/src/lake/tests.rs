@@ -83,6 +83,7 @@ impl Bench {
             origin: None,
             is_outdated: false,
             readmitted: None,
+            log: None,
             terms,
         });
         let ended = self.store.commit_all_with(&commits.collect::<Vec<_>>(), Some(rows)).await.unwrap();

@@ -50,6 +50,8 @@ pub struct Commit<'a> {
     pub issued: &'a [Issued],
     /// How the answers fell out.
     pub measures: &'a Measures,
+    /// What was read of a log file that the ledger keeps.
+    pub log: Option<&'a super::LogRead>,
     /// How the object can be judged again; `None` where it never will be.
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
@@ -153,6 +155,7 @@ impl Store {
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;
         super::quarantine::insert_of(&mut tx, &winners).await?;
+        super::ledger::note_reads(&mut tx, &winners).await?;
         super::again::keep_origins(&mut tx, &winners).await?;
         super::again::keep_changes(&mut tx, &winners).await?;
         let mut sum = Sum::default();
