@@ -85,6 +85,9 @@ impl Lake {
         let swept = committer.lake.spool.sweep(&named.iter().map(String::as_str).collect())?;
         let depth = store.lake_depth().await?;
         committer.lake = Lake::new(committer.lake.spool, depth.bytes, committer.config.pending_bytes_max);
+        if depth.files > 0 {
+            committer.lake.waiting.more.notify_one();
+        }
         info!(
             place = place.shown,
             version = committer.table.version(),
