@@ -2,11 +2,13 @@
 
 pub mod digest;
 pub mod findings;
+pub mod quarantine;
 pub mod query;
 pub mod report;
 pub mod schema;
 pub mod scope;
 pub mod silence;
+pub mod status;
 pub mod synth;
 pub mod tool;
 pub mod usage;

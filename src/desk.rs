@@ -10,7 +10,7 @@ use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::calls::Rules;
 use engine::chain::Issued;
 use engine::detection::Detection;
-use engine::finding::Finding;
+use engine::finding::{Finding, FindingState};
 use engine::grant::{PolicyChange, Touch};
 use engine::lake::{Lake, LakeError, Rows};
 use engine::measure::Measures;
@@ -58,6 +58,33 @@ pub struct Sheet {
     pub origin: Option<Origin>,
     /// Its events for the lake; none where there is no lake.
     pub kept: Rows,
+    /// The object whose quarantined records these are, read again.
+    pub readmitted: Option<String>,
+    /// Events of a version that we do not know.
+    pub unfamiliar: u64,
+    /// It is of our own making: nothing but its findings is kept of it.
+    pub is_canary: bool,
+}
+
+impl Sheet {
+    /// The same as the canary's: only its findings are written, under a state that nobody is told of.
+    pub fn of_canary(self) -> Sheet {
+        let mut findings = self.findings;
+        for finding in &mut findings {
+            finding.state = FindingState::Canary;
+        }
+        Sheet {
+            is_canary: true,
+            findings,
+            baseline: BaselineDelta::default(),
+            measures: Measures::default(),
+            changes: Vec::new(),
+            issued: Vec::new(),
+            origin: None,
+            kept: Rows::default(),
+            ..self
+        }
+    }
 }
 
 enum Ask {
@@ -268,6 +295,7 @@ impl Clerk {
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
             is_outdated: self.is_outdated(sheet),
+            readmitted: sheet.readmitted.as_deref(),
             terms,
         });
         let ended = self.store.commit_all_with(&commits.collect::<Vec<_>>(), lake).await?;

@@ -1,11 +1,14 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
+use crate::clouds;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::pulse::Pulse;
 use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::store::ClaimToken;
+use engine::store::{ClaimToken, Refused};
 use engine::time;
+use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
@@ -44,6 +47,7 @@ pub struct Intake {
     pub readiness: Readiness,
     pub workers: usize,
     pub watcher: Watcher,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
@@ -63,6 +67,7 @@ impl Intake {
         let worker = Arc::new(Worker {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
+            pulse: self.pulse.clone(),
             fetcher: source.fetcher(),
             tools,
             idle: Semaphore::new(self.workers),
@@ -150,15 +155,17 @@ impl Intake {
     /// Puts a notification into quarantine; only then is it acknowledged.
     async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
         let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
-        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
-        match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {
+        let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+        match self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await {
             Ok(()) => {
                 warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
                 metrics.notification(NotificationOutcome::Quarantined);
-                metrics.quarantined("aws", reason, 1);
+                let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+                metrics.quarantined(cloud, reason, 1);
                 acknowledge(ticket).await;
             }
             Err(cause) => {
@@ -222,6 +229,7 @@ impl Rejudge {
 struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
+    pulse: Arc<Pulse>,
     fetcher: Fetcher,
     /// One for each worker; the permits of `idle` say how many are free.
     tools: Vec<Mutex<Tools>>,
@@ -233,8 +241,14 @@ struct Worker {
 impl Worker {
     async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
+        let _under_way = self.pulse.begin();
         if self.cancel.is_cancelled() {
             return ticket.release().await;
+        }
+        if bug(Bug::AckBeforeCommit) {
+            acknowledge(ticket).await;
+            let _ = self.outcome(&object, attempt).await;
+            return;
         }
         match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,
@@ -264,7 +278,7 @@ impl Worker {
         match self.claimed(object, &claim, attempt).await {
             Ok(outcome) => Ok(outcome),
             Err(cause) => {
-                self.pipeline.store.release(&claim).await?;
+                self.pipeline.release(&claim).await;
                 Err(cause)
             }
         }
@@ -301,7 +315,7 @@ impl Worker {
     ) -> anyhow::Result<Option<Read>> {
         let _space = self.in_memory.acquire().await?;
         if self.cancel.is_cancelled() {
-            self.pipeline.store.release(claim).await?;
+            self.pipeline.release(claim).await;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
         let bytes = match self.fetcher.fetch(object).await {
@@ -336,7 +350,7 @@ impl Worker {
             return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
         }
         warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
-        self.pipeline.store.release(claim).await?;
+        self.pipeline.release(claim).await;
         Ok(None)
     }
 }

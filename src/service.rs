@@ -1,10 +1,15 @@
 //! The service that `run` and `demo` start: sources in, alerts and pages out, until it is told to stop.
 
 use crate::assembly;
+use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
 use crate::pipeline::Pipeline;
+use crate::pulse::Pulse;
+use crate::readmission::Readmitter;
+use crate::watch;
+use alerts::heartbeat::Heartbeat;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
 use alerts::receiver::Receiver;
 use anyhow::Context;
@@ -15,6 +20,7 @@ use engine::lake::Lake;
 use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
+use ingest::planted::{Bug, bug};
 use ingest::source::Source;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -33,7 +39,7 @@ const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
 const SESSION_MEMORY: i64 = 4 * DAY;
 
 /// How long what was told to whom is remembered (µs).
-const DELIVERY_MEMORY: i64 = 90 * DAY;
+pub const DELIVERY_MEMORY: i64 = 90 * DAY;
 
 /// How often incidents are resolved and old event ids forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -85,7 +91,7 @@ impl Service {
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
-        let stale = store.end_stale_leases().await?;
+        let stale = if bug(Bug::StaleLeasesKept) { 0 } else { store.end_stale_leases().await? };
         if stale > 0 {
             info!(objects = stale, "taking up what the last run left behind");
         }
@@ -115,13 +121,7 @@ impl Service {
         })?;
         let address = server.address();
 
-        let (lake, committer) = match config.lake.config(&config.store.path) {
-            Some(config) => {
-                let (lake, committer) = Lake::open(&store, config).await?;
-                (Some(lake), Some(committer))
-            }
-            None => (None, None),
-        };
+        let (lake, committer) = Lake::open_if(&store, config.lake.config(&config.store.path)).await?;
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
         let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
         let pipeline = Arc::new(pipeline);
@@ -153,11 +153,24 @@ impl Service {
             let (observer, stop) = (Arc::new(metrics.lake()), last.clone());
             tokio::spawn(async move { committer.run(observer, stop.cancelled()).await })
         });
+        let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
+        tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
+        if config.watch.canary {
+            let (pipeline, readiness) = (pipeline.clone(), readiness.clone());
+            let canary = Canary { pipeline, readiness, within: config.watch.canary_within };
+            tasks.spawn(canary.run(cancel.clone()));
+        }
+        let pulse = Arc::new(Pulse::default());
+        if let Some(config) = config.watch.heartbeat.clone() {
+            let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
+            tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
+        }
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             watcher,
+            pulse,
         });
         Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks, committer, last })
     }
@@ -172,6 +185,12 @@ impl Service {
             opened.push((config.name().to_owned(), source));
         }
         for (name, source) in opened {
+            let readmitter = Readmitter {
+                pipeline: self.pipeline.clone(),
+                fetcher: source.fetcher(),
+                source: name.clone(),
+            };
+            self.tasks.spawn(readmitter.run(self.cancel.clone()));
             let (intake, cancel) = (self.intake.clone(), self.cancel.clone());
             self.tasks.spawn(async move {
                 if let Err(cause) = intake.run(source, &name, &cancel).await {
@@ -253,6 +272,7 @@ async fn upkeep(pipeline: Arc<Pipeline>, keeps: Keeps, cancel: CancellationToken
             store.forget_sessions(now - SESSION_MEMORY).await?;
             store.forget_links(now - LINKS_KEPT).await?;
             pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
+            store.forget_replayed(now - DELIVERY_MEMORY).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

@@ -9,17 +9,24 @@
 )]
 
 mod actors;
+mod any_order;
 mod cli;
 mod clouds;
 mod corpus;
 mod dashboards;
 mod demo;
 mod digest;
+mod disk_full;
 mod fakes;
+mod forged;
 mod grants;
 mod kill;
 mod lake;
+mod latency;
 mod order;
+mod outage;
+mod planted;
+mod quarantine;
 mod receivers;
 mod report;
 mod rubbish;
@@ -28,4 +35,5 @@ mod sameness;
 mod scope;
 mod support;
 mod usage;
+mod watch;
 mod web;

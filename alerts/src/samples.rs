@@ -180,6 +180,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         measures: &Measures::default(),
         origin: None,
         is_outdated: false,
+        readmitted: None,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),

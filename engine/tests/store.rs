@@ -102,6 +102,7 @@ impl World {
             measures: &part.measures,
             origin: part.origin.as_ref(),
             is_outdated: false,
+            readmitted: None,
             terms: terms(&settled),
         });
         self.store.commit_all(&commits.collect::<Vec<_>>()).await.unwrap()

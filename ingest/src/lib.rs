@@ -14,6 +14,7 @@ pub mod formats;
 pub mod inflate;
 mod lease;
 pub mod object;
+pub mod planted;
 pub mod public_keys;
 pub mod quarantine;
 pub mod redact;

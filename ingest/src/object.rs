@@ -88,6 +88,8 @@ pub struct Summary {
     pub sha256: String,
     /// Why an object without records has none on purpose: `digest` or `empty`.
     pub ignored: Option<&'static str>,
+    /// Rows of a major version of their format that we do not know.
+    pub unfamiliar: u64,
 }
 
 /// Reads one object slice by slice, so that the memory of it is bounded however large it is.
@@ -159,7 +161,8 @@ impl<'a> ObjectReader<'a> {
             Shape::Digest => Some("digest"),
             _ => (self.rows.row == 0).then_some("empty"),
         };
-        Summary { read: u64::from(self.rows.row), sha256: hex(&Sha256::digest(self.bytes)), ignored }
+        let Rows { row, unfamiliar, .. } = self.rows;
+        Summary { read: u64::from(row), sha256: hex(&Sha256::digest(self.bytes)), ignored, unfamiliar }
     }
 }
 
@@ -196,7 +199,7 @@ pub fn read_object_with(
         let options = ReadOptions { slice_bytes: usize::MAX, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let slice = reader.next()?.unwrap_or_else(|| reader.rows.slice());
-        let Summary { read, sha256, ignored } = reader.finish();
+        let Summary { read, sha256, ignored, .. } = reader.finish();
         room.inflater.shrink();
         Ok(ReadObject { batch: slice.batch, quarantined: slice.quarantined, read, sha256, ignored })
     })
@@ -236,6 +239,8 @@ pub(crate) struct Rows<'l> {
     pub row: u32,
     /// The object's name for people.
     pub object: Option<String>,
+    /// Rows of a version that we do not know.
+    pub unfamiliar: u64,
     /// Bytes that its envelopes held.
     pub unwrapped: u64,
     pub limits: &'l Limits,
@@ -259,6 +264,7 @@ impl<'l> Rows<'l> {
             quarantined: Vec::new(),
             row: 0,
             object,
+            unfamiliar: 0,
             unwrapped: 0,
             limits: options.limits,
             redact: options.redaction,
@@ -279,7 +285,10 @@ impl<'l> Rows<'l> {
         let place = Place { object: self.object.as_deref(), row: self.row };
         let Self { builder, slots, limits, redact, .. } = self;
         match cloudtrail::append(builder, slots, text, value.depth, place, limits, redact) {
-            Ok(()) => self.row += 1,
+            Ok(()) => {
+                self.row += 1;
+                self.unfamiliar += u64::from(formats::version::is_unfamiliar(text));
+            }
             Err(unread) => formats::elsewhere(self, text, level, unread),
         }
         self.taken += text.len();
@@ -342,6 +351,8 @@ impl<'l> Rows<'l> {
         if let Fast::Row(past) = fast {
             self.row += 1;
             self.taken += past - at;
+            let record = window.bytes.get(at..past).unwrap_or_default();
+            self.unfamiliar += u64::from(formats::version::is_unfamiliar(record));
         }
         fast
     }

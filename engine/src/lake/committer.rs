@@ -61,6 +61,23 @@ pub struct Committer {
 }
 
 impl Lake {
+    /// [`Lake::open`] where one is configured.
+    ///
+    /// # Errors
+    /// As of `open`.
+    pub async fn open_if(
+        store: &Store,
+        config: Option<LakeConfig>,
+    ) -> Result<(Option<Lake>, Option<Committer>), LakeError> {
+        Ok(match config {
+            Some(config) => {
+                let (lake, committer) = Lake::open(store, config).await?;
+                (Some(lake), Some(committer))
+            }
+            None => (None, None),
+        })
+    }
+
     /// Opens the lake and takes up what the last run left: makes the table or adds its new columns, forgets what the
     /// table holds already, deletes files that nothing names.
     ///

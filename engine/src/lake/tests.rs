@@ -82,6 +82,7 @@ impl Bench {
             measures: &measures,
             origin: None,
             is_outdated: false,
+            readmitted: None,
             terms,
         });
         let ended = self.store.commit_all_with(&commits.collect::<Vec<_>>(), Some(rows)).await.unwrap();

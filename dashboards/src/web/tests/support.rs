@@ -171,6 +171,7 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             measures: &Measures::default(),
             origin: None,
             is_outdated: false,
+            readmitted: None,
             terms: Terms {
                 settled: &BTreeSet::new(),
                 rule: BaselineRule::default(),
