@@ -1,8 +1,7 @@
 //! `[lake]`: where events are kept, and the parts that keep them.
 
 use crate::exit::Usage;
-use engine::lake::{Committer, Lake, LakeAt, LakeConfig, Upkeep, spool_beside};
-use engine::store::Store;
+use engine::lake::{LakeAt, LakeConfig, Upkeep, spool_beside};
 use serde::{Deserialize, Deserializer};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,7 +98,7 @@ impl LakeSettings {
     }
 
     /// How it is kept; none where it is off.
-    fn config(&self, store: &Path) -> Option<LakeConfig> {
+    pub fn config(&self, store: &Path) -> Option<LakeConfig> {
         let at = self.at().ok()?;
         Some(LakeConfig {
             commit_every: self.commit_every,
@@ -107,14 +106,5 @@ impl LakeSettings {
             upkeep: Upkeep { compact_files: self.compact_files, vacuum_every: self.vacuum_every },
             ..LakeConfig::new(at, spool_beside(store))
         })
-    }
-
-    /// Opens it, with the part that gives it what waits; none where it is off.
-    ///
-    /// # Errors
-    /// When it is there and cannot be used.
-    pub async fn open(&self, path: &Path, store: &Store) -> anyhow::Result<Option<(Lake, Committer)>> {
-        let Some(config) = self.config(path) else { return Ok(None) };
-        Ok(Some(Lake::open(store, config).await?))
     }
 }

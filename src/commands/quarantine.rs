@@ -9,6 +9,7 @@ use crate::pipeline::Pipeline;
 use crate::readmission::Readmitter;
 use crate::screen;
 use alerts::text::plain;
+use engine::lake::Lake;
 use engine::store::{Durability, QuarantineFilter, QuarantineState, QuarantinedRow, Store, StoreError};
 use engine::time::{self, rfc3339};
 use ingest::source::Fetcher;
@@ -137,8 +138,8 @@ async fn read_again(config: &Config, store: Store) -> anyhow::Result<()> {
     let metrics = assembly::metrics(config, &detections, manifests.latest())?;
     let rules = assembly::rules(manifests, grants, &config.baseline, &store).await?;
     let alert_max_age = i64::try_from(config.alerts.alert_max_age.as_micros()).ok();
-    let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
-    let observer = Arc::new(metrics.lake());
+    let lake_metrics = Arc::new(metrics.lake());
+    let (lake, committer) = Lake::open_if(&store, config.lake.config(&config.store.path)).await?;
     let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, alert_max_age, lake));
     for source in &config.sources {
         let fetcher = Fetcher::open(source, pipeline.limits()).await?;
@@ -146,7 +147,7 @@ async fn read_again(config: &Config, store: Store) -> anyhow::Result<()> {
         readmitter.drain(&CancellationToken::new()).await?;
     }
     if let Some(committer) = committer {
-        committer.run(observer, std::future::ready(())).await;
+        committer.run(lake_metrics, std::future::ready(())).await;
     }
     pipeline.store.close().await;
     Ok(())

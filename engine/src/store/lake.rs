@@ -55,8 +55,8 @@ pub(super) async fn keep_rows(
     for ((count, of_commit), ended) in lake.parts.iter().zip(ended) {
         match ended {
             Committed::Stored(_) => rows += of_commit,
-            Committed::Clash | Committed::Fenced | Committed::Miscounted(_) if *count == 0 => {}
-            Committed::Clash | Committed::Fenced | Committed::Miscounted(_) => left_out.push(at..at + count),
+            _ if *count > 0 => left_out.push(at..at + count),
+            _ => {}
         }
         at += count;
     }
