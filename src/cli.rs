@@ -1,7 +1,10 @@
 //! The commands, as people type them.
 
+mod backfill;
+mod completeness;
 mod digest;
 mod quarantine;
+mod query;
 mod scope;
 mod usage;
 
@@ -10,8 +13,11 @@ use engine::finding::Severity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backfill::BackfillArgs;
+pub use completeness::{CompletenessArgs, CompletenessOutput};
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
 pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
+pub use query::{QueryArgs, QueryOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -82,6 +88,9 @@ pub enum Command {
         #[command(subcommand)]
         command: QuarantineCommand,
     },
+    /// Ask the lake and the store in SQL: tables `events`, `findings`, `agents`; reads only
+    #[command(after_help = query::EXAMPLES)]
+    Query(QueryArgs),
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
     /// Hold logs against what CloudTrail signed
@@ -89,6 +98,10 @@ pub enum Command {
         #[command(subcommand)]
         command: DigestCommand,
     },
+    /// Say whether all logs that were delivered were judged: by account, region and hour, against what CloudTrail signed
+    Completeness(CompletenessArgs),
+    /// Look up what CloudTrail still remembers of an account whose trail is out of reach: the lesser evidence
+    Backfill(BackfillArgs),
     /// Print the schema of a configuration file or a manifest
     Config {
         #[command(subcommand)]

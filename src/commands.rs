@@ -1,8 +1,11 @@
 //! Commands that ask and answer, one file each.
 
+pub mod backfill;
+pub mod completeness;
 pub mod digest;
 pub mod findings;
 pub mod quarantine;
+pub mod query;
 pub mod report;
 pub mod schema;
 pub mod scope;

@@ -10,6 +10,7 @@ use engine::store::{ClaimToken, Refused};
 use engine::time;
 use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
+use ingest::sources::s3_sqs::Listing;
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::sync::Arc;
 use tokio::sync::{Mutex, MutexGuard, Semaphore};
@@ -69,6 +70,7 @@ impl Intake {
             watcher: self.watcher.clone(),
             pulse: self.pulse.clone(),
             fetcher: source.fetcher(),
+            listing: source.listing(),
             tools,
             idle: Semaphore::new(self.workers),
             in_memory: Semaphore::new(self.workers * fetched),
@@ -112,9 +114,13 @@ impl Intake {
                 under_way.join_next().await.transpose()?;
             }
             metrics.backlog(name, under_way.len() as u64);
+            let next = async {
+                self.pipeline.room().await;
+                source.next().await
+            };
             let next = tokio::select! {
                 () = cancel.cancelled() => return Ok(()),
-                next = source.next() => next,
+                next = next => next,
             };
             let next = match next {
                 Ok(Some(next)) => next,
@@ -133,7 +139,7 @@ impl Intake {
             self.readiness.holds(SOURCES);
             match next {
                 Next::Object(delivery) => {
-                    if matches!(source, Source::S3Sqs(_)) {
+                    if delivery.ticket.is_message() {
                         metrics.notification(NotificationOutcome::Read);
                     }
                     let worker = worker.clone();
@@ -227,6 +233,7 @@ struct Worker {
     watcher: Watcher,
     pulse: Arc<Pulse>,
     fetcher: Fetcher,
+    listing: Option<Listing>,
     /// One for each worker; the permits of `idle` say how many are free.
     tools: Vec<Mutex<Tools>>,
     idle: Semaphore,
@@ -241,6 +248,9 @@ impl Worker {
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }
+        if ticket.is_message() {
+            self.pipeline.ledger.announced(&object).await;
+        }
         if bug(Bug::AckBeforeCommit) {
             acknowledge(ticket).await;
             let _ = self.outcome(&object, attempt).await;
@@ -250,6 +260,7 @@ impl Worker {
             Ok(Some(Outcome::Held)) => ticket.release().await,
             Ok(Some(outcome)) => {
                 (self.watcher)(&object, &outcome);
+                self.pipeline.ledger.ended(&object, &outcome).await;
                 acknowledge(ticket).await;
             }
             Ok(None) => {
@@ -314,7 +325,16 @@ impl Worker {
             self.pipeline.release(claim).await;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
-        let bytes = match self.fetcher.fetch(object).await {
+        let fetched = match &self.listing {
+            Some(listing) if self.pipeline.ledger.takes(object) => match listing.fetch_digest(object).await {
+                Ok((bytes, metadata)) => {
+                    return self.pipeline.keep_digest(object, claim, &bytes, &metadata).await.map(Some);
+                }
+                Err(cause) => Err(cause),
+            },
+            _ => self.fetcher.fetch(object).await,
+        };
+        let bytes = match fetched {
             Ok(bytes) => bytes,
             Err(cause) => return Ok(self.unfetched(object, claim, attempt, &cause).await?.map(Read::Ended)),
         };

@@ -2,6 +2,7 @@
 
 use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
+use crate::ledger::LedgerDesk;
 use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
 use dashboards::metrics::{ObjectOutcome, Unfamiliar};
@@ -10,12 +11,16 @@ use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Readmitted, Store, StoredCommit, Sum, Unread,
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store,
+    StoredCommit, Sum, Unread,
 };
 use engine::time;
+use ingest::digest::Metadata;
+use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
@@ -81,12 +86,15 @@ pub struct Pipeline {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
+    lake: Option<Lake>,
     desk: Desk,
     reading: Reading,
     detections: Vec<Detection>,
     settling: Arc<Settling>,
     /// Claims that are to be given back and could not be: on a full disk even that is a write.
     unreleased: Mutex<Vec<ClaimToken>>,
+    /// What is told to the ledger of log files.
+    pub ledger: LedgerDesk,
 }
 
 impl Pipeline {
@@ -96,16 +104,23 @@ impl Pipeline {
         metrics: Arc<Metrics>,
         detections: Vec<Detection>,
         alert_max_age: Option<i64>,
+        lake: Option<Lake>,
     ) -> Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
+        let mut reading = Reading::default();
+        if lake.is_some() {
+            reading.columns = Columns::ALL;
+        }
         Pipeline {
-            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone()),
+            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),
             store,
             rules,
             metrics,
-            reading: Reading::default(),
+            lake,
+            reading,
             detections,
             settling,
+            ledger: LedgerDesk::default(),
             unreleased: Mutex::default(),
         }
     }
@@ -125,6 +140,28 @@ impl Pipeline {
             }
             unreleased.pop();
         }
+    }
+
+    /// The same with a ledger of the log files of some sources.
+    pub fn with_ledger(mut self, ledger: LedgerDesk) -> Pipeline {
+        self.reading.signed = ledger.signed().clone();
+        self.ledger = ledger;
+        self
+    }
+
+    /// What settles and tells findings now.
+    pub fn terms(&self) -> engine::store::Terms<'_> {
+        self.settling.terms()
+    }
+
+    /// What the ledger keeps of an object that was read.
+    fn log_read(&self, object: &ObjectRef, summary: &Summary) -> Option<LogRead> {
+        let content = match &summary.content_sha256 {
+            _ if !self.reading.is_signed(object) => Content::Unasked,
+            Some(hash) => Content::Sha256(hash.clone()),
+            None => Content::NotGzip,
+        };
+        self.ledger.keeps(object).then(|| LogRead { object: object.clone(), content })
     }
 
     /// Plans the detections for one worker.
@@ -148,6 +185,13 @@ impl Pipeline {
     pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
         self.store.stand(detection, findings, &self.settling.terms()).await?;
         Ok(())
+    }
+
+    /// Completes when what is taken now can be kept.
+    pub async fn room(&self) {
+        if let Some(lake) = &self.lake {
+            lake.room().await;
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -198,6 +242,22 @@ impl Pipeline {
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
+    /// Ends a claimed object that is a digest: the ledger verifies it in its own time, and no finding waits for that.
+    pub async fn keep_digest(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        bytes: &[u8],
+        metadata: &Metadata,
+    ) -> anyhow::Result<Read> {
+        self.store.keep_digest(object, bytes, metadata, time::now()).await?;
+        if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
+            return Ok(Read::Ended(Outcome::Held));
+        }
+        self.metrics.object(&object.source, ObjectOutcome::Ignored);
+        Ok(Read::Ended(Outcome::Ignored("digest")))
+    }
+
     /// Reads and judges a claimed object.
     ///
     /// An error means that nothing changed and that the claim should be released.
@@ -209,7 +269,7 @@ impl Pipeline {
         bytes: &[u8],
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
-        let mut judged = Unwritten::of(object, self.store.seen().meeting());
+        let mut judged = Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
             Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
@@ -225,7 +285,11 @@ impl Pipeline {
                 return Err(error.context(format!("cannot judge {}", object.display())));
             }
         };
+        let log = self.log_read(object, &summary);
         if let Some(reason) = summary.ignored {
+            if let Some(log) = &log {
+                self.store.log_read(log, &summary.sha256, time::now()).await?;
+            }
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
             }
@@ -233,7 +297,7 @@ impl Pipeline {
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
     }
 
     /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
@@ -250,9 +314,9 @@ impl Pipeline {
         let object = &unread.object;
         let readmitted = Some(Readmitted { of: unread.id.clone(), rows: Vec::new() });
         let meeting = self.store.seen().meeting();
-        let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting) };
+        let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting, self.lake.as_ref()) };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
-            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary)))),
+            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary, None)))),
             Err(Broken::Object(error)) => Ok(Err(error)),
             Err(Broken::Judge(error)) => {
                 Err(error.context(format!("cannot judge {} again", object.display())))
@@ -382,14 +446,18 @@ struct Unwritten<'s> {
     clouds: Clouds,
     /// The only rows that count; none where all do.
     only: Option<&'s HashSet<u32>>,
+    lake: Option<&'s Lake>,
+    kept: Rows,
     /// Whose records these are, read again, and which of them are new.
     readmitted: Option<Readmitted>,
 }
 
 impl<'s> Unwritten<'s> {
-    fn of(object: &ObjectRef, meeting: Meeting<'s>) -> Self {
+    fn of(object: &ObjectRef, meeting: Meeting<'s>, lake: Option<&'s Lake>) -> Self {
         Self {
             meeting,
+            lake,
+            kept: Rows::default(),
             sum: Sum::default(),
             changes: Vec::new(),
             grants_revision: u64::MAX,
@@ -407,7 +475,7 @@ impl<'s> Unwritten<'s> {
         }
     }
 
-    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary) -> Sheet {
+    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary, log: Option<LogRead>) -> Sheet {
         let events = self.meeting.ids();
         Sheet {
             claim: claim.clone(),
@@ -428,6 +496,8 @@ impl<'s> Unwritten<'s> {
             unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
+            kept: self.kept,
+            log,
         }
     }
 }
@@ -458,6 +528,9 @@ impl Take for Unwritten<'_> {
         let view = chosen.view();
         self.rows += all.rows();
         self.clouds.add(all, chosen);
+        if let Some(lake) = self.lake {
+            self.kept.add(chosen, &lake.spool)?;
+        }
         self.origin.callers.append(&mut judged.calls.callers(&view));
         self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
         self.quarantined.extend(quarantined);

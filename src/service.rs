@@ -5,6 +5,7 @@ use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
+use crate::ledger::{self, Accountant, LedgerDesk};
 use crate::pipeline::Pipeline;
 use crate::pulse::Pulse;
 use crate::readmission::Readmitter;
@@ -20,11 +21,11 @@ use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
 use ingest::planted::{Bug, bug};
-use ingest::source::Source;
+use ingest::source::{Source, SourceConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -52,6 +53,9 @@ pub struct Service {
     pub readiness: Readiness,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    /// Ends after everything else, with what it was given.
+    committer: Option<JoinHandle<()>>,
+    last: CancellationToken,
 }
 
 /// Runs until a signal ends it.
@@ -114,8 +118,11 @@ impl Service {
         })?;
         let address = server.address();
 
+        let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
+        let (desk, facts) = LedgerDesk::open(&config.sources);
+        let pipeline = pipeline.with_ledger(desk);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -139,6 +146,9 @@ impl Service {
             events: config.store.event_horizon.as_micros() as i64,
             lateness: config.scope.lateness.as_micros() as i64,
         };
+        let accountant = Accountant::open(pipeline.clone(), config.ledger.clone()).await?;
+        tasks.spawn(accountant.run(cancel.clone()));
+        tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
         tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
         let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
         tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
@@ -152,6 +162,11 @@ impl Service {
             let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
             tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
         }
+        let last = CancellationToken::new();
+        let committer = committer.map(|committer| {
+            let (observer, stop) = (Arc::new(metrics.lake()), last.clone());
+            tokio::spawn(async move { committer.run(observer, stop.cancelled()).await })
+        });
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
@@ -159,7 +174,7 @@ impl Service {
             watcher,
             pulse,
         });
-        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
+        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks, committer, last })
     }
 
     /// Begins to read every configured source.
@@ -169,6 +184,13 @@ impl Service {
             let source = Source::open(config, self.pipeline.limits())
                 .await
                 .with_context(|| format!("cannot open the source `{}`", config.name()))?;
+            if let (SourceConfig::S3Sqs(config), Some(listing)) = (config, source.listing()) {
+                let parts = || (self.pipeline.clone(), listing.clone(), config.clone(), self.cancel.clone());
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::sweep(pipeline, listing, config, cancel));
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::heal(pipeline, listing, config, cancel));
+            }
             opened.push((config.name().to_owned(), source));
         }
         for (name, source) in opened {
@@ -208,6 +230,12 @@ impl Service {
             warn!("not everything ended in time; it comes back by itself");
         }
         self.tasks.shutdown().await;
+        self.last.cancel();
+        if let Some(committer) = self.committer
+            && tokio::time::timeout(DRAIN_MAX, committer).await.is_err()
+        {
+            warn!("the lake did not answer in time; the next start gives it what waits");
+        }
         self.pipeline.store.close().await;
     }
 }

@@ -3,11 +3,12 @@
 use arrow::array::BooleanArray;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, Seen, SeenError, event_of};
+use ingest::digest::Shelf;
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
 use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of records that are judged at once: some thousand events, so that what each batch costs is shared.
 const SLICE_BYTES: usize = 4 << 20;
@@ -19,10 +20,22 @@ pub struct Tools {
 }
 
 /// What every object is read by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reading {
     pub limits: Limits,
     pub redaction: Redaction,
+    /// What judging reads, and what is kept of events beyond it.
+    pub columns: Columns,
+    /// Sources whose log files are held against digests.
+    pub signed: BTreeSet<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
+        let columns = Columns { row: true, ..engine::calls::COLUMNS };
+        Self { limits: Limits::default(), redaction: Redaction::default(), columns, signed: BTreeSet::new() }
+    }
 }
 
 /// Why an object was not judged to its end.
@@ -68,6 +81,11 @@ pub trait Take {
 }
 
 impl Reading {
+    /// Whether an object's content is to be hashed as digests attest it.
+    pub fn is_signed(&self, object: &ObjectRef) -> bool {
+        self.signed.contains(&object.source) && Shelf::of_log(&object.key).is_some()
+    }
+
     /// Judges an object. What `take` was given counts only if this succeeds.
     pub async fn judge(
         &self,
@@ -77,10 +95,9 @@ impl Reading {
         take: &mut impl Take,
     ) -> Result<Summary, Broken> {
         let Tools { judge, room } = tools;
-        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
-        let columns = Columns { row: true, ..engine::calls::COLUMNS };
-        let options = ReadOptions::new(&self.limits, &self.redaction).columns(columns);
-        let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
+        let options = ReadOptions::new(&self.limits, &self.redaction).columns(self.columns);
+        let content_hash = self.is_signed(object);
+        let options = ReadOptions { slice_bytes: SLICE_BYTES, content_hash, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let mut next = reader.next()?;
         let mut is_first = true;

@@ -3,10 +3,14 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod lake;
+mod ledger;
 mod outcome;
 mod standing;
 mod watch;
 
+pub use lake::LakeMetrics;
+pub use ledger::SweepOutcome;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
 pub use watch::{Beat, Unfamiliar};
@@ -100,6 +104,8 @@ pub struct Metrics {
     dead: IntCounterVec,
     store_errors: IntCounter,
     watch: watch::Watch,
+    lake: LakeMetrics,
+    ledger: ledger::Ledger,
 }
 
 #[derive(Debug)]
@@ -221,6 +227,8 @@ impl Metrics {
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
             watch: watch::Watch::new(&made)?,
+            lake: LakeMetrics::new(&made)?,
+            ledger: ledger::Ledger::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -238,6 +246,7 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
+        self.ledger.start_at_zero(&self.known);
         for provider in PROVIDERS {
             self.events_duplicate.with_label_values(&[provider]);
             self.watermark.with_label_values(&[provider]);
@@ -280,6 +289,12 @@ impl Metrics {
                 self.sends.with_label_values(&[receiver.as_str(), outcome.as_str()]);
             }
         }
+    }
+
+    /// The lake's part.
+    #[must_use]
+    pub fn lake(&self) -> LakeMetrics {
+        self.lake.clone()
     }
 
     /// Counts unique events judged and stored.

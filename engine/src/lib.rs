@@ -11,6 +11,8 @@ pub mod finding;
 pub mod grant;
 pub mod incident;
 pub mod judge;
+pub mod lake;
+pub mod ledger;
 pub mod lint;
 pub mod log_text;
 pub mod manifest;

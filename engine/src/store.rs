@@ -8,6 +8,8 @@ mod conservation;
 mod events;
 mod findings;
 mod incidents;
+mod lake;
+mod ledger;
 mod measures;
 mod objects;
 mod outbox;
@@ -24,6 +26,11 @@ pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
 pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
+pub use lake::{LakeDepth, LakeRows, PendingRows};
+pub use ledger::{
+    ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport, LedgerTotals,
+    LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile, files_as_digest,
+};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};

@@ -100,6 +100,7 @@ impl World {
             touched: &part.touched,
             issued: &[],
             measures: &part.measures,
+            log: None,
             origin: part.origin.as_ref(),
             is_outdated: false,
             readmitted: None,

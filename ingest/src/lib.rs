@@ -13,6 +13,7 @@ pub mod fingerprint;
 pub mod formats;
 pub mod inflate;
 mod lease;
+pub mod lookup_events;
 pub mod object;
 pub mod planted;
 pub mod public_keys;

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::logs;
 use crate::event::{Columns, EventBatch, EventBuilder};
 use crate::fingerprint::hex;
 use crate::formats;
@@ -48,12 +49,14 @@ pub struct ReadOptions<'o> {
     pub columns: Columns,
     /// How many bytes of records a slice holds before it is handed on.
     pub slice_bytes: usize,
+    /// Whether the inflated bytes are hashed too, as CloudTrail's digests attest them.
+    pub content_hash: bool,
 }
 
 impl<'o> ReadOptions<'o> {
     /// Every column, in slices of 16 MiB.
     pub fn new(limits: &'o Limits, redaction: &'o Redaction) -> Self {
-        Self { limits, redaction, columns: Columns::ALL, slice_bytes: 16 << 20 }
+        Self { limits, redaction, columns: Columns::ALL, slice_bytes: 16 << 20, content_hash: false }
     }
 
     /// Only some columns.
@@ -86,6 +89,8 @@ pub struct Summary {
     pub read: u64,
     /// SHA-256 of the bytes as stored, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the inflated bytes of its one gzip member, in hexadecimal; where it was asked for.
+    pub content_sha256: Option<String>,
     /// Why an object without records has none on purpose: `digest` or `empty`.
     pub ignored: Option<&'static str>,
     /// Rows of a major version of their format that we do not know.
@@ -103,6 +108,7 @@ pub struct ObjectReader<'a> {
     cutter: Cutter,
     rows: Rows<'a>,
     ended: bool,
+    content_hash: bool,
 }
 
 impl<'a> ObjectReader<'a> {
@@ -119,9 +125,17 @@ impl<'a> ObjectReader<'a> {
         let Room { inflater, slots } = room;
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
+        let content_hash = options.content_hash;
         let mut rows = Rows::new(Some(object.display()), options, slots);
         rows.reserve(feed.left());
-        Ok(Self { bytes, feed, cutter: Cutter::new(bom, options.limits.records_max), rows, ended: false })
+        Ok(Self {
+            bytes,
+            feed,
+            cutter: Cutter::new(bom, options.limits.records_max),
+            rows,
+            ended: false,
+            content_hash,
+        })
     }
 
     /// The next slice; none at the end. Only the last may be small, and only an object without records has none.
@@ -157,12 +171,23 @@ impl<'a> ObjectReader<'a> {
 
     /// What the object came to, after the last slice.
     pub fn finish(self) -> Summary {
+        let content_sha256 = if self.content_hash { self.content_sha256() } else { None };
         let ignored = match self.cutter.shape() {
             Shape::Digest => Some("digest"),
             _ => (self.rows.row == 0).then_some("empty"),
         };
         let Rows { row, unfamiliar, .. } = self.rows;
-        Summary { read: u64::from(row), sha256: hex(&Sha256::digest(self.bytes)), ignored, unfamiliar }
+        let sha256 = hex(&Sha256::digest(self.bytes));
+        Summary { read: u64::from(row), sha256, content_sha256, ignored, unfamiliar }
+    }
+
+    fn content_sha256(&self) -> Option<String> {
+        match &self.feed {
+            Feed::Whole { plain: true, .. } => None,
+            Feed::Whole { bytes, .. } => Some(hex(&logs::sha256(bytes))),
+            // Inflated once more: such an object is rare, and its windows are gone.
+            Feed::Stream(_) => logs::content_sha256(self.bytes, self.rows.limits).ok().map(|hash| hex(&hash)),
+        }
     }
 }
 

@@ -75,9 +75,20 @@ pub struct Ticket(Held);
 enum Held {
     Message(Share),
     File(directory::Loan),
+    Nothing,
 }
 
 impl Ticket {
+    /// Of an object that was found, not told of: there is nobody to answer to.
+    pub(crate) fn unasked() -> Self {
+        Self(Held::Nothing)
+    }
+
+    /// Whether somebody told of the object.
+    pub fn is_message(&self) -> bool {
+        matches!(self.0, Held::Message(_))
+    }
+
     pub(crate) fn of_message(share: Share) -> Self {
         Self(Held::Message(share))
     }
@@ -98,6 +109,7 @@ impl Ticket {
                 loan.acknowledge();
                 Ok(())
             }
+            Held::Nothing => Ok(()),
         }
     }
 
@@ -106,6 +118,7 @@ impl Ticket {
         match self.0 {
             Held::Message(share) => share.release().await,
             Held::File(loan) => drop(loan),
+            Held::Nothing => {}
         }
     }
 }
@@ -153,6 +166,14 @@ impl Source {
         match self {
             Self::Directory(source) => Fetcher::Directory(source.files()),
             Self::S3Sqs(source) => Fetcher::S3(source.bucket()),
+        }
+    }
+
+    /// What lies where the source's objects do, where that can be asked.
+    pub fn listing(&self) -> Option<s3_sqs::Listing> {
+        match self {
+            Self::Directory(_) => None,
+            Self::S3Sqs(source) => source.listing(),
         }
     }
 

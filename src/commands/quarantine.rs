@@ -137,11 +137,16 @@ async fn read_again(config: &Config, store: Store) -> anyhow::Result<()> {
     let metrics = assembly::metrics(config, &detections, manifests.latest())?;
     let rules = assembly::rules(manifests, grants, &config.baseline, &store).await?;
     let alert_max_age = i64::try_from(config.alerts.alert_max_age.as_micros()).ok();
-    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, alert_max_age));
+    let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
+    let observer = Arc::new(metrics.lake());
+    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, alert_max_age, lake));
     for source in &config.sources {
         let fetcher = Fetcher::open(source, pipeline.limits()).await?;
         let readmitter = Readmitter { pipeline: pipeline.clone(), fetcher, source: source.name().to_owned() };
         readmitter.drain(&CancellationToken::new()).await?;
+    }
+    if let Some(committer) = committer {
+        committer.run(observer, std::future::ready(())).await;
     }
     pipeline.store.close().await;
     Ok(())

@@ -35,7 +35,7 @@ impl World {
         let detections = assembly::detections().unwrap();
         let metrics = assembly::metrics(&config, &detections, manifests.latest()).unwrap();
         let rules = assembly::rules(manifests, grants, &config.baseline, &store).await.unwrap();
-        let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, None));
+        let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, None, None));
         let tools = pipeline.worker().await.unwrap();
         World { folder, pipeline, tools }
     }

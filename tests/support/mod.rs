@@ -21,6 +21,7 @@ pub mod records;
 pub mod remit;
 pub mod tally;
 pub mod tools;
+pub mod trail_cloud;
 pub mod world;
 
 use std::net::TcpListener;

@@ -15,7 +15,7 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 45] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
@@ -39,6 +39,19 @@ const NAMES: [&str; 32] = [
     "remit_ingest_backlog_objects",
     "remit_ingest_watermark_timestamp_seconds",
     "remit_judge_duration_seconds",
+    "remit_lake_bytes_total",
+    "remit_lake_commit_duration_seconds",
+    "remit_lake_commit_failures_total",
+    "remit_lake_commit_timestamp_seconds",
+    "remit_lake_pending_rows",
+    "remit_lake_rows_total",
+    "remit_ledger_attested_through_timestamp_seconds",
+    "remit_ledger_chains",
+    "remit_ledger_digest_problems",
+    "remit_ledger_files",
+    "remit_ledger_gaps",
+    "remit_ledger_recalled_total",
+    "remit_ledger_sweeps_total",
     "remit_manifest_warnings",
     "remit_notifications_total",
     "remit_objects_total",

@@ -6,6 +6,7 @@
 use super::again::Origin;
 use super::findings::{StoredFinding, read_findings, write_findings};
 use super::incidents::{join_incident, refresh_incident};
+use super::lake::LakeRows;
 use super::sum::Sum;
 use super::{ClaimToken, Readmitted, Store, StoreError, pieces};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule, Days};
@@ -49,6 +50,8 @@ pub struct Commit<'a> {
     pub issued: &'a [Issued],
     /// How the answers fell out.
     pub measures: &'a Measures,
+    /// What was read of a log file that the ledger keeps.
+    pub log: Option<&'a super::LogRead>,
     /// How the object can be judged again; `None` where it never will be.
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
@@ -111,6 +114,18 @@ impl Store {
     /// # Errors
     /// [`StoreError`]; nothing of any of them was written then.
     pub async fn commit_all(&self, commits: &[Commit<'_>]) -> Result<Vec<Committed>, StoreError> {
+        self.commit_all_with(commits, None).await
+    }
+
+    /// As [`commit_all`](Self::commit_all), with the file that holds their rows for the lake.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing of any of them was written then.
+    pub async fn commit_all_with(
+        &self,
+        commits: &[Commit<'_>],
+        lake: Option<LakeRows<'_>>,
+    ) -> Result<Vec<Committed>, StoreError> {
         let Some(terms) = commits.first().map(|commit| commit.terms) else { return Ok(Vec::new()) };
         // From the question whether events are known to their being so: one commit at a time.
         let _turn = self.events.turn.lock().await;
@@ -140,6 +155,7 @@ impl Store {
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;
         super::quarantine::insert_of(&mut tx, &winners).await?;
+        super::ledger::note_reads(&mut tx, &winners).await?;
         super::again::keep_origins(&mut tx, &winners).await?;
         super::again::keep_changes(&mut tx, &winners).await?;
         let mut sum = Sum::default();
@@ -149,6 +165,9 @@ impl Store {
         let keeps_parts = winners.iter().any(|winner| winner.origin.is_some());
         let told = write_sum(&mut tx, &sum, keeps_parts, &terms).await?;
         super::again::keep_parts(&mut tx, &winners).await?;
+        if let Some(lake) = lake {
+            super::lake::keep_rows(&mut tx, &lake, &ended, terms.now).await?;
+        }
         tx.commit().await?;
         for winner in winners {
             self.events.add(winner.events);

@@ -22,8 +22,10 @@ use crate::source::{Delivery, FetchError, Next, ObjectRef, SourceError, Ticket, 
 use crate::sources::S3SqsConfig;
 
 pub use bucket::Bucket;
+pub use listing::{Listed, Listing, Sweep};
 
 mod bucket;
+mod listing;
 mod sqs;
 
 /// Most messages that SQS gives at once.
@@ -39,6 +41,8 @@ const WAITING_MAX: usize = 16;
 pub struct S3Sqs {
     waiting: mpsc::Receiver<Result<Next, SourceError>>,
     bucket: Bucket,
+    listing: Option<Listing>,
+    out: mpsc::WeakSender<Result<Next, SourceError>>,
     stop: DropGuard,
 }
 
@@ -49,7 +53,9 @@ impl S3Sqs {
         let shared = shared_config(config).await;
         let bucket = Bucket::new(&shared, config, limits);
         let queue = Arc::new(sqs::Sqs::new(&shared, config));
-        Ok(Self::start(queue, config, bucket))
+        let mut source = Self::start(queue, config, bucket);
+        source.listing = Some(Listing::new(&shared, config, source.out.clone()));
+        Ok(source)
     }
 
     /// Its buckets alone, for objects that are known already.
@@ -66,6 +72,7 @@ impl S3Sqs {
     fn start(queue: Arc<dyn Queue>, config: &S3SqsConfig, bucket: Bucket) -> Self {
         let (out, waiting) = mpsc::channel(WAITING_MAX);
         let stop = CancellationToken::new();
+        let weak = out.downgrade();
         let poller = Poller {
             queue,
             slots: Arc::new(Semaphore::new(config.in_flight)),
@@ -76,7 +83,11 @@ impl S3Sqs {
         };
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(poller.run()).await });
-        Self { waiting, bucket, stop: stop.drop_guard() }
+        Self { waiting, bucket, listing: None, out: weak, stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn listing(&self) -> Option<Listing> {
+        self.listing.clone()
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
