@@ -78,15 +78,17 @@ impl Readmitter {
                 };
                 let (id, place, ended) = match &wanted {
                     Readmission::Whole { id, object } => {
-                        (id, object.display(), self.whole(tools, id, object).await?)
+                        (id, object.display(), self.whole(tools, id, object).await)
                     }
                     Readmission::Records(unread) => {
-                        (&unread.id, unread.object.display(), self.records(tools, unread).await?)
+                        (&unread.id, unread.object.display(), self.records(tools, unread).await)
                     }
                     Readmission::Message { row, object, body } => {
-                        (row, self.source.clone(), self.message(tools, object.as_ref(), body).await?)
+                        (row, self.source.clone(), self.message(tools, object.as_ref(), body).await)
                     }
                 };
+                // One that fails does not stand in the way of the others.
+                let ended = ended.unwrap_or_else(|cause| Ended::Waits(None, format!("{cause:#}")));
                 moved += usize::from(!matches!(ended, Ended::Later));
                 match ended {
                     Ended::Later => {}

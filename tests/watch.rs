@@ -3,6 +3,7 @@
 
 use crate::support::eventually;
 use crate::support::folder::{Config, Folder};
+use crate::support::http;
 use crate::support::receivers::Receiver;
 use crate::support::records::Record;
 use crate::support::remit::{Service, findings, remit};
@@ -112,6 +113,72 @@ fn events_of_an_unknown_version_or_category_are_judged_and_counted() {
     let undeclared =
         findings(folder.path()).into_iter().find(|finding| finding["detection"] == "SC01").unwrap();
     assert_eq!(undeclared["count"], 3, "none is lost for it");
+}
+
+#[test]
+fn what_does_not_add_up_is_told_and_no_heart_beats_for_it() {
+    let (folder, switch) = (Folder::new(), Receiver::switch());
+    attacked(&folder);
+    let mut service = beating(&folder, &switch);
+    eventually("the file is judged", SOON, || {
+        service.metric("remit_objects_total", &["outcome=\"done\""]) == 1.0
+    });
+    service.stop();
+    status(&folder, 0);
+    // A record of the file is nowhere: as if a fault of ours had lost it.
+    let script = "import sqlite3; c = sqlite3.connect('remit.db'); c.execute('UPDATE objects SET stored = stored - 1 \
+                  WHERE stored = 3'); c.commit()";
+    let changed = Command::new("python3").args(["-c", script]).current_dir(folder.path()).status().unwrap();
+    assert!(changed.success());
+    let told = status(&folder, 1);
+    assert_eq!(
+        (&told["accounts"][0]["holds"], &told["accounts"][0]["breaches"]),
+        (&Value::Bool(false), &1.into())
+    );
+    assert!(told["accounts"][0]["example"].as_str().unwrap().ends_with("logs/a.json.gz"), "{told}");
+
+    service.restart();
+    eventually("it says so", SOON, || {
+        http::try_get(&service.url("/readyz"), &[]).is_some_and(|answer| answer.text.contains("records (1)"))
+    });
+    assert_eq!(service.metric("remit_conservation_breaches", &["identity=\"records\""]), 1.0);
+    let withheld = || service.metric("remit_heartbeats_total", &["outcome=\"withheld\""]);
+    eventually("a beat is withheld", SOON, || withheld() >= 1.0);
+    let (before, more) = (switch.count(), withheld() + 2.0);
+    eventually("and the next", SOON, || withheld() >= more);
+    assert_eq!(switch.count(), before);
+    assert!(service.stderr().contains("not everything is accounted for"), "{}", service.stderr());
+}
+
+#[test]
+fn a_service_that_is_killed_again_and_again_accounts_for_everything() {
+    let folder = Folder::new();
+    folder.agent("ant", &[("s3:GetObject", "*")]);
+    for file in 0..40 {
+        let mut records: Vec<Record> = (0..25)
+            .map(|at| {
+                Record::of_agent("ant", "s3:DeleteObject")
+                    .object("acme", "k")
+                    .number(file * 20 + at)
+                    .minutes_ago(9)
+            })
+            .collect();
+        records.push(Record(Value::Null));
+        folder.log(&format!("logs/{file}.json.gz"), &records);
+    }
+    let port = folder
+        .configure(&Config::default().directory("logs", true).receiver("ndjson", "path = \"alerts.ndjson\""));
+    let mut service = Service::run(folder.path(), port);
+    for _ in 0..4 {
+        service.restart();
+        eventually("it is back", SOON, || http::try_get(&service.url("/healthz"), &[]).is_some());
+    }
+    eventually("every file is judged, and all of it is somewhere", Duration::from_secs(120), || {
+        let told = status(&folder, 0);
+        let parts = &told["accounts"][0]["parts"];
+        // 20 of each file's 25 events are its own; the last file has five more.
+        parts["stored"] == 805 && parts["duplicate"] == 195 && parts["quarantined"] == 40
+    });
 }
 
 fn beating(folder: &Folder, switch: &Receiver) -> Service {

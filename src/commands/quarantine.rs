@@ -156,13 +156,15 @@ async fn read_again(config: &Config, store: Store) -> anyhow::Result<()> {
 async fn wait(store: &Store, ids: &[&str], longest: Duration) -> anyhow::Result<()> {
     let started = Instant::now();
     loop {
+        let asked = Instant::now();
         let states = vec![QuarantineState::Wanted];
         let wanted =
             store.quarantine_rows(&QuarantineFilter { states, ..QuarantineFilter::default() }).await?;
         if !wanted.iter().any(|row| ids.contains(&row.id.as_str())) || started.elapsed() > longest {
             return Ok(());
         }
-        tokio::time::sleep(LOOK_EVERY).await;
+        // A long list takes long to read, and the service needs the store too.
+        tokio::time::sleep(LOOK_EVERY.max(asked.elapsed() * 5)).await;
     }
 }
 

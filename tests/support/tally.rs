@@ -35,7 +35,7 @@ impl Tally {
             let mut store = open(folder).await;
             let objects = "SELECT coalesce(sum(state = 'done'), 0), coalesce(sum(state = 'claimed'), 0),
                 coalesce(sum(read), 0), coalesce(sum(stored), 0), coalesce(sum(duplicates), 0),
-                coalesce(sum(quarantined), 0) FROM objects";
+                coalesce(sum(quarantined), 0) FROM objects WHERE source <> 'remit:canary'";
             let sums = sqlx::query(objects).fetch_one(&mut store).await.unwrap();
             let number = |at: usize| sums.get::<i64, _>(at);
             let mut tally = Tally {
@@ -49,7 +49,7 @@ impl Tally {
             };
             let untold = "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')";
             tally.untold = sqlx::query_scalar(untold).fetch_one(&mut store).await.unwrap();
-            let reasons = "SELECT reason, count(*) FROM quarantine GROUP BY reason";
+            let reasons = "SELECT reason, sum(records) FROM quarantine WHERE state <> 'replayed' GROUP BY reason";
             for row in sqlx::query(reasons).fetch_all(&mut store).await.unwrap() {
                 tally.reasons.insert(row.get(0), row.get(1));
             }

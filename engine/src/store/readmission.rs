@@ -96,7 +96,8 @@ impl Store {
     /// [`StoreError::Sql`].
     pub async fn wanted_back(&self, source: &str, limit: i64) -> Result<Vec<Readmission>, StoreError> {
         let rows = sqlx::query(
-            "SELECT min(q.id) AS row, q.object, q.bucket, q.key, q.version, min(q.head) AS head, o.state, o.sha256
+            "SELECT min(q.id) AS row, min(q.object) AS object, min(q.bucket) AS bucket, min(q.key) AS key,
+                    min(q.version) AS version, min(q.head) AS head, min(o.state) AS state, min(o.sha256) AS sha256
              FROM quarantine q LEFT JOIN objects o ON o.id = q.object
              WHERE q.state = 'wanted' AND q.source = $1
              GROUP BY coalesce(q.object, q.id) ORDER BY min(q.at), 1 LIMIT $2",
