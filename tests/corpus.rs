@@ -19,6 +19,9 @@ const LARGE_FILE: Duration = Duration::from_secs(20);
 
 /// The longest for all of them together.
 const ALL: Duration = Duration::from_secs(60);
+/// The longest that a service may take for all of them on a busy machine.
+const LONG: Duration = Duration::from_secs(400);
+
 /// The most memory that reading them may take: what the process is by itself, and a few of the largest files.
 const MEMORY: u64 = 700 << 20;
 
@@ -269,7 +272,7 @@ fn a_service_counts_the_corpus_by_reason_as_a_queue_tells_of_it() {
     let port =
         folder.configure(&Config::default().queue_with(&aws.url, &queue, "acme-logs", "in_flight = 32"));
     let service = Service::run(folder.path(), port);
-    eventually("the queue is empty", Duration::from_secs(120), || aws.messages("q") == (0, 0));
+    eventually("the queue is empty", LONG, || aws.messages("q") == (0, 0));
     let tally = Tally::of(folder.path());
     let rows: usize = expected.iter().map(|file| file.kept.len()).sum();
     assert_eq!(tally.stored + tally.duplicates, rows as i64, "{:?}", tally.reasons);
@@ -283,7 +286,7 @@ fn a_service_counts_the_corpus_by_reason_as_a_queue_tells_of_it() {
 }
 
 fn counts_by_reason(service: &Service, expected: &[Expected]) {
-    eventually("every file is ended", Duration::from_secs(120), || {
+    eventually("every file is ended", LONG, || {
         let ended = ["done", "ignored", "quarantined"]
             .map(|outcome| service.metric("remit_objects_total", &[&format!("outcome=\"{outcome}\"")]));
         ended.iter().sum::<f64>() >= expected.len() as f64
