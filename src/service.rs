@@ -17,6 +17,7 @@ use anyhow::Context;
 use dashboards::metrics::SendOutcome;
 use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
+use engine::lake::Lake;
 use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};

@@ -49,7 +49,8 @@ impl Tally {
             };
             let untold = "SELECT count(*) FROM deliveries WHERE state IN ('pending', 'sending')";
             tally.untold = sqlx::query_scalar(untold).fetch_one(&mut store).await.unwrap();
-            let reasons = "SELECT reason, sum(records) FROM quarantine WHERE state <> 'replayed' GROUP BY reason";
+            let reasons =
+                "SELECT reason, sum(records) FROM quarantine WHERE state <> 'replayed' GROUP BY reason";
             for row in sqlx::query(reasons).fetch_all(&mut store).await.unwrap() {
                 tally.reasons.insert(row.get(0), row.get(1));
             }
