@@ -32,6 +32,9 @@ use tracing::{error, info, warn};
 /// How long a stop may take; what is not done by then is given back by its lease.
 const DRAIN_MAX: Duration = Duration::from_secs(20);
 
+/// How long the lake may take then for what waits; the next start gives it what is left.
+const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
+
 /// How long it is remembered what narrows a session: its longest life, and time for its calls to arrive (µs).
 const SESSION_MEMORY: i64 = 4 * DAY;
 
@@ -232,7 +235,7 @@ impl Service {
         self.tasks.shutdown().await;
         self.last.cancel();
         if let Some(committer) = self.committer
-            && tokio::time::timeout(DRAIN_MAX, committer).await.is_err()
+            && tokio::time::timeout(LAST_COMMIT_MAX, committer).await.is_err()
         {
             warn!("the lake did not answer in time; the next start gives it what waits");
         }

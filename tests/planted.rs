@@ -3,7 +3,7 @@
 use crate::support::aws::{Aws, Faults};
 use crate::support::folder::{Config, Folder};
 use crate::support::receivers::{Behaviour, Receiver};
-use crate::support::remit::{Service, binary, findings};
+use crate::support::remit::{Service, binary, findings, remit};
 use crate::support::tally::Tally;
 use crate::support::world::{Call, Shape, World};
 use crate::support::{eventually, oracle, records};
@@ -311,6 +311,59 @@ fn a_request_to_a_bucket_that_is_not_ours_is_noticed() {
             !trial.aws.log().iter().any(|access| foreign(&access.what)),
             "a bucket that is not listed was asked",
         )
+    });
+}
+
+/// A crash between the lake's commit and the store's note of it: the store as it was before, the lake as after.
+#[test]
+fn giving_the_lake_what_it_holds_is_noticed() {
+    catches(Bug::LakeWithoutVersionCheck, |trial| {
+        let config = trial.folder.read("remit.toml");
+        trial.folder.write("remit.toml", format!("{config}\n[lake]\ncommit_every = \"24h\"\n"));
+        let (state, before) = (trial.folder.path(), trial.folder.path().join("before"));
+        let files = || {
+            let entries = std::fs::read_dir(state).unwrap().map(|entry| entry.unwrap().path());
+            entries.filter(|path| path.file_name().unwrap().to_string_lossy().starts_with("remit.db"))
+        };
+        let rows = || std::fs::read_dir(state.join("remit.rows")).unwrap().map(|entry| entry.unwrap().path());
+        let mut service = trial.start();
+        trial.put("1.json.gz", &trial.world.calls);
+        trial.drained();
+        service.kill();
+        std::fs::create_dir_all(before.join("remit.rows")).unwrap();
+        for path in files() {
+            std::fs::copy(&path, before.join(path.file_name().unwrap())).unwrap();
+        }
+        for path in rows() {
+            std::fs::copy(&path, before.join("remit.rows").join(path.file_name().unwrap())).unwrap();
+        }
+        let given = |service: &Service| {
+            eventually("the lake has it", Duration::from_secs(120), || {
+                service.metric("remit_lake_pending_rows", &[]) == 0.0 && rows().next().is_none()
+            });
+        };
+        service.restart();
+        service = service.ready();
+        given(&service);
+        service.kill();
+        for path in files() {
+            std::fs::remove_file(path).unwrap();
+        }
+        for entry in std::fs::read_dir(&before).unwrap().map(|entry| entry.unwrap().path()) {
+            if entry.is_file() {
+                std::fs::copy(&entry, state.join(entry.file_name().unwrap())).unwrap();
+            }
+        }
+        for entry in std::fs::read_dir(before.join("remit.rows")).unwrap().map(|entry| entry.unwrap().path())
+        {
+            std::fs::copy(&entry, state.join("remit.rows").join(entry.file_name().unwrap())).unwrap();
+        }
+        service.restart();
+        let service = service.ready();
+        given(&service);
+        let sql = "SELECT count(*) n, count(DISTINCT event_id) once FROM events";
+        let told = remit(state, &["query", "--output", "ndjson", sql]).expect(0).lines();
+        is(told[0]["n"] == told[0]["once"] && told[0]["n"] != 0, &format!("in the lake: {}", told[0]))
     });
 }
 

@@ -34,11 +34,13 @@ pub enum Bug {
     StaleLeasesKept,
     /// Objects are fetched from whatever bucket a message names.
     AnyBucket,
+    /// What the lake holds already is given to it again.
+    LakeWithoutVersionCheck,
 }
 
 impl Bug {
     /// All of them.
-    pub const ALL: [Bug; 14] = [
+    pub const ALL: [Bug; 15] = [
         Bug::AckBeforeCommit,
         Bug::FirstRecordOnly,
         Bug::PlusNotDecoded,
@@ -53,6 +55,7 @@ impl Bug {
         Bug::MergedFindingLost,
         Bug::StaleLeasesKept,
         Bug::AnyBucket,
+        Bug::LakeWithoutVersionCheck,
     ];
 
     /// Its name in the environment.
@@ -73,6 +76,7 @@ impl Bug {
             Bug::MergedFindingLost => "merged-finding-lost",
             Bug::StaleLeasesKept => "stale-leases-kept",
             Bug::AnyBucket => "any-bucket",
+            Bug::LakeWithoutVersionCheck => "lake-without-version-check",
         }
     }
 }

@@ -21,6 +21,9 @@ const SMALL_BYTES: u64 = 16 << 20;
 /// Bytes of files that become one: what a round reads, and so how long a commit waits for it.
 const MERGED_BYTES_MAX: u64 = 64 << 20;
 
+/// How long after the start files are first deleted.
+const FIRST_VACUUM: Duration = Duration::from_secs(600);
+
 /// Commits between two looks at the files.
 const LOOK_EVERY: u64 = 8;
 
@@ -44,12 +47,15 @@ impl Default for Upkeep {
 pub(super) struct Keeper {
     upkeep: Upkeep,
     looked: u64,
-    vacuumed: Instant,
+    vacuum_at: Option<Instant>,
 }
 
 impl Keeper {
     pub fn new(upkeep: Upkeep) -> Keeper {
-        Keeper { upkeep, looked: 0, vacuumed: Instant::now() }
+        // Soon after the start: a service that is started anew every day deletes as well.
+        let first = upkeep.vacuum_every.min(FIRST_VACUUM);
+        let vacuum_at = Instant::now().checked_add(first).filter(|_| !upkeep.vacuum_every.is_zero());
+        Keeper { upkeep, looked: 0, vacuum_at }
     }
 
     /// Does what is due; at most one merge, so that commits do not wait long.
@@ -60,8 +66,8 @@ impl Keeper {
                 merge(store, table, files).await?;
             }
         }
-        if !self.upkeep.vacuum_every.is_zero() && self.vacuumed.elapsed() >= self.upkeep.vacuum_every {
-            self.vacuumed = Instant::now();
+        if self.vacuum_at.is_some_and(|at| at <= Instant::now()) {
+            self.vacuum_at = Instant::now().checked_add(self.upkeep.vacuum_every);
             let deleted = table.vacuum().await?;
             debug!(deleted, "removed files deleted");
         }

@@ -8,6 +8,7 @@ use deltalake_core::kernel::engine::arrow_conversion::TryIntoKernel;
 use deltalake_core::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
 use deltalake_core::kernel::{Action, Add, MetadataExt, Remove, StructField, StructType, Transaction};
 use deltalake_core::operations::vacuum::VacuumMode;
+use deltalake_core::protocol::checkpoints::cleanup_metadata;
 use deltalake_core::protocol::{DeltaOperation, SaveMode};
 use deltalake_core::{DeltaTable, DeltaTableError};
 use futures::TryStreamExt;
@@ -74,6 +75,11 @@ impl Table {
     }
 
     async fn create(place: &Place) -> Result<Table, LakeError> {
+        // Upkeep deletes files here: never in a folder that is somebody else's.
+        if let Some(other) = place.store.list(None).try_next().await.map_err(|cause| place.failed(cause))? {
+            let why = format!("other files are in it, `{}` among them", other.location);
+            return Err(LakeError::Foreign { place: place.shown.clone(), why });
+        }
         let properties = PROPERTIES.map(|(key, value)| (key.to_owned(), Some(value.to_owned())));
         let created = DeltaTable::new(place.log_store())
             .create()
@@ -191,6 +197,8 @@ impl Table {
         properties: CommitProperties,
     ) -> Result<(), LakeError> {
         let log = self.delta.log_store();
+        // Old commits are deleted with old files, not looked for at every commit.
+        let properties = properties.with_cleanup_expired_logs(Some(false));
         let committed = {
             let state: &dyn TableReference = self.state()?;
             CommitBuilder::from(properties).with_actions(actions).build(Some(state), log, operation).await
@@ -230,16 +238,20 @@ impl Table {
         Ok(self.state()?.log_data().iter().map(|file| file.path().into_owned()).collect())
     }
 
-    /// Deletes what no version names that anybody may still read. Only this process writes files here, and none now.
+    /// Deletes files that were removed long ago, and the log of versions before them. Files that no version ever named
+    /// are not looked for: the store names those, and folders may hold other things.
     pub async fn vacuum(&mut self) -> Result<usize, LakeError> {
         let vacuum = self
             .delta
             .clone()
             .vacuum()
-            .with_mode(VacuumMode::Full)
+            .with_mode(VacuumMode::Lite)
             .with_retention_period(chrono::TimeDelta::hours(REMOVED_KEPT_HOURS));
         let (delta, done) = vacuum.await.map_err(|cause| self.place.failed(cause))?;
         self.delta = delta;
+        cleanup_metadata(&self.delta, None).await.map_err(|cause| self.place.failed(cause))?;
+        // What is in memory may name commits that are gone.
+        self.delta.load().await.map_err(|cause| self.place.failed(cause))?;
         Ok(done.files_deleted.len())
     }
 }

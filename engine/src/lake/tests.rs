@@ -319,6 +319,40 @@ async fn a_store_from_a_backup_goes_on_behind_the_lake() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_folder_with_other_things_is_no_lake() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::create_dir(dir.path().join("lake")).unwrap();
+    std::fs::write(dir.path().join("lake/photo.jpg"), "mine").unwrap();
+    let refused = Table::open_or_create(&place(&dir).await).await.unwrap_err();
+    assert!(refused.to_string().contains("photo.jpg"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_last_run_left_waiting_is_given_over_without_a_word() {
+    let bench = Bench::new().await;
+    bench.object("one", &["a"]).await;
+    let Bench { dir, store, lake, committer } = bench.start_again().await;
+    let (told, heard) = std::sync::mpsc::channel();
+    let stop = std::future::pending();
+    tokio::spawn(committer.run(Arc::new(Ears(told)), stop));
+    let rows = tokio::task::spawn_blocking(move || heard.recv_timeout(Duration::from_secs(60)).unwrap());
+    assert_eq!(rows.await.unwrap(), 1);
+    drop((dir, store, lake));
+}
+
+struct Ears(std::sync::mpsc::Sender<u64>);
+
+impl LakeObserver for Ears {
+    fn committed(&self, committed: &Committed) {
+        let _ = self.0.send(committed.rows);
+    }
+    fn failed(&self, cause: &LakeError) {
+        panic!("{cause}");
+    }
+    fn waits(&self, _: store::LakeDepth) {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn too_much_waiting_stops_the_work_until_there_is_room() {
     let mut bench = Bench::new().await;
     bench.lake = Lake::new(bench.lake.spool.clone(), 0, 1);
