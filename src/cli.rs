@@ -3,6 +3,7 @@
 mod backfill;
 mod completeness;
 mod digest;
+mod quarantine;
 mod scope;
 mod usage;
 
@@ -14,6 +15,7 @@ use std::path::PathBuf;
 pub use backfill::BackfillArgs;
 pub use completeness::{CompletenessArgs, CompletenessOutput};
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
+pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -75,6 +77,15 @@ pub enum Command {
         #[command(subcommand)]
         command: SilenceCommand,
     },
+    /// Say whether everything that came in is accounted for, and whether the watch still sees; exit 1 where not
+    #[command(after_help = STATUS)]
+    Status(StatusArgs),
+    /// Look at what could not be read, and have it read again
+    #[command(after_help = quarantine::EXAMPLES)]
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
     /// Hold logs against what CloudTrail signed
@@ -110,6 +121,24 @@ pub struct ConfigArgs {
     /// The configuration file
     #[arg(short, long, default_value = "remit.toml", env = "REMIT_CONFIG")]
     pub config: PathBuf,
+}
+
+const STATUS: &str = "\
+Reads the store, beside a service that runs on it or without one. Five identities must hold:
+  records     read = stored + duplicate + quarantined, in every object
+  quarantine  records that objects count as quarantined = records in quarantine
+  objects     received = done + ignored + quarantined + in flight
+  findings    each is alerted, or one knows why not
+  outbox      alerts to receivers = to be sent + delivered + dead + silenced + below + summarized
+Exit code 1: one of them does not hold, or the canary was lost.";
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Listing::Table)]
+    pub output: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -198,7 +227,7 @@ pub enum FindingsCommand {
         /// Only at least this bad
         #[arg(long)]
         severity: Option<Severity>,
-        /// Only this state: open, acknowledged, closed, superseded, learning
+        /// Only this state: open, acknowledged, closed, superseded, learning, canary
         #[arg(long)]
         state: Option<engine::finding::FindingState>,
         /// At most so many; 0 for all

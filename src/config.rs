@@ -1,7 +1,11 @@
 //! `remit.toml`.
 
+use alerts::Secret;
+use alerts::heartbeat::Method;
 use alerts::receiver::ReceiverConfig;
 use engine::baseline::BaselineRule;
+use engine::store::CANARY_SOURCE;
+use ingest::duration::{Bounds, within};
 use ingest::source::SourceConfig;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
@@ -29,6 +33,8 @@ pub struct Config {
     pub web: WebConfig,
     /// The report.
     pub report: ReportConfig,
+    /// How remit watches itself.
+    pub watch: WatchConfig,
 }
 
 /// `[store]`
@@ -192,6 +198,61 @@ pub struct ReportConfig {
     pub data_events: Vec<String>,
 }
 
+/// `[watch]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WatchConfig {
+    /// Whether a log file of remit's own goes the whole way once a day and must come out as a finding. Default true.
+    pub canary: bool,
+    /// How soon it must come out. Default 5m. Range 1s–1h.
+    #[serde(deserialize_with = "within::<CanaryWithin, _>")]
+    #[schemars(with = "String")]
+    pub canary_within: Duration,
+    /// A dead man's switch that is told that remit is alive, as long as it is.
+    pub heartbeat: Option<HeartbeatConfig>,
+}
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        WatchConfig { canary: true, canary_within: Duration::from_secs(300), heartbeat: None }
+    }
+}
+
+/// `[watch.heartbeat]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// The address that counts each request as a sign of life; it is a secret. `https`, or loopback.
+    #[schemars(with = "String")]
+    pub url: Secret,
+    /// `post` or `get`. Default post.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub method: Method,
+    /// How often. Default 5m. Range 1s–1h.
+    #[serde(default = "beat_every", deserialize_with = "within::<BeatEvery, _>")]
+    #[schemars(with = "String")]
+    pub every: Duration,
+}
+
+fn beat_every() -> Duration {
+    Duration::from_secs(300)
+}
+
+struct CanaryWithin;
+impl Bounds for CanaryWithin {
+    const NAME: &'static str = "canary_within";
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
+struct BeatEvery;
+impl Bounds for BeatEvery {
+    const NAME: &'static str = "every";
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
 /// A configuration that cannot be used. The text holds no value of the file: values may be secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -246,6 +307,12 @@ impl Config {
         }
         let mut names = std::collections::BTreeSet::new();
         for source in &self.sources {
+            if source.name() == CANARY_SOURCE {
+                return Err((
+                    "name",
+                    format!("the source name `{CANARY_SOURCE}` is remit's own; take another"),
+                ));
+            }
             if !names.insert(source.name()) {
                 return Err((
                     "name",

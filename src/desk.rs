@@ -10,7 +10,7 @@ use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::calls::Rules;
 use engine::chain::Issued;
 use engine::detection::Detection;
-use engine::finding::Finding;
+use engine::finding::{Finding, FindingState};
 use engine::grant::{PolicyChange, Touch};
 use engine::measure::Measures;
 use engine::seen::EventIds;
@@ -56,6 +56,33 @@ pub struct Sheet {
     pub origin: Option<Origin>,
     /// What the ledger keeps of it.
     pub log: Option<LogRead>,
+    /// The object whose quarantined records these are, read again.
+    pub readmitted: Option<String>,
+    /// Events of a version that we do not know.
+    pub unfamiliar: u64,
+    /// It is of our own making: nothing but its findings is kept of it.
+    pub is_canary: bool,
+}
+
+impl Sheet {
+    /// The same as the canary's: only its findings are written, under a state that nobody is told of.
+    pub fn of_canary(self) -> Sheet {
+        let mut findings = self.findings;
+        for finding in &mut findings {
+            finding.state = FindingState::Canary;
+        }
+        Sheet {
+            is_canary: true,
+            findings,
+            baseline: BaselineDelta::default(),
+            measures: Measures::default(),
+            changes: Vec::new(),
+            issued: Vec::new(),
+            origin: None,
+            log: None,
+            ..self
+        }
+    }
 }
 
 enum Ask {
@@ -219,6 +246,7 @@ impl Clerk {
             origin: sheet.origin.as_ref(),
             log: sheet.log.as_ref(),
             is_outdated: self.is_outdated(sheet),
+            readmitted: sheet.readmitted.as_deref(),
             terms,
         });
         let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;

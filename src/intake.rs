@@ -1,11 +1,14 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
+use crate::clouds;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::pulse::Pulse;
 use crate::slices::Tools;
 use dashboards::Readiness;
 use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::store::ClaimToken;
+use engine::store::{ClaimToken, Refused};
 use engine::time;
+use ingest::planted::{Bug, bug};
 use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
 use ingest::sources::s3_sqs::Listing;
 use ingest::{ObjectRef, Quarantined, Redaction};
@@ -45,6 +48,7 @@ pub struct Intake {
     pub readiness: Readiness,
     pub workers: usize,
     pub watcher: Watcher,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
@@ -64,6 +68,7 @@ impl Intake {
         let worker = Arc::new(Worker {
             pipeline: self.pipeline.clone(),
             watcher: self.watcher.clone(),
+            pulse: self.pulse.clone(),
             fetcher: source.fetcher(),
             listing: source.listing(),
             tools,
@@ -148,15 +153,17 @@ impl Intake {
     /// Puts a notification into quarantine; only then is it acknowledged.
     async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
         let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
-        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
-        match self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await {
+        let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+        match self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await {
             Ok(()) => {
                 warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
                 metrics.notification(NotificationOutcome::Quarantined);
-                metrics.quarantined("aws", reason, 1);
+                let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+                metrics.quarantined(cloud, reason, 1);
                 acknowledge(ticket).await;
             }
             Err(cause) => {
@@ -220,6 +227,7 @@ impl Rejudge {
 struct Worker {
     pipeline: Arc<Pipeline>,
     watcher: Watcher,
+    pulse: Arc<Pulse>,
     fetcher: Fetcher,
     listing: Option<Listing>,
     /// One for each worker; the permits of `idle` say how many are free.
@@ -232,11 +240,17 @@ struct Worker {
 impl Worker {
     async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
+        let _under_way = self.pulse.begin();
         if self.cancel.is_cancelled() {
             return ticket.release().await;
         }
         if ticket.is_message() {
             self.pipeline.ledger.announced(&object).await;
+        }
+        if bug(Bug::AckBeforeCommit) {
+            acknowledge(ticket).await;
+            let _ = self.outcome(&object, attempt).await;
+            return;
         }
         match self.outcome(&object, attempt).await {
             Ok(Some(Outcome::Held)) => ticket.release().await,
@@ -267,7 +281,7 @@ impl Worker {
         match self.claimed(object, &claim, attempt).await {
             Ok(outcome) => Ok(outcome),
             Err(cause) => {
-                self.pipeline.store.release(&claim).await?;
+                self.pipeline.release(&claim).await;
                 Err(cause)
             }
         }
@@ -304,7 +318,7 @@ impl Worker {
     ) -> anyhow::Result<Option<Read>> {
         let _space = self.in_memory.acquire().await?;
         if self.cancel.is_cancelled() {
-            self.pipeline.store.release(claim).await?;
+            self.pipeline.release(claim).await;
             return Ok(Some(Read::Ended(Outcome::Held)));
         }
         let fetched = match &self.listing {
@@ -348,7 +362,7 @@ impl Worker {
             return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
         }
         warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
-        self.pipeline.store.release(claim).await?;
+        self.pipeline.release(claim).await;
         Ok(None)
     }
 }

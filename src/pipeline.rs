@@ -1,11 +1,11 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
-use crate::clouds::Clouds;
+use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
 use crate::ledger::LedgerDesk;
-use crate::slices::{Broken, Reading, Take, Tools, new_rows};
+use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
-use dashboards::metrics::ObjectOutcome;
+use dashboards::metrics::{ObjectOutcome, Unfamiliar};
 use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
@@ -15,17 +15,20 @@ use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
     Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Store, StoredCommit, Sum,
+    Unread,
 };
 use engine::time;
 use ingest::digest::Metadata;
 use ingest::object::{Room, Summary};
-use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
+use ingest::planted::{Bug, bug};
+use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::task::block_in_place;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 /// Objects of fewer bytes are read and judged in about a millisecond: not worth telling the runtime.
 const LONG_WORK_BYTES: usize = 32 << 10;
@@ -87,6 +90,8 @@ pub struct Pipeline {
     settling: Arc<Settling>,
     /// What is told to the ledger of log files.
     pub ledger: LedgerDesk,
+    /// Claims that are to be given back and could not be: on a full disk even that is a write.
+    unreleased: Mutex<Vec<ClaimToken>>,
 }
 
 impl Pipeline {
@@ -107,6 +112,24 @@ impl Pipeline {
             detections,
             settling,
             ledger: LedgerDesk::default(),
+            unreleased: Mutex::default(),
+        }
+    }
+
+    /// Gives a claim back: now, else as soon as somebody finds it held.
+    pub async fn release(&self, claim: &ClaimToken) {
+        self.unreleased.lock().await.push(claim.clone());
+        self.release_all().await;
+    }
+
+    async fn release_all(&self) {
+        let mut unreleased = self.unreleased.lock().await;
+        while let Some(claim) = unreleased.last() {
+            if let Err(cause) = self.store.release(claim).await {
+                warn!(%cause, claims = unreleased.len(), "not given back yet");
+                return;
+            }
+            unreleased.pop();
         }
     }
 
@@ -149,6 +172,12 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Keeps the findings of a detection that no event makes, as long as they are given; people are told of them.
+    pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
+        self.store.stand(detection, findings, &self.settling.terms()).await?;
+        Ok(())
+    }
+
     pub fn limits(&self) -> &Limits {
         &self.reading.limits
     }
@@ -162,7 +191,10 @@ impl Pipeline {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
             }
-            Claim::Held => Begun::Ended(Outcome::Held),
+            Claim::Held => {
+                self.release_all().await;
+                Begun::Ended(Outcome::Held)
+            }
             Claim::Poison(claim) => {
                 let detail = "reading it ended the process three times; it was not opened again";
                 let poison = Quarantined::new(
@@ -184,12 +216,13 @@ impl Pipeline {
         claim: &ClaimToken,
         quarantined: &Quarantined,
     ) -> anyhow::Result<Outcome> {
-        if !self.store.end_object(claim, ObjectEnd::Quarantined, Some(quarantined), time::now()).await? {
+        let end = Some((object, quarantined));
+        if !self.store.end_object(claim, ObjectEnd::Quarantined, end, time::now()).await? {
             return Ok(Outcome::Held);
         }
         warn!(object = %object.display(), reason = quarantined.reason, detail = %quarantined.detail, "object quarantined");
         self.metrics.object(&object.source, ObjectOutcome::Quarantined);
-        self.metrics.quarantined("aws", quarantined.reason, 1);
+        self.metrics.quarantined(clouds::of_place(&object.key), quarantined.reason, 1);
         Ok(Outcome::Quarantined(quarantined.reason))
     }
 
@@ -223,6 +256,10 @@ impl Pipeline {
         let mut judged = Unwritten::of(object, self.store.seen().meeting());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
+            Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
+                self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await?;
+                return Ok(Read::Ended(Outcome::Ignored("dropped")));
+            }
             Err(Broken::Object(error)) => {
                 let quarantined =
                     Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.reading.redaction);
@@ -245,6 +282,32 @@ impl Pipeline {
         }
         self.metrics.judged(started.elapsed());
         Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
+    }
+
+    /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
+    ///
+    /// An error means that nothing changed.
+    pub async fn judge_unread(
+        &self,
+        tools: &mut Tools,
+        unread: &Unread,
+        only: Option<&HashSet<u32>>,
+        claim: &ClaimToken,
+        bytes: &[u8],
+    ) -> anyhow::Result<Result<Box<Sheet>, ObjectError>> {
+        let object = &unread.object;
+        let mut judged = Unwritten { only, ..Unwritten::of(object, self.store.seen().meeting()) };
+        match self.judge_slices(tools, object, bytes, &mut judged).await {
+            Ok(summary) => {
+                // Of some rows alone nothing can be said of the file.
+                let log = if only.is_none() { self.log_read(object, &summary) } else { None };
+                Ok(Ok(Box::new(judged.sheet(object, claim, summary, log))))
+            }
+            Err(Broken::Object(error)) => Ok(Err(error)),
+            Err(Broken::Judge(error)) => {
+                Err(error.context(format!("cannot judge {} again", object.display())))
+            }
+        }
     }
 
     async fn judge_slices(
@@ -278,6 +341,17 @@ impl Pipeline {
                 Written::Clash
             }
             Committed::Fenced => Written::Ended(Outcome::Held),
+            Committed::Miscounted(miscount) => {
+                error!(object = %object.display(), miscount, "not committed");
+                let reason = ingest::quarantine::reason::MISCOUNTED;
+                let fault = Quarantined::new(None, reason, miscount, b"", &self.reading.redaction);
+                // Records read again wait on as they are.
+                let is_whole = sheet.readmitted.is_none();
+                Written::Ended(match is_whole {
+                    true => self.quarantine(object, &sheet.claim, &fault).await?,
+                    false => Outcome::Quarantined(reason),
+                })
+            }
         })
     }
 
@@ -310,18 +384,30 @@ impl Pipeline {
     }
 
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
+        if sheet.is_canary {
+            return;
+        }
         self.rules.baseline.apply(&sheet.baseline);
-        self.metrics.object(&object.source, ObjectOutcome::Done);
+        // What is read again was counted when it came: only its events are new.
+        let is_first = sheet.readmitted.is_none();
+        if is_first {
+            self.metrics.object(&object.source, ObjectOutcome::Done);
+        }
+        self.metrics.unfamiliar(Unfamiliar::Version, if is_first { sheet.unfamiliar } else { 0 });
         for cloud in sheet.clouds.iter() {
+            self.metrics.unfamiliar(Unfamiliar::Category, cloud.unfamiliar);
             self.metrics.events(&object.source, &cloud.name, cloud.events);
-            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if is_first {
+                self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            }
             if let Some(latest) = cloud.latest {
                 // An event from the future must not make everything else look late.
                 self.metrics.watermark(&cloud.name, latest.min(time::now()));
             }
         }
-        for quarantined in &sheet.quarantined {
-            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
+        for quarantined in sheet.quarantined.iter().filter(|_| is_first) {
+            let cloud = sheet.clouds.main().unwrap_or_else(|| clouds::of_place(&object.key));
+            self.metrics.quarantined(cloud, quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
@@ -344,6 +430,8 @@ struct Unwritten<'s> {
     origin: Origin,
     rows: usize,
     clouds: Clouds,
+    /// The only rows that count; none where all do.
+    only: Option<&'s HashSet<u32>>,
 }
 
 impl<'s> Unwritten<'s> {
@@ -362,6 +450,7 @@ impl<'s> Unwritten<'s> {
             },
             rows: 0,
             clouds: Clouds::default(),
+            only: None,
         }
     }
 
@@ -381,6 +470,9 @@ impl<'s> Unwritten<'s> {
             issued: self.sum.issued,
             changes: self.changes,
             grants_revision: self.grants_revision,
+            readmitted: None,
+            is_canary: false,
+            unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
             log,
@@ -390,7 +482,10 @@ impl<'s> Unwritten<'s> {
 
 impl Take for Unwritten<'_> {
     fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        let is_new = new_rows(&mut self.meeting, batch)?;
+        let is_new = match self.only {
+            None => new_rows(&mut self.meeting, batch)?,
+            Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
+        };
         let view = batch.view();
         let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
         self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));

@@ -1,11 +1,16 @@
 //! The service that `run` and `demo` start: sources in, alerts and pages out, until it is told to stop.
 
 use crate::assembly;
+use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::intake::{Intake, SOURCES, Watcher};
 use crate::ledger::{self, Accountant, LedgerDesk};
 use crate::pipeline::Pipeline;
+use crate::pulse::Pulse;
+use crate::readmission::Readmitter;
+use crate::watch;
+use alerts::heartbeat::Heartbeat;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
 use alerts::receiver::Receiver;
 use anyhow::Context;
@@ -15,6 +20,7 @@ use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
 use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
 use engine::time::{self, DAY};
+use ingest::planted::{Bug, bug};
 use ingest::source::{Source, SourceConfig};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,7 +36,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(20);
 const SESSION_MEMORY: i64 = 4 * DAY;
 
 /// How long what was told to whom is remembered (µs).
-const DELIVERY_MEMORY: i64 = 90 * DAY;
+pub const DELIVERY_MEMORY: i64 = 90 * DAY;
 
 /// How often incidents are resolved and old event ids forgotten.
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -79,7 +85,7 @@ impl Service {
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
-        let stale = store.end_stale_leases().await?;
+        let stale = if bug(Bug::StaleLeasesKept) { 0 } else { store.end_stale_leases().await? };
         if stale > 0 {
             info!(objects = stale, "taking up what the last run left behind");
         }
@@ -140,11 +146,24 @@ impl Service {
         tasks.spawn(accountant.run(cancel.clone()));
         tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
         tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
+        let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
+        tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
+        if config.watch.canary {
+            let (pipeline, readiness) = (pipeline.clone(), readiness.clone());
+            let canary = Canary { pipeline, readiness, within: config.watch.canary_within };
+            tasks.spawn(canary.run(cancel.clone()));
+        }
+        let pulse = Arc::new(Pulse::default());
+        if let Some(config) = config.watch.heartbeat.clone() {
+            let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
+            tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
+        }
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             readiness: readiness.clone(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             watcher,
+            pulse,
         });
         Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks })
     }
@@ -166,6 +185,12 @@ impl Service {
             opened.push((config.name().to_owned(), source));
         }
         for (name, source) in opened {
+            let readmitter = Readmitter {
+                pipeline: self.pipeline.clone(),
+                fetcher: source.fetcher(),
+                source: name.clone(),
+            };
+            self.tasks.spawn(readmitter.run(self.cancel.clone()));
             let (intake, cancel) = (self.intake.clone(), self.cancel.clone());
             self.tasks.spawn(async move {
                 if let Err(cause) = intake.run(source, &name, &cancel).await {
@@ -241,6 +266,7 @@ async fn upkeep(pipeline: Arc<Pipeline>, keeps: Keeps, cancel: CancellationToken
             store.forget_sessions(now - SESSION_MEMORY).await?;
             store.forget_links(now - LINKS_KEPT).await?;
             pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
+            store.forget_replayed(now - DELIVERY_MEMORY).await?;
             store.forget_deliveries(now - DELIVERY_MEMORY).await
         };
         if let Err(cause) = kept.await {

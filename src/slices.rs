@@ -6,8 +6,9 @@ use engine::seen::{Meeting, Seen, SeenError, event_of};
 use ingest::digest::Shelf;
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
+use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of records that are judged at once: some thousand events, so that what each batch costs is shared.
 const SLICE_BYTES: usize = 4 << 20;
@@ -93,7 +94,10 @@ impl Reading {
         let mut next = reader.next()?;
         let mut is_first = true;
         while let Some(slice) = next {
-            next = reader.next()?;
+            next = match reader.next() {
+                Err(_) if bug(Bug::PrefixOfTruncated) => None,
+                next => next?,
+            };
             let is_new = take.choose(&slice.batch, is_first && next.is_none())?;
             is_first = false;
             let chosen = only(&slice.batch, is_new);
@@ -108,6 +112,20 @@ impl Reading {
 pub fn new_rows(meeting: &mut Meeting<'_>, batch: &EventBatch) -> Result<Vec<bool>, SeenError> {
     let view = batch.view();
     meeting.meet((0..batch.rows()).map(|row| event_of(&view, row)))
+}
+
+/// The rows of `only` these places in their object that its other such rows, and other objects, do not repeat.
+pub fn new_rows_of(
+    meeting: &mut Meeting<'_>,
+    batch: &EventBatch,
+    only: &HashSet<u32>,
+) -> Result<Vec<bool>, SeenError> {
+    let view = batch.view();
+    let asked: Vec<bool> =
+        (0..batch.rows()).map(|at| view.row(at).is_some_and(|row| only.contains(&row))).collect();
+    let among = asked.iter().enumerate().filter(|(_, asked)| **asked).map(|(at, _)| event_of(&view, at));
+    let mut new = meeting.meet(among)?.into_iter();
+    Ok(asked.into_iter().map(|asked| asked && new.next().unwrap_or(false)).collect())
 }
 
 /// As [`new_rows`], and the new ones are in the set then.

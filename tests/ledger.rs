@@ -251,7 +251,10 @@ impl Ledger<'_> {
                     let reason =
                         ingest::quarantine::reason::ALL.iter().find(|reason| **reason == problem.code());
                     let why = Quarantined::new(None, reason.unwrap(), "", b"", &Redaction::default());
-                    self.store.end_object(&claim, ObjectEnd::Quarantined, Some(&why), NOW).await.unwrap();
+                    self.store
+                        .end_object(&claim, ObjectEnd::Quarantined, Some((&object, &why)), NOW)
+                        .await
+                        .unwrap();
                 }
                 return self.store.ended_before(&object, NOW).await.unwrap();
             }

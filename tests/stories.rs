@@ -9,6 +9,7 @@
 )]
 
 mod actors;
+mod any_order;
 mod cli;
 mod clouds;
 mod completeness;
@@ -16,11 +17,17 @@ mod corpus;
 mod dashboards;
 mod demo;
 mod digest;
+mod disk_full;
 mod fakes;
+mod forged;
 mod grants;
 mod kill;
+mod latency;
 mod ledger;
 mod order;
+mod outage;
+mod planted;
+mod quarantine;
 mod receivers;
 mod report;
 mod rubbish;
@@ -29,4 +36,5 @@ mod sameness;
 mod scope;
 mod support;
 mod usage;
+mod watch;
 mod web;

@@ -181,6 +181,7 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         origin: None,
         log: None,
         is_outdated: false,
+        readmitted: None,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),

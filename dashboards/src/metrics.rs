@@ -6,10 +6,12 @@
 mod ledger;
 mod outcome;
 mod standing;
+mod watch;
 
 pub use ledger::SweepOutcome;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
+pub use watch::{Beat, Unfamiliar};
 
 use engine::finding::Severity;
 use engine::measure::Measure;
@@ -29,7 +31,10 @@ pub const AGENTS_MAX: usize = 500;
 pub const OTHER: &str = "other";
 
 /// Providers whose logs can be read.
-const PROVIDERS: [&str; 1] = ["aws"];
+const PROVIDERS: [&str; 3] = ["aws", "azure", "gcp"];
+
+/// Whose log it is was not to be told: nothing in it could be read.
+const UNKNOWN: &str = "unknown";
 
 /// Open incidents looked at for the agents' state.
 const INCIDENTS_MAX: i64 = 10_000;
@@ -97,6 +102,7 @@ pub struct Metrics {
     dead: IntCounterVec,
     store_errors: IntCounter,
     ledger: ledger::Ledger,
+    watch: watch::Watch,
 }
 
 #[derive(Debug)]
@@ -218,6 +224,7 @@ impl Metrics {
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
             ledger: ledger::Ledger::new(&made)?,
+            watch: watch::Watch::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -242,6 +249,8 @@ impl Metrics {
             for source in &self.known.sources {
                 self.events.with_label_values(&[provider, source]);
             }
+        }
+        for provider in PROVIDERS.into_iter().chain([UNKNOWN]) {
             for reason in &self.known.reasons {
                 self.events_quarantined.with_label_values(&[provider, reason]);
             }
@@ -464,7 +473,7 @@ fn of<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
 }
 
 fn provider_of(provider: &str) -> &'static str {
-    PROVIDERS.into_iter().find(|known| *known == provider).unwrap_or(OTHER)
+    PROVIDERS.into_iter().chain([UNKNOWN]).find(|known| *known == provider).unwrap_or(OTHER)
 }
 
 struct Registrar {

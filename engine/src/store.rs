@@ -4,6 +4,7 @@
 
 mod again;
 mod commit;
+mod conservation;
 mod events;
 mod findings;
 mod incidents;
@@ -12,14 +13,17 @@ mod measures;
 mod objects;
 mod outbox;
 mod quarantine;
+mod readmission;
 mod sessions;
 mod silences;
 mod standing;
 mod sum;
 mod usage;
+mod watch;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
+pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use ledger::{
     ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport, LedgerTotals,
@@ -27,11 +31,13 @@ pub use ledger::{
 };
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
-pub use quarantine::QuarantinedRow;
+pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};
+pub use readmission::{Readmission, Unread};
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
 pub use usage::Use;
+pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
@@ -227,6 +233,34 @@ impl Store {
 
     // IMMEDIATE: the write lock is taken at the start, so that what is read in it cannot be stale when it is written.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // Where the disk is full SQLite may end a transaction by itself (<https://www.sqlite.org/lang_transaction.html>).
+            // Rolled back once more that fails, and the connection counts itself within a transaction for ever: every later
+            // one would be refused, however much room there is. It is the only writer, so it makes place for a new one.
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            begun => Ok(begun?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_by_itself_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("remit.db"), Durability::Full).await.unwrap();
+        let mut ended = store.begin().await.unwrap();
+        // As SQLite does on a full disk.
+        sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
+        ended.commit().await.unwrap_err();
+        for _ in 0..2 {
+            let next = store.begin().await.unwrap();
+            next.commit().await.unwrap();
+        }
     }
 }

@@ -103,6 +103,7 @@ impl World {
             log: None,
             origin: part.origin.as_ref(),
             is_outdated: false,
+            readmitted: None,
             terms: terms(&settled),
         });
         self.store.commit_all(&commits.collect::<Vec<_>>()).await.unwrap()

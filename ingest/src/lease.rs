@@ -11,6 +11,7 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
+use crate::planted::{Bug, bug};
 use crate::source::SourceError;
 
 /// SQS keeps a message hidden for at most 12 hours after it was received.
@@ -127,6 +128,7 @@ impl Lease {
         loop {
             match self.queue.delete(&self.receipt).await {
                 Ok(()) => return Ok(()),
+                Err(_) if bug(Bug::DeleteFailureIgnored) => return Ok(()),
                 // It comes back when its time ends, and is found to be done already.
                 Err(error) if tried == DELETE_TRIES => return Err(error),
                 Err(_) => sleep(Duration::from_millis(100) * 4u32.pow(tried)).await,
@@ -152,6 +154,9 @@ pub(crate) fn pause_before_retry(attempt: u32) -> Duration {
 }
 
 async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
+    if bug(Bug::NoHeartbeat) {
+        return;
+    }
     let received = Instant::now();
     let mut pause = visibility / 2;
     loop {
@@ -167,6 +172,9 @@ async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
                 visibility / 8
             }
         };
+        if bug(Bug::LeaseExtendedOnce) {
+            return;
+        }
     }
 }
 

@@ -15,6 +15,7 @@ pub mod inflate;
 mod lease;
 pub mod lookup_events;
 pub mod object;
+pub mod planted;
 pub mod public_keys;
 pub mod quarantine;
 pub mod redact;

@@ -93,6 +93,8 @@ pub struct Summary {
     pub content_sha256: Option<String>,
     /// Why an object without records has none on purpose: `digest` or `empty`.
     pub ignored: Option<&'static str>,
+    /// Rows of a major version of their format that we do not know.
+    pub unfamiliar: u64,
 }
 
 /// Reads one object slice by slice, so that the memory of it is bounded however large it is.
@@ -175,7 +177,8 @@ impl<'a> ObjectReader<'a> {
             _ => (self.rows.row == 0).then_some("empty"),
         };
         let sha256 = hex(&Sha256::digest(self.bytes));
-        Summary { read: u64::from(self.rows.row), sha256, content_sha256, ignored }
+        let Rows { row, unfamiliar, .. } = self.rows;
+        Summary { read: u64::from(row), sha256, content_sha256, ignored, unfamiliar }
     }
 
     fn content_sha256(&self) -> Option<String> {
@@ -261,6 +264,8 @@ pub(crate) struct Rows<'l> {
     pub row: u32,
     /// The object's name for people.
     pub object: Option<String>,
+    /// Rows of a version that we do not know.
+    pub unfamiliar: u64,
     /// Bytes that its envelopes held.
     pub unwrapped: u64,
     pub limits: &'l Limits,
@@ -284,6 +289,7 @@ impl<'l> Rows<'l> {
             quarantined: Vec::new(),
             row: 0,
             object,
+            unfamiliar: 0,
             unwrapped: 0,
             limits: options.limits,
             redact: options.redaction,
@@ -304,7 +310,10 @@ impl<'l> Rows<'l> {
         let place = Place { object: self.object.as_deref(), row: self.row };
         let Self { builder, slots, limits, redact, .. } = self;
         match cloudtrail::append(builder, slots, text, value.depth, place, limits, redact) {
-            Ok(()) => self.row += 1,
+            Ok(()) => {
+                self.row += 1;
+                self.unfamiliar += u64::from(formats::version::is_unfamiliar(text));
+            }
             Err(unread) => formats::elsewhere(self, text, level, unread),
         }
         self.taken += text.len();
@@ -367,6 +376,8 @@ impl<'l> Rows<'l> {
         if let Fast::Row(past) = fast {
             self.row += 1;
             self.taken += past - at;
+            let record = window.bytes.get(at..past).unwrap_or_default();
+            self.unfamiliar += u64::from(formats::version::is_unfamiliar(record));
         }
         fast
     }

@@ -1,5 +1,6 @@
 //! Where objects wait: what a source hands out, and what it wants back.
 
+use crate::envelope::NotifiedObject;
 use crate::fingerprint::fingerprint;
 use crate::inflate::Limits;
 use crate::lease::Share;
@@ -202,6 +203,19 @@ pub enum Fetcher {
 }
 
 impl Fetcher {
+    /// Fetches objects of a source, and takes nothing from its queue.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub async fn open(config: &SourceConfig, limits: &Limits) -> Result<Self, SourceError> {
+        match config {
+            SourceConfig::Directory(config) => {
+                Ok(Self::Directory(directory::Directory::open(config, limits)?.files()))
+            }
+            SourceConfig::S3Sqs(config) => Ok(Self::S3(s3_sqs::S3Sqs::bucket_of(config, limits).await?)),
+        }
+    }
+
     /// The bytes of `object`, as stored, of exactly the version that it names. Never more than the limits allow.
     ///
     /// # Errors
@@ -312,6 +326,14 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// The object that a notification to a source names.
+    pub fn notified(source: &str, notified: NotifiedObject) -> ObjectRef {
+        let NotifiedObject { bucket, key, version, etag } = notified;
+        // An ETag in its quotes, as HTTP writes it, cannot be taken for a version's id.
+        let version = version.or(etag.map(|etag| format!("\"{etag}\""))).unwrap_or_default();
+        ObjectRef { source: source.to_owned(), bucket, key, version }
+    }
+
     /// 32 hexadecimal digits that stand for bucket, key and version; the source's name may change.
     pub fn id(&self) -> String {
         fingerprint(&[&self.bucket, &self.key, &self.version], 32)

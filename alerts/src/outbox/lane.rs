@@ -17,7 +17,7 @@ const PAGE: i64 = 50;
 /// Alerts in one summary; more than these wait for the next.
 const SUMMARIZED_MAX: usize = 5_000;
 /// The longest that a failing receiver is left alone before one message asks again.
-const HOLD_MAX: Duration = Duration::from_secs(60);
+const HOLD_MAX: Duration = Duration::from_secs(50);
 /// How long alerts are put aside while the summary that tells them is written and sent (µs).
 const SUMMARY_LEASE: i64 = 10 * MINUTE;
 
@@ -308,9 +308,9 @@ mod tests {
     }
 
     #[test]
-    fn waits_double_from_five_seconds_to_a_quarter_of_an_hour() {
+    fn waits_double_from_five_seconds_to_fifty() {
         let config = DispatchConfig::default();
-        for (attempts, whole) in [(0, 5), (1, 10), (5, 160), (8, 900), (60, 900)] {
+        for (attempts, whole) in [(0, 5), (1, 10), (3, 40), (4, 50), (60, 50)] {
             let wait = wait(&config, None, attempts, &key("a")).as_secs_f64();
             assert!((f64::from(whole) / 2.0..=f64::from(whole)).contains(&wait), "{attempts}: {wait}");
         }

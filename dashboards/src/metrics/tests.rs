@@ -15,18 +15,25 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 32] = [
+const NAMES: [&str; 39] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
+    "remit_canary_last_success_timestamp_seconds",
+    "remit_canary_lost_total",
     "remit_commit_duration_seconds",
+    "remit_conservation_breaches",
+    "remit_conservation_checked_timestamp_seconds",
+    "remit_conservation_parts",
     "remit_detection_delay_seconds",
     "remit_events_duplicate_total",
     "remit_events_quarantined_total",
     "remit_events_total",
+    "remit_events_unfamiliar_total",
     "remit_findings_open",
     "remit_findings_total",
     "remit_grant_agreement_total",
+    "remit_heartbeats_total",
     "remit_incidents_open",
     "remit_incidents_silenced",
     "remit_ingest_backlog_objects",

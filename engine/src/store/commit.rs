@@ -15,6 +15,7 @@ use crate::grant::{PolicyChange, Touch};
 use crate::measure::Measures;
 use crate::seen::EventIds;
 use crate::time::{DAY, day_of};
+use ingest::planted::{Bug, bug};
 use ingest::quarantine::Quarantined;
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use std::collections::{BTreeSet, HashMap};
@@ -54,6 +55,8 @@ pub struct Commit<'a> {
     pub origin: Option<&'a Origin>,
     /// Grants of its callers changed since it was judged: it is to be judged again.
     pub is_outdated: bool,
+    /// The object whose quarantined records these are, read again; `None` for an object of its own.
+    pub readmitted: Option<&'a str>,
     /// What settles and tells findings.
     pub terms: Terms<'a>,
 }
@@ -90,6 +93,8 @@ pub enum Committed {
     Clash,
     /// Nothing of it was written: a later claim owns the object.
     Fenced,
+    /// Nothing of it was written: its records do not add up, in these words. A fault of ours.
+    Miscounted(String),
 }
 
 impl Store {
@@ -121,11 +126,19 @@ impl Store {
         let mut winners = Vec::with_capacity(claimed.len());
         for (at, clash) in claimed.into_iter().zip(clashes) {
             let (Some(commit), Some(ended)) = (commits.get(at), ended.get_mut(at)) else { continue };
+            if let Some(miscount) = super::conservation::miscount(commit) {
+                *ended = Committed::Miscounted(miscount);
+                continue;
+            }
             *ended = if clash { Committed::Clash } else { Committed::Stored(StoredCommit::default()) };
             winners.extend((!clash).then_some(commit));
         }
         if winners.is_empty() {
             return Ok(ended);
+        }
+        for (original, claim) in winners.iter().filter_map(|winner| winner.readmitted.zip(Some(winner.claim)))
+        {
+            super::readmission::move_account(&mut tx, original, &claim.object).await?;
         }
         end_claims(&mut tx, &winners).await?;
         super::events::insert(&mut tx, &winners).await?;
@@ -180,8 +193,9 @@ async fn held(
     }
     // Taken out: of two commits of one claim the second comes too late.
     let mut is_held = |commit: &Commit<'_>| {
-        tokens.get(&commit.claim.object) == Some(&commit.claim.token)
-            && tokens.remove(&commit.claim.object).is_some()
+        bug(Bug::ClaimWithoutFencing)
+            || tokens.get(&commit.claim.object) == Some(&commit.claim.token)
+                && tokens.remove(&commit.claim.object).is_some()
     };
     Ok(commits.iter().map(&mut is_held).collect())
 }
@@ -319,7 +333,9 @@ async fn merge_findings(
                 if keeps_parts {
                     super::again::keep_remainder(tx, &known.finding).await?;
                 }
-                known.finding.merge(finding.clone());
+                if !bug(Bug::MergedFindingLost) {
+                    known.finding.merge(finding.clone());
+                }
             }
             None => {
                 let settled = terms.settled.contains(&finding.detection);
@@ -398,7 +414,7 @@ async fn settle(
     finding: &mut Finding,
     active: &mut HashMap<String, Days>,
 ) -> Result<(), StoreError> {
-    if matches!(finding.state, FindingState::Closed | FindingState::Superseded) {
+    if matches!(finding.state, FindingState::Closed | FindingState::Superseded | FindingState::Canary) {
         return Ok(());
     }
     let Some(permission) = finding.sample.permission.clone() else { return Ok(()) };

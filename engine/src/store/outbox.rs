@@ -5,6 +5,7 @@ use super::silences::Silence;
 use super::{Store, StoreError};
 use crate::finding::{Finding, Severity};
 use crate::incident::{Alert, AlertKind, Incident};
+use ingest::planted::{Bug, bug};
 use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeMap;
 
@@ -166,6 +167,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn sending(&self, key: &DeliveryKey) -> Result<(), StoreError> {
+        if bug(Bug::DeliveredBeforeSend) {
+            return self.delivered(key, 0).await;
+        }
         sqlx::query(
             "UPDATE deliveries SET resends = resends + CASE WHEN state = 'sending' THEN 1 ELSE 0 END,
                     state = 'sending', attempts = attempts + 1

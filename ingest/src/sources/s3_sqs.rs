@@ -58,6 +58,12 @@ impl S3Sqs {
         Ok(source)
     }
 
+    /// Its buckets alone, for objects that are known already.
+    pub(crate) async fn bucket_of(config: &S3SqsConfig, limits: &Limits) -> Result<Bucket, SourceError> {
+        check(config)?;
+        Ok(Bucket::new(&shared_config(config).await, config, limits))
+    }
+
     pub(crate) async fn probe(config: &S3SqsConfig) -> Result<(), SourceError> {
         check(config)?;
         sqs::Sqs::new(&shared_config(config).await, config).answers().await
@@ -237,7 +243,7 @@ impl Poller {
     }
 
     fn next(&self, notified: NotifiedObject, share: Share, message: &Message) -> Next {
-        let object = object_ref(&self.name, notified);
+        let object = ObjectRef::notified(&self.name, notified);
         if !self.bucket.allows(&object.bucket) {
             let detail = FetchError::Forbidden(object.bucket.clone()).to_string();
             return unreadable(Some(object), reason::FORBIDDEN_BUCKET, detail, share, message);
@@ -247,13 +253,6 @@ impl Poller {
 }
 
 type Understood = Result<Notification, crate::envelope::NotificationError>;
-
-fn object_ref(source: &str, notified: NotifiedObject) -> ObjectRef {
-    let NotifiedObject { bucket, key, version, etag } = notified;
-    // An ETag in its quotes, as HTTP writes it, cannot be taken for a version's id.
-    let version = version.or(etag.map(|etag| format!("\"{etag}\""))).unwrap_or_default();
-    ObjectRef { source: source.to_owned(), bucket, key, version }
-}
 
 fn unreadable(
     object: Option<ObjectRef>,

@@ -172,6 +172,7 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             origin: None,
             log: None,
             is_outdated: false,
+            readmitted: None,
             terms: Terms {
                 settled: &BTreeSet::new(),
                 rule: BaselineRule::default(),

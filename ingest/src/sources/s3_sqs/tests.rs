@@ -157,7 +157,8 @@ async fn closing_gives_back_what_was_not_handed_out() {
 fn an_etag_is_not_taken_for_a_version() {
     let notified = |version: Option<&str>, etag: Option<&str>| {
         let [version, etag] = [version, etag].map(|text| text.map(str::to_owned));
-        object_ref("s", NotifiedObject { bucket: "b".into(), key: "k".into(), version, etag }).version
+        ObjectRef::notified("s", NotifiedObject { bucket: "b".into(), key: "k".into(), version, etag })
+            .version
     };
     assert_eq!(notified(Some("v"), Some("e")), "v");
     assert_eq!(notified(None, Some("e")), "\"e\"");
