@@ -3,7 +3,6 @@
 //! A task of its own polls the queue, as many messages as there are free slots, so that waiting for the next delivery
 //! can be cancelled at any moment without losing a message that was just received.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,17 +12,22 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::deletions::Deletions;
 use crate::envelope::{Notification, NotifiedObject, notification};
 use crate::inflate::Limits;
+use crate::jitter::jitter;
 use crate::lease::{Message, Queue, Share, lease};
 use crate::quarantine::{head, reason};
 use crate::redact::Redaction;
-use crate::source::{Delivery, FetchError, Next, ObjectRef, SourceError, Ticket, Unreadable};
+use crate::source::{Delivery, Next, ObjectRef, SourceError, Ticket, Unreadable, Valve};
 use crate::sources::S3SqsConfig;
 
 pub use bucket::Bucket;
 
+mod allowed;
 mod bucket;
+mod circuit;
+pub(crate) mod memory;
 mod sqs;
 
 /// Most messages that SQS gives at once.
@@ -39,6 +43,7 @@ const WAITING_MAX: usize = 16;
 pub struct S3Sqs {
     waiting: mpsc::Receiver<Result<Next, SourceError>>,
     bucket: Bucket,
+    valve: Valve,
     stop: DropGuard,
 }
 
@@ -60,7 +65,10 @@ impl S3Sqs {
     fn start(queue: Arc<dyn Queue>, config: &S3SqsConfig, bucket: Bucket) -> Self {
         let (out, waiting) = mpsc::channel(WAITING_MAX);
         let stop = CancellationToken::new();
+        let valve = Valve::default();
         let poller = Poller {
+            deletions: Deletions::of(&queue),
+            valve: valve.clone(),
             queue,
             slots: Arc::new(Semaphore::new(config.in_flight)),
             name: config.name.clone(),
@@ -70,11 +78,15 @@ impl S3Sqs {
         };
         let stopped = stop.clone();
         tokio::spawn(async move { stopped.run_until_cancelled(poller.run()).await });
-        Self { waiting, bucket, stop: stop.drop_guard() }
+        Self { waiting, bucket, valve, stop: stop.drop_guard() }
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
         self.bucket.clone()
+    }
+
+    pub(crate) fn valve(&self) -> Valve {
+        self.valve.clone()
     }
 
     pub(crate) async fn next(&mut self) -> Result<Next, SourceError> {
@@ -92,8 +104,8 @@ impl S3Sqs {
         self.waiting.close();
         while let Some(next) = self.waiting.recv().await {
             match next {
-                Ok(Next::Object(delivery)) => delivery.ticket.release().await,
-                Ok(Next::Unreadable(unreadable)) => unreadable.ticket.release().await,
+                Ok(Next::Object(delivery)) => delivery.ticket.give_back().await,
+                Ok(Next::Unreadable(unreadable)) => unreadable.ticket.give_back().await,
                 Ok(Next::Ignored(_)) | Err(_) => {}
             }
         }
@@ -109,12 +121,19 @@ fn check(config: &S3SqsConfig) -> Result<(), SourceError> {
     if config.region.is_empty() {
         return problem("region", "it is empty; write the region of queue and bucket".to_owned());
     }
+    if let Some(account) = config.accounts.iter().chain(&config.bucket_owner).find(|id| !is_account(id)) {
+        return problem("accounts", format!("`{account}` is no account; write its twelve digits"));
+    }
     match &config.endpoint_url {
         Some(url) if !address(url) => {
             problem("endpoint_url", format!("`{url}` is no URL; write http://host:port"))
         }
         _ => Ok(()),
     }
+}
+
+fn is_account(id: &str) -> bool {
+    id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 async fn shared_config(config: &S3SqsConfig) -> SdkConfig {
@@ -135,6 +154,8 @@ async fn shared_config(config: &S3SqsConfig) -> SdkConfig {
 
 struct Poller {
     queue: Arc<dyn Queue>,
+    deletions: Deletions,
+    valve: Valve,
     slots: Arc<Semaphore>,
     name: String,
     bucket: Bucket,
@@ -146,7 +167,13 @@ impl Poller {
     /// Polls until nobody wants more.
     async fn run(self) {
         let mut failures = 0;
-        while let Some(slots) = self.free_slots().await {
+        while let Some(mut slots) = self.free_slots().await {
+            self.valve.open().await;
+            if let Some(pause) = self.bucket.circuit().pause() {
+                // One more at a time: it may be readable, and then so are the others.
+                slots.truncate(1);
+                sleep(pause.max(Duration::from_secs(1))).await;
+            }
             let asked = Instant::now();
             match self.queue.receive(slots.len()).await {
                 Ok(messages) if messages.is_empty() => {
@@ -221,15 +248,14 @@ impl Poller {
             Ok(Notification::Objects(objects)) => objects.len(),
             _ => 1,
         };
-        let shares = lease(&self.queue, &message, self.visibility, slot, parts);
+        let shares = lease(&self.queue, &self.deletions, &message, self.visibility, slot, parts);
         (message, understood, shares)
     }
 
     fn next(&self, notified: NotifiedObject, share: Share, message: &Message) -> Next {
         let object = object_ref(&self.name, notified);
-        if !self.bucket.allows(&object.bucket) {
-            let detail = FetchError::Forbidden(object.bucket.clone()).to_string();
-            return unreadable(Some(object), reason::FORBIDDEN_BUCKET, detail, share, message);
+        if let Err(forbidden) = self.bucket.check(&object) {
+            return unreadable(Some(object), reason::FORBIDDEN_BUCKET, forbidden.to_string(), share, message);
         }
         Next::Object(Delivery { object, ticket: Ticket::of_message(share), attempt: message.attempt })
     }
@@ -280,12 +306,6 @@ fn said(error: &dyn std::error::Error) -> String {
         behind = error.source();
     }
     crate::quarantine::shortened(words, 500)
-}
-
-/// Some time up to `most`.
-fn jitter(most: Duration) -> Duration {
-    let random = RandomState::new().hash_one(0u8);
-    most.mul_f64((random >> 11) as f64 / (1u64 << 53) as f64)
 }
 
 #[cfg(test)]

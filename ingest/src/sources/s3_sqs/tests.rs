@@ -137,7 +137,8 @@ async fn a_bucket_outside_the_list_is_not_touched() {
     let unreadable = unreadable(&mut source).await;
     assert_eq!(unreadable.reason, reason::FORBIDDEN_BUCKET);
     let object = unreadable.object.unwrap();
-    assert_eq!(source.bucket().fetch(&object).await, Err(FetchError::Forbidden("bucket".into())));
+    let refused = source.bucket().load(&object).await.unwrap_err().to_string();
+    assert!(refused.starts_with("the bucket `bucket` is not in `buckets`; add it"), "{refused}");
     let (mut source, _) = start(&config(8, &["bucket"]), vec![Ok(vec![message("m", &["a"])])]);
     assert_eq!(delivery(&mut source).await.object.key, "a");
 }
