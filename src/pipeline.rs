@@ -9,12 +9,16 @@ use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
+use engine::integrity::Integrity;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
-use engine::store::{Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoredCommit, Sum};
+use engine::store::{
+    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoreError, StoredCommit, Sum,
+};
 use engine::time;
 use ingest::object::{Room, Summary};
+use ingest::quarantine::reason;
 use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -50,6 +54,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub enum Begun {
     Mine(ClaimToken),
+    /// The last attempt on it ended the process.
+    Suspect(ClaimToken),
     Ended(Outcome),
 }
 
@@ -60,6 +66,8 @@ pub enum Read {
     Judged(Box<Sheet>),
     /// There was nothing to judge.
     Ended(Outcome),
+    /// Its bytes end too early: they may have been lost on the way.
+    Torn,
 }
 
 /// How a commit went.
@@ -120,6 +128,16 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Keeps a finding about the logs themselves, once for each place.
+    pub async fn find_integrity(&self, kind: Integrity, source: &str, place: &str) -> Result<(), StoreError> {
+        let finding = kind.finding(source, place, time::now());
+        let stored = self.store.keep_new(&[finding], &self.settling.terms()).await?;
+        for finding in &stored.new_findings {
+            self.metrics.finding(&finding.detection, finding.severity);
+        }
+        Ok(())
+    }
+
     pub fn limits(&self) -> &Limits {
         &self.reading.limits
     }
@@ -129,20 +147,15 @@ impl Pipeline {
         let claim = self.desk.claim(object).await?;
         Ok(match claim {
             Claim::Mine(claim) => Begun::Mine(claim),
+            Claim::Suspect(claim) => Begun::Suspect(claim),
             Claim::Done => {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
             }
             Claim::Held => Begun::Ended(Outcome::Held),
             Claim::Poison(claim) => {
-                let detail = "reading it ended the process three times; it was not opened again";
-                let poison = Quarantined::new(
-                    None,
-                    ingest::quarantine::reason::POISON,
-                    detail,
-                    b"",
-                    &self.reading.redaction,
-                );
+                let detail = "reading it ended the process twice; it was not opened again";
+                let poison = Quarantined::new(None, reason::POISON, detail, b"", &self.reading.redaction);
                 Begun::Ended(self.quarantine(object, &claim, &poison).await?)
             }
         })
@@ -166,18 +179,24 @@ impl Pipeline {
 
     /// Reads and judges a claimed object.
     ///
-    /// An error means that nothing changed and that the claim should be released.
+    /// An error means that nothing changed and that the claim should be released. `may_be_torn`: bytes that end too early
+    /// are told as such, to be fetched once more.
     pub async fn judge(
         &self,
         tools: &mut Tools,
         object: &ObjectRef,
         claim: &ClaimToken,
         bytes: &[u8],
+        may_be_torn: bool,
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
+        let _open = self.store.mark_open(&claim.object);
         let mut judged = Unwritten::of(object, self.store.seen().meeting());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
+            Err(Broken::Object(error)) if may_be_torn && error.reason() == reason::GZIP_TRUNCATED => {
+                return Ok(Read::Torn);
+            }
             Err(Broken::Object(error)) => {
                 let quarantined =
                     Quarantined::new(None, error.reason(), error.to_string(), bytes, &self.reading.redaction);

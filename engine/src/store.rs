@@ -9,26 +9,34 @@ mod findings;
 mod incidents;
 mod measures;
 mod objects;
+mod opened;
 mod outbox;
 mod quarantine;
+mod room;
 mod sessions;
 mod silences;
 mod standing;
 mod sum;
+mod trouble;
+mod upkeep;
 mod usage;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
+pub use opened::Mark;
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::QuarantinedRow;
+pub use room::ROOM_BYTES_MIN;
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
+pub use trouble::Trouble;
 pub use usage::Use;
 
 use events::Events;
+use opened::Opened;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use std::fs::{File, TryLockError};
@@ -132,6 +140,9 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     events: Arc<Events>,
+    // None beside the process that owns the file.
+    opened: Option<Arc<Opened>>,
+    path: Arc<PathBuf>,
     // Held as long as any clone lives: one remit per file.
     _lock: Option<Arc<File>>,
 }
@@ -154,7 +165,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(cause)) => return Err(StoreError::Lock { path: lock_path, cause }),
         }
-        let store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
+        let mut store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
+        store.opened = Some(Arc::new(Opened::beside(path)));
         sqlx::migrate!("./migrations").run(&store.writer).await?;
         store.events.load(&store.reader).await?;
         Ok(store)
@@ -202,7 +214,8 @@ impl Store {
             SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
-        Ok(Store { writer, reader, events: Arc::new(Events::beside(path)), _lock: lock })
+        let (events, path) = (Arc::new(Events::beside(path)), Arc::new(path.to_owned()));
+        Ok(Store { writer, reader, events, opened: None, path, _lock: lock })
     }
 
     /// Closes the connections; what was committed is in the file.

@@ -276,19 +276,6 @@ async fn a_worker_whose_lease_ran_out_is_fenced_off() {
 }
 
 #[tokio::test]
-async fn an_object_that_ends_the_process_three_times_is_poison() {
-    let mut world = World::new().await;
-    let first = world.claim().await;
-    world.store.release(&first).await.unwrap();
-    for crash in 1..=3 {
-        let claim = world.store.claim("o1", "s", "place", HOUR, NOW + crash).await.unwrap();
-        assert!(matches!(claim, Claim::Mine(_)), "a claim that was given back does not count: {crash}");
-        world.store.end_stale_leases().await.unwrap();
-    }
-    assert!(matches!(world.store.claim("o1", "s", "place", HOUR, NOW + 9).await.unwrap(), Claim::Poison(_)));
-}
-
-#[tokio::test]
 async fn earlier_use_that_arrives_late_supersedes() {
     let mut world = World::new().await;
     for back in 3..6 {

@@ -24,6 +24,8 @@ pub(crate) trait Queue: Send + Sync + 'static {
     /// Deletes at most ten; says of each, in their order, how it ended.
     async fn delete(&self, receipts: &[String]) -> Result<Vec<Deleted>, SourceError>;
     async fn hide(&self, receipt: &str, visibility: Duration) -> Result<Hidden, SourceError>;
+    /// About how many messages wait to be received; none where it does not say.
+    async fn waiting(&self) -> Option<u64>;
 }
 
 /// How the deletion of one message of a batch ended.
@@ -222,6 +224,8 @@ pub(crate) mod tests {
         pub(crate) failing_deletes: AtomicUsize,
         /// How often the deletion of a message fails within its batch; `usize::MAX`: its receipt is not valid.
         pub(crate) failing: Mutex<BTreeMap<String, usize>>,
+        /// What it says that it has.
+        pub(crate) waiting: AtomicUsize,
         /// Messages that are no longer hidden.
         pub(crate) expired: AtomicBool,
     }
@@ -271,6 +275,9 @@ pub(crate) mod tests {
         async fn hide(&self, receipt: &str, visibility: Duration) -> Result<Hidden, SourceError> {
             self.note(format!("hide {receipt} {}s", visibility.as_secs()));
             Ok(if self.expired.load(Ordering::Relaxed) { Hidden::NoLonger } else { Hidden::Still })
+        }
+        async fn waiting(&self) -> Option<u64> {
+            Some(self.waiting.load(Ordering::Relaxed) as u64)
         }
     }
 

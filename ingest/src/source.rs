@@ -171,6 +171,22 @@ impl Source {
         }
     }
 
+    /// How long an object is tried that cannot be fetched; none where it comes back by itself instead.
+    pub fn retry_for(&self) -> Option<Duration> {
+        match self {
+            Self::Directory(_) => None,
+            Self::S3Sqs(source) => Some(source.retry_for()),
+        }
+    }
+
+    /// How often what nobody understands is received before it is put into quarantine.
+    pub fn receives_max(&self) -> u32 {
+        match self {
+            Self::Directory(_) => 1,
+            Self::S3Sqs(source) => source.receives_max(),
+        }
+    }
+
     /// Closes and opens the way in; what was received stays.
     pub fn valve(&self) -> Valve {
         match self {

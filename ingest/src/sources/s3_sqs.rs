@@ -9,7 +9,7 @@ use std::time::Duration;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::deletions::Deletions;
@@ -39,11 +39,23 @@ const PAUSE_MAX: Duration = Duration::from_secs(60);
 /// Deliveries that wait to be taken; beyond it the poller waits.
 const WAITING_MAX: usize = 16;
 
+/// Longest wait for the answer to a receive, beyond the wait that it asks for. The client ends it earlier; this is for what
+/// nobody thought of.
+const ANSWER_MAX: Duration = Duration::from_secs(40);
+
+/// How long a receive that is under way is waited for when we stop: what it brings would else stay hidden from others.
+const LAST_RECEIVE_MAX: Duration = Duration::from_millis(1_500);
+
+/// How long a queue may give nothing until it is asked whether it has something.
+const SILENT_MAX: Duration = Duration::from_secs(120);
+
 /// A queue and its bucket as a source.
 pub struct S3Sqs {
     waiting: mpsc::Receiver<Result<Next, SourceError>>,
     bucket: Bucket,
     valve: Valve,
+    retry_for: Duration,
+    receives_max: u32,
     stop: DropGuard,
 }
 
@@ -74,15 +86,25 @@ impl S3Sqs {
             name: config.name.clone(),
             bucket: bucket.clone(),
             visibility: config.visibility,
+            receive_max: config.wait + ANSWER_MAX,
+            stop: stop.clone(),
             out,
         };
-        let stopped = stop.clone();
-        tokio::spawn(async move { stopped.run_until_cancelled(poller.run()).await });
-        Self { waiting, bucket, valve, stop: stop.drop_guard() }
+        tokio::spawn(poller.run());
+        let S3SqsConfig { retry_for, receives_max, .. } = *config;
+        Self { waiting, bucket, valve, retry_for, receives_max, stop: stop.drop_guard() }
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
         self.bucket.clone()
+    }
+
+    pub(crate) fn retry_for(&self) -> Duration {
+        self.retry_for
+    }
+
+    pub(crate) fn receives_max(&self) -> u32 {
+        self.receives_max
     }
 
     pub(crate) fn valve(&self) -> Valve {
@@ -101,7 +123,7 @@ impl S3Sqs {
 
     pub(crate) async fn close(mut self) {
         drop(self.stop);
-        self.waiting.close();
+        // Until the poller has ended: whatever it still receives is given back here too.
         while let Some(next) = self.waiting.recv().await {
             match next {
                 Ok(Next::Object(delivery)) => delivery.ticket.give_back().await,
@@ -160,6 +182,9 @@ struct Poller {
     name: String,
     bucket: Bucket,
     visibility: Duration,
+    /// Longest wait for an answer of the queue.
+    receive_max: Duration,
+    stop: CancellationToken,
     out: mpsc::Sender<Result<Next, SourceError>>,
 }
 
@@ -167,25 +192,29 @@ impl Poller {
     /// Polls until nobody wants more.
     async fn run(self) {
         let mut failures = 0;
-        while let Some(mut slots) = self.free_slots().await {
-            self.valve.open().await;
-            if let Some(pause) = self.bucket.circuit().pause() {
-                // One more at a time: it may be readable, and then so are the others.
-                slots.truncate(1);
-                sleep(pause.max(Duration::from_secs(1))).await;
-            }
+        let mut last_message = Instant::now();
+        while let Some(slots) = self.stop.run_until_cancelled(self.ready()).await.flatten() {
             let asked = Instant::now();
-            match self.queue.receive(slots.len()).await {
+            match self.receive(slots.len()).await {
                 Ok(messages) if messages.is_empty() => {
                     failures = 0;
                     // A queue that does not wait (`wait = "0s"`, or so many messages in flight that SQS answers
                     // empty at once) is not asked in a hot loop.
                     if asked.elapsed() < Duration::from_millis(500) {
-                        sleep(Duration::from_secs(1)).await;
+                        self.rest(Duration::from_secs(1)).await;
+                    }
+                    if last_message.elapsed() > SILENT_MAX {
+                        last_message = Instant::now();
+                        if let Some(error) = self.silent().await
+                            && self.out.send(Err(error)).await.is_err()
+                        {
+                            return;
+                        }
                     }
                 }
                 Ok(messages) => {
                     failures = 0;
+                    last_message = Instant::now();
                     if self.deliver(messages, slots).await.is_none() {
                         return;
                     }
@@ -196,10 +225,50 @@ impl Poller {
                     if self.out.send(Err(error)).await.is_err() {
                         return;
                     }
-                    sleep(pause_after(failures)).await;
+                    self.rest(pause_after(failures)).await;
                 }
             }
         }
+    }
+
+    /// Waits until something may be received, and gives the slots for it.
+    async fn ready(&self) -> Option<Vec<OwnedSemaphorePermit>> {
+        let mut slots = self.free_slots().await?;
+        self.valve.open().await;
+        if let Some(pause) = self.bucket.circuit().pause() {
+            // One more at a time: it may be readable, and then so are the others.
+            slots.truncate(1);
+            sleep(pause.max(Duration::from_secs(1))).await;
+        }
+        Some(slots)
+    }
+
+    async fn receive(&self, messages_max: usize) -> Result<Vec<Message>, SourceError> {
+        let receive = timeout(self.receive_max, self.queue.receive(messages_max));
+        tokio::pin!(receive);
+        let received = tokio::select! {
+            received = &mut receive => received,
+            () = self.stop.cancelled() => match timeout(LAST_RECEIVE_MAX, receive).await {
+                Ok(received) => received,
+                Err(_) => return Ok(Vec::new()),
+            },
+        };
+        let hung =
+            |_| SourceError::Setting { key: "sources", problem: "the queue did not answer".to_owned() };
+        received.map_err(hung)?
+    }
+
+    /// What is wrong with a queue that gave nothing for a while, though it has messages: others may hold so many that it gives
+    /// no more, which SQS does not say
+    /// (<https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html>).
+    async fn silent(&self) -> Option<SourceError> {
+        let waiting = self.queue.waiting().await.filter(|waiting| *waiting > 0)?;
+        let problem = format!("{waiting} messages wait in the queue, and none of them came for two minutes");
+        Some(SourceError::Setting { key: "sources", problem })
+    }
+
+    async fn rest(&self, pause: Duration) {
+        self.stop.run_until_cancelled(sleep(pause)).await;
     }
 
     /// At least one slot, at most as many as one receive can fill.

@@ -114,6 +114,13 @@ impl Queue for Sqs {
             Err(error) => Err(self.error("extend a message", &error)),
         }
     }
+
+    async fn waiting(&self) -> Option<u64> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let asked =
+            self.client.get_queue_attributes().queue_url(&self.queue_url).attribute_names(name.clone());
+        asked.send().await.ok()?.attributes()?.get(&name)?.parse().ok()
+    }
 }
 
 /// Whether a code says that a receipt is not, or no longer, that of a message which we hold.
