@@ -235,6 +235,14 @@ impl Store {
 
     // IMMEDIATE: the write lock is taken at the start, so that what is read in it cannot be stale when it is written.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+        match self.writer.begin_with("BEGIN IMMEDIATE").await {
+            // SQLite ends a transaction by itself when the disk is full; the driver goes on believing that it is in one,
+            // and would refuse every further one (<https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>).
+            Err(sqlx::Error::InvalidSavePointStatement) => {
+                self.writer.acquire().await?.close().await?;
+                Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
+            }
+            begun => Ok(begun?),
+        }
     }
 }

@@ -200,7 +200,7 @@ async fn of_objects_that_commit_together_only_the_ones_at_fault_stay_behind() {
     world.commit(Part::of(vec![finding("SC01", "a:A", "known", NOW)])).await;
     let slow = world.claim().await;
     let fast = match world.store.claim("o2", "s", "place", HOUR, NOW + 2 * HOUR).await.unwrap() {
-        Claim::Mine(claim) => claim,
+        Claim::Suspect(claim) => claim,
         other => panic!("{other:?}"),
     };
     let others = [world.claim().await, world.claim().await, world.claim().await];
@@ -265,7 +265,8 @@ async fn a_worker_whose_lease_ran_out_is_fenced_off() {
     let slow = world.claim().await;
     let held = world.store.claim("o1", "s", "place", HOUR, NOW + MINUTE).await.unwrap();
     assert_eq!(held, Claim::Held, "a minute later the lease still holds");
-    let Claim::Mine(fast) = world.store.claim("o1", "s", "place", HOUR, NOW + 2 * HOUR).await.unwrap() else {
+    let Claim::Suspect(fast) = world.store.claim("o1", "s", "place", HOUR, NOW + 2 * HOUR).await.unwrap()
+    else {
         panic!("two hours later it does not");
     };
     let part = Part::of(vec![finding("SC01", "a:A", "e1", NOW)]);

@@ -15,10 +15,11 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 25] = [
+const NAMES: [&str; 30] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
+    "remit_clock_jump_seconds",
     "remit_commit_duration_seconds",
     "remit_detection_delay_seconds",
     "remit_events_duplicate_total",
@@ -38,7 +39,11 @@ const NAMES: [&str; 25] = [
     "remit_receiver_dead_total",
     "remit_receiver_queue_depth",
     "remit_receiver_sends_total",
+    "remit_source_oldest_object_seconds",
+    "remit_source_paused",
+    "remit_source_restarts_total",
     "remit_store_errors_total",
+    "remit_store_halted",
     "remit_verdicts_total",
     "remit_verdicts_unknown_total",
 ];

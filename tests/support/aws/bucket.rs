@@ -206,6 +206,7 @@ async fn act(cloud: &Cloud, head: &Parts, path: &str, body: Bytes) -> Result<Res
             Ok(respond(StatusCode::OK, "application/xml", list))
         }
         ("GET" | "HEAD", key) => {
+            super::refusal::of(cloud, key)?;
             let version = query.get("versionId").map(String::as_str);
             let object = cloud.buckets.lock().unwrap().get(bucket, key, version)?;
             let wanted = head.headers.get("if-match").and_then(|value| value.to_str().ok());
