@@ -48,11 +48,10 @@ impl Halt {
         self.sources.lock().unwrap_or_else(PoisonError::into_inner).insert(source.to_owned(), valve);
     }
 
-    /// Whether an error was the store's; if so, work stands still from now on.
+    /// Whether an error was the store's own; if so, work stands still from now on. One row that is damaged is no reason.
     pub fn is_due_to(&self, error: &anyhow::Error) -> bool {
-        let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>()) else {
-            return false;
-        };
+        let error = error.chain().find_map(|cause| cause.downcast_ref::<StoreError>());
+        let Some(error @ (StoreError::Sql(_) | StoreError::Seen(_))) = error else { return false };
         self.failed(error);
         true
     }
@@ -172,8 +171,9 @@ mod tests {
         assert!(!halt.is_due_to(&anyhow!("a detection failed")), "nothing of the store");
         assert!(source.is_open() && readiness.reasons().is_empty());
 
-        let error = StoreError::NotFound { what: "row", id: "1".into(), command: "findings" };
-        assert!(halt.is_due_to(&anyhow::Error::new(error).context("cannot commit")));
+        let row = StoreError::NotFound { what: "row", id: "1".into(), command: "findings" };
+        assert!(!halt.is_due_to(&row.into()), "one row, and the others are well");
+        halt.failed(&StoreError::NotFound { what: "row", id: "1".into(), command: "findings" });
         assert!(!source.is_open());
         assert_eq!(readiness.reasons()[STORE], "it cannot be written; the log says why");
 

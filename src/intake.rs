@@ -113,10 +113,11 @@ impl Intake {
                 note(ended);
             }
             metrics.backlog(name, under_way.len() as u64);
-            let next = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                next = source.next() => next,
+            let next = async {
+                self.halt.over().await;
+                source.next().await
             };
+            let Some(next) = cancel.run_until_cancelled(next).await else { return Ok(()) };
             let next = match next {
                 Ok(Some(next)) => next,
                 // A folder that is read once: what was given back meanwhile is there when the rest has ended.

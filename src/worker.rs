@@ -38,6 +38,9 @@ const CLASHES_MAX: usize = 16;
 /// Objects that wait beside the work, with their messages hidden; further ones go back to the queue.
 const ASIDE_MAX: usize = 1_000;
 
+/// How often one object may fail at a store that works for others.
+const STORE_FAILURES_MAX: u32 = 5;
+
 /// When a message comes back whose object is being worked on, with another delivery waiting already.
 const AGAIN_AFTER: Duration = Duration::from_secs(60);
 
@@ -117,6 +120,7 @@ impl Worker {
         let mut patience = self.retry_for.map(Patience::of);
         // A claim that could not be given back, because the store failed.
         let mut stale = None;
+        let mut store_failures = 0;
         while !self.cancel.is_cancelled() {
             if self.fetcher.trouble().is_some() {
                 ticket.stand_aside();
@@ -145,7 +149,8 @@ impl Worker {
                         Err(cause) => return self.failed(&object, &cause, ticket).await,
                     }
                 }
-                Err(cause) if self.halt.is_due_to(&cause) => {
+                Err(cause) if store_failures < STORE_FAILURES_MAX && self.halt.is_due_to(&cause) => {
+                    store_failures += 1;
                     warn!(object = %object.display(), cause = format!("{cause:#}"), "not stored; it is tried again");
                     self.wait_aside(&ticket, self.halt.over()).await;
                 }

@@ -255,7 +255,7 @@ async fn claim_piece<'w>(
                 let token = ClaimToken { object: want.object.to_owned(), token };
                 match attempts {
                     ..=1 => Claim::Mine(token),
-                    ..=CRASHES_MAX => Claim::Suspect(token),
+                    2..=CRASHES_MAX => Claim::Suspect(token),
                     _ => Claim::Poison(token),
                 }
             }

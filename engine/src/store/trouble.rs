@@ -31,7 +31,6 @@ impl StoreError {
     pub fn trouble(&self) -> Trouble {
         match self {
             StoreError::Sql(error) | StoreError::Open { cause: error, .. } => trouble_of(error),
-            StoreError::Damaged { .. } => Trouble::Passing,
             _ => Trouble::Passing,
         }
     }
@@ -39,7 +38,10 @@ impl StoreError {
 
 fn trouble_of(error: &sqlx::Error) -> Trouble {
     let code = error.as_database_error().and_then(|error| error.code());
-    let Some(code) = code.and_then(|code| code.parse::<u32>().ok()) else { return Trouble::Passing };
+    code.and_then(|code| code.parse().ok()).map_or(Trouble::Passing, meaning)
+}
+
+fn meaning(code: u32) -> Trouble {
     match code & 0xff {
         FULL => Trouble::Full,
         CORRUPT | NOTADB => Trouble::Untrustworthy,
@@ -73,6 +75,14 @@ mod tests {
         let wrong = sqlx::query("SELECT nothing FROM nowhere").execute(&store.writer).await.unwrap_err();
         assert_eq!(StoreError::from(wrong).trouble(), Trouble::Passing);
         assert_eq!(StoreError::from(sqlx::Error::PoolTimedOut).trouble(), Trouble::Passing);
+    }
+
+    #[test]
+    fn after_a_sync_that_failed_only_a_restart_is_safe() {
+        // IOERR_FSYNC, IOERR_DIR_FSYNC, and for comparison IOERR_WRITE, IOERR_SHMSIZE, BUSY.
+        assert_eq!([1034, 1290].map(meaning), [Trouble::Untrustworthy; 2]);
+        assert_eq!([778, 4874, 5].map(meaning), [Trouble::Passing; 3]);
+        assert_eq!([13, 11].map(meaning), [Trouble::Full, Trouble::Untrustworthy]);
     }
 
     #[tokio::test]
