@@ -87,7 +87,11 @@ pub fn metrics(
     let labels = Labels {
         sources: config.sources.iter().map(|s| s.name().to_owned()).collect(),
         receivers: config.alerts.receivers.iter().map(|r| r.name().to_owned()).collect(),
-        detections: detections.iter().map(|d| d.id.clone()).collect(),
+        detections: detections
+            .iter()
+            .map(|d| d.id.clone())
+            .chain([engine::ledger::DETECTION.to_owned()])
+            .collect(),
         reasons: ingest::quarantine::reason::ALL.iter().map(|r| (*r).to_owned()).collect(),
     };
     let metrics = Metrics::new(env!("CARGO_PKG_VERSION"), &labels)?;

@@ -1,6 +1,10 @@
 //! The commands, as people type them.
 
+mod backfill;
+mod completeness;
 mod digest;
+mod quarantine;
+mod query;
 mod scope;
 mod usage;
 
@@ -9,7 +13,11 @@ use engine::finding::Severity;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub use backfill::BackfillArgs;
+pub use completeness::{CompletenessArgs, CompletenessOutput};
 pub use digest::{DigestCommand, VerifyArgs, VerifyOutput};
+pub use quarantine::{QuarantineCommand, QuarantineListArgs, QuarantineReplayArgs};
+pub use query::{QueryArgs, QueryOutput};
 pub use scope::{
     DiffArgs, DiffFailOn, ExplainArgs, FailOn, InitArgs, LintArgs, LintOutput, Page, ScopeArgs, ScopeCommand,
 };
@@ -71,6 +79,18 @@ pub enum Command {
         #[command(subcommand)]
         command: SilenceCommand,
     },
+    /// Say whether everything that came in is accounted for, and whether the watch still sees; exit 1 where not
+    #[command(after_help = STATUS)]
+    Status(StatusArgs),
+    /// Look at what could not be read, and have it read again
+    #[command(after_help = quarantine::EXAMPLES)]
+    Quarantine {
+        #[command(subcommand)]
+        command: QuarantineCommand,
+    },
+    /// Ask the lake and the store in SQL: tables `events`, `findings`, `agents`; reads only
+    #[command(after_help = query::EXAMPLES)]
+    Query(QueryArgs),
     /// Check configuration, manifests, policies and detections, then that what they name can be reached
     Validate(ValidateArgs),
     /// Hold logs against what CloudTrail signed
@@ -78,6 +98,10 @@ pub enum Command {
         #[command(subcommand)]
         command: DigestCommand,
     },
+    /// Say whether all logs that were delivered were judged: by account, region and hour, against what CloudTrail signed
+    Completeness(CompletenessArgs),
+    /// Look up what CloudTrail still remembers of an account whose trail is out of reach: the lesser evidence
+    Backfill(BackfillArgs),
     /// Print the schema of a configuration file or a manifest
     Config {
         #[command(subcommand)]
@@ -102,6 +126,24 @@ pub struct ConfigArgs {
     /// The configuration file
     #[arg(short, long, default_value = "remit.toml", env = "REMIT_CONFIG")]
     pub config: PathBuf,
+}
+
+const STATUS: &str = "\
+Reads the store, beside a service that runs on it or without one. Five identities must hold:
+  records     read = stored + duplicate + quarantined, in every object
+  quarantine  records that objects count as quarantined = records in quarantine
+  objects     received = done + ignored + quarantined + in flight
+  findings    each is alerted, or one knows why not
+  outbox      alerts to receivers = to be sent + delivered + dead + silenced + below + summarized
+Exit code 1: one of them does not hold, or the canary was lost.";
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    #[command(flatten)]
+    pub config: ConfigArgs,
+    /// What to print
+    #[arg(long, value_enum, default_value_t = Listing::Table)]
+    pub output: Listing,
 }
 
 #[derive(Debug, Args)]
@@ -190,7 +232,7 @@ pub enum FindingsCommand {
         /// Only at least this bad
         #[arg(long)]
         severity: Option<Severity>,
-        /// Only this state: open, acknowledged, closed, superseded, learning
+        /// Only this state: open, acknowledged, closed, superseded, learning, canary
         #[arg(long)]
         state: Option<engine::finding::FindingState>,
         /// At most so many; 0 for all

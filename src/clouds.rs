@@ -2,8 +2,33 @@
 
 use ingest::EventBatch;
 
-/// What nothing readable tells of is counted as AWS's, whose logs are most.
+/// An event without a provider is CloudTrail's: every other reader names its own.
 const USUAL: &str = "aws";
+
+/// CloudTrail's categories of events, as the table has them; older records name none.
+/// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-events.html>
+const CATEGORIES: [&str; 6] = ["", "management", "data", "network", "insight", "aggregated"];
+
+/// What nothing tells of.
+pub const UNKNOWN: &str = "unknown";
+
+/// What keys have in them, as each cloud names its log files.
+const PLACES: [(&str, &str); 6] = [
+    // <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/get-and-view-cloudtrail-log-files.html>
+    ("AWSLogs/", "aws"),
+    ("_CloudTrail_", "aws"),
+    // <https://learn.microsoft.com/azure/azure-monitor/essentials/resource-logs#send-to-azure-storage>
+    ("insights-logs-", "azure"),
+    ("insights-activity-logs", "azure"),
+    // <https://cloud.google.com/logging/docs/export/storage#gcs-organization>
+    ("cloudaudit.googleapis.com", "gcp"),
+    ("resourceId=/SUBSCRIPTIONS/", "azure"),
+];
+
+/// Whose log an object is by its key, where nothing in it could be read. Only a metric hangs on it.
+pub fn of_place(key: &str) -> &'static str {
+    PLACES.iter().find(|(part, _)| key.contains(part)).map_or(UNKNOWN, |(_, cloud)| cloud)
+}
 
 /// An object's events by cloud.
 #[derive(Debug, Default)]
@@ -20,6 +45,8 @@ pub struct Cloud {
     pub events: u64,
     /// Events left out because they were seen before.
     pub duplicates: u64,
+    /// Events judged that are of no category that we know.
+    pub unfamiliar: u64,
     /// When the latest was made, µs UTC.
     pub latest: Option<i64>,
 }
@@ -35,6 +62,8 @@ impl Clouds {
             let cloud = self.cloud(new.provider(row).unwrap_or(USUAL));
             cloud.duplicates = cloud.duplicates.saturating_sub(1);
             cloud.events += 1;
+            let category = new.category(row).unwrap_or_default();
+            cloud.unfamiliar += u64::from(cloud.name == USUAL && !CATEGORIES.contains(&category));
             cloud.latest = cloud.latest.max(new.time(row));
         }
     }
@@ -50,15 +79,21 @@ impl Clouds {
     }
 
     /// The cloud that unreadable records are counted for: the one of most of their neighbours.
-    pub fn main(&self) -> &str {
+    pub fn main(&self) -> Option<&str> {
         let most = self.found.iter().max_by_key(|cloud| cloud.events + cloud.duplicates);
-        most.map_or(USUAL, |cloud| &cloud.name)
+        most.map(|cloud| cloud.name.as_str())
     }
 
     fn cloud(&mut self, name: &str) -> &mut Cloud {
         // Nearly always the first.
         let at = self.found.iter().position(|cloud| cloud.name == name).unwrap_or_else(|| {
-            self.found.push(Cloud { name: name.to_owned(), events: 0, duplicates: 0, latest: None });
+            self.found.push(Cloud {
+                name: name.to_owned(),
+                events: 0,
+                duplicates: 0,
+                unfamiliar: 0,
+                latest: None,
+            });
             self.found.len() - 1
         });
         #[expect(clippy::indexing_slicing, reason = "the position was found, or is that of what was pushed")]
@@ -80,6 +115,26 @@ mod tests {
     }
 
     #[test]
+    fn a_category_that_nobody_knows_is_counted() {
+        let mut builder = EventBuilder::with_capacity(3);
+        for (provider, category) in [("aws", "data"), ("aws", "telepathy"), ("azure", "Administrative")] {
+            builder.append(&Event { provider, category: Some(category), ..Event::default() });
+        }
+        let (batch, mut clouds) = (builder.finish(), Clouds::default());
+        clouds.add(&batch, &batch);
+        let counts: Vec<_> = clouds.iter().map(|cloud| (cloud.name.as_str(), cloud.unfamiliar)).collect();
+        assert_eq!(counts, [("aws", 1), ("azure", 0)]);
+    }
+
+    #[test]
+    fn a_key_tells_whose_log_it_is() {
+        let aws = "AWSLogs/111122223333/CloudTrail/eu-west-1/2026/01/05/x.json.gz";
+        let azure = "insights-activity-logs/resourceId=/SUBSCRIPTIONS/X/y=2026/m=01/d=05/h=10/m=00/PT1H.json";
+        let gcp = "cloudaudit.googleapis.com/activity/2026/01/05/10:00:00_10:59:59_S0.json";
+        assert_eq!([aws, azure, gcp, "x.json"].map(of_place), ["aws", "azure", "gcp", UNKNOWN]);
+    }
+
+    #[test]
     fn each_cloud_is_counted_for_itself() {
         let mut clouds = Clouds::default();
         clouds.add(&batch(&[("azure", 1), ("gcp", 2)]), &batch(&[("azure", 1), ("gcp", 2)]));
@@ -89,7 +144,7 @@ mod tests {
             .map(|cloud| (cloud.name.as_str(), cloud.events, cloud.duplicates, cloud.latest))
             .collect();
         assert_eq!(counts, [("azure", 1, 1, Some(1)), ("gcp", 1, 0, Some(2))]);
-        assert_eq!((clouds.main(), clouds.latest()), ("azure", Some(2)));
-        assert_eq!(Clouds::default().main(), "aws");
+        assert_eq!((clouds.main(), clouds.latest()), (Some("azure"), Some(2)));
+        assert_eq!(Clouds::default().main(), None);
     }
 }

@@ -1,11 +1,16 @@
 //! Commands that ask and answer, one file each.
 
+pub mod backfill;
+pub mod completeness;
 pub mod digest;
 pub mod findings;
+pub mod quarantine;
+pub mod query;
 pub mod report;
 pub mod schema;
 pub mod scope;
 pub mod silence;
+pub mod status;
 pub mod synth;
 pub mod tool;
 pub mod usage;

@@ -1,7 +1,12 @@
 //! `remit.toml`.
 
+use crate::lake::LakeSettings;
+use alerts::Secret;
+use alerts::heartbeat::Method;
 use alerts::receiver::ReceiverConfig;
 use engine::baseline::BaselineRule;
+use engine::store::CANARY_SOURCE;
+use ingest::duration::{Bounds, within};
 use ingest::source::SourceConfig;
 use serde::{Deserialize, Deserializer};
 use std::net::SocketAddr;
@@ -17,16 +22,22 @@ pub struct Config {
     pub sources: Vec<SourceConfig>,
     /// What remit remembers.
     pub store: StoreConfig,
+    /// Where events are kept.
+    pub lake: LakeSettings,
     /// What agents are declared and granted.
     pub scope: ScopeConfig,
     /// What counts as usual.
     pub baseline: BaselineConfig,
+    /// What should have come in.
+    pub ledger: LedgerConfig,
     /// Who is told.
     pub alerts: AlertsConfig,
     /// The page, the API and the metrics.
     pub web: WebConfig,
     /// The report.
     pub report: ReportConfig,
+    /// How remit watches itself.
+    pub watch: WatchConfig,
 }
 
 /// `[store]`
@@ -92,6 +103,49 @@ impl BaselineConfig {
     }
 }
 
+/// `[ledger]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct LedgerConfig {
+    /// How long what may still come is waited for before it is missed. Default 1h.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub grace: Duration,
+    /// How long log files are kept one by one; then they are summed up by hours. Default 15d: as long as a queue can keep
+    /// a message.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub detail: Duration,
+    /// How long hours, gaps and what is wrong are kept. Default 90d.
+    #[serde(deserialize_with = "length")]
+    #[schemars(with = "String")]
+    pub retention: Duration,
+    /// CloudTrail's public keys, as `aws cloudtrail list-public-keys` prints them. Without it the service is asked.
+    pub keys_file: Option<PathBuf>,
+    /// Where CloudTrail is asked for keys, if not at AWS.
+    pub endpoint_url: Option<String>,
+}
+
+impl Default for LedgerConfig {
+    fn default() -> Self {
+        LedgerConfig {
+            grace: Duration::from_secs(3600),
+            detail: Duration::from_secs(15 * 24 * 3600),
+            retention: Duration::from_secs(90 * 24 * 3600),
+            keys_file: None,
+            endpoint_url: None,
+        }
+    }
+}
+
+impl LedgerConfig {
+    /// How long files and hours are kept (µs).
+    pub fn kept(&self) -> (i64, i64) {
+        let micros = |length: Duration| i64::try_from(length.as_micros()).unwrap_or(i64::MAX / 4);
+        (micros(self.detail), micros(self.retention.max(self.detail)))
+    }
+}
+
 /// `[alerts]`
 #[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -147,6 +201,61 @@ pub struct ReportConfig {
     pub data_events: Vec<String>,
 }
 
+/// `[watch]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct WatchConfig {
+    /// Whether a log file of remit's own goes the whole way once a day and must come out as a finding. Default true.
+    pub canary: bool,
+    /// How soon it must come out. Default 5m. Range 1s–1h.
+    #[serde(deserialize_with = "within::<CanaryWithin, _>")]
+    #[schemars(with = "String")]
+    pub canary_within: Duration,
+    /// A dead man's switch that is told that remit is alive, as long as it is.
+    pub heartbeat: Option<HeartbeatConfig>,
+}
+
+impl Default for WatchConfig {
+    fn default() -> Self {
+        WatchConfig { canary: true, canary_within: Duration::from_secs(300), heartbeat: None }
+    }
+}
+
+/// `[watch.heartbeat]`
+#[derive(Debug, Clone, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HeartbeatConfig {
+    /// The address that counts each request as a sign of life; it is a secret. `https`, or loopback.
+    #[schemars(with = "String")]
+    pub url: Secret,
+    /// `post` or `get`. Default post.
+    #[serde(default)]
+    #[schemars(with = "String")]
+    pub method: Method,
+    /// How often. Default 5m. Range 1s–1h.
+    #[serde(default = "beat_every", deserialize_with = "within::<BeatEvery, _>")]
+    #[schemars(with = "String")]
+    pub every: Duration,
+}
+
+fn beat_every() -> Duration {
+    Duration::from_secs(300)
+}
+
+struct CanaryWithin;
+impl Bounds for CanaryWithin {
+    const NAME: &'static str = "canary_within";
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
+struct BeatEvery;
+impl Bounds for BeatEvery {
+    const NAME: &'static str = "every";
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(3600);
+}
+
 /// A configuration that cannot be used. The text holds no value of the file: values may be secrets.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -165,8 +274,10 @@ impl Config {
             .map_err(|(line, reason)| ConfigError::Fault { path: path.to_owned(), line, reason })?;
         let base = path.parent().map(Path::to_owned).unwrap_or_default();
         config.store.path = base.join(&config.store.path);
+        config.lake.path = base.join(&config.lake.path);
         config.scope.agents = config.scope.agents.map(|dir| base.join(dir));
         config.scope.policies = config.scope.policies.map(|dir| base.join(dir));
+        config.ledger.keys_file = config.ledger.keys_file.map(|file| base.join(file));
         for source in &mut config.sources {
             if let SourceConfig::Directory(directory) = source {
                 directory.path = base.join(&directory.path);
@@ -192,6 +303,7 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
+        self.lake.check()?;
         let mut names = std::collections::BTreeSet::new();
         for receiver in &self.alerts.receivers {
             if !names.insert(receiver.name()) {
@@ -200,10 +312,27 @@ impl Config {
         }
         let mut names = std::collections::BTreeSet::new();
         for source in &self.sources {
+            if source.name() == CANARY_SOURCE {
+                return Err((
+                    "name",
+                    format!("the source name `{CANARY_SOURCE}` is remit's own; take another"),
+                ));
+            }
             if !names.insert(source.name()) {
                 return Err((
                     "name",
                     format!("two sources are called `{}`; give each a `name`", source.name()),
+                ));
+            }
+        }
+        for source in &self.sources {
+            if let SourceConfig::S3Sqs(source) = source
+                && self.ledger.detail.as_secs() < (u64::from(source.sweep_days) + 2) * 24 * 3600
+            {
+                let days = source.sweep_days + 2;
+                return Err((
+                    "detail",
+                    format!("`detail` must be at least `{days}d`: two days more than a sweep"),
                 ));
             }
         }

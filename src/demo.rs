@@ -6,6 +6,7 @@ use crate::cli::DemoArgs;
 use crate::config::{AlertsConfig, Config, ReportConfig, ScopeConfig, StoreConfig, WebConfig};
 use crate::exit::Exit;
 use crate::intake::{SOURCES, Watcher};
+use crate::lake::LakeSettings;
 use crate::pipeline::Outcome;
 use crate::progress::Progress;
 use crate::screen;
@@ -149,6 +150,7 @@ impl Company {
         Config {
             sources: vec![SourceConfig::Directory(live)],
             store: StoreConfig { path: self.folder.join("remit.db"), ..StoreConfig::default() },
+            lake: LakeSettings::folder(self.folder.join("lake")),
             scope: ScopeConfig {
                 agents: Some(self.folder.join("agents")),
                 policies: Some(self.folder.join("policies")),

@@ -10,17 +10,22 @@ use engine::baseline::{BaselineDelta, BaselineRule};
 use engine::calls::Rules;
 use engine::chain::Issued;
 use engine::detection::Detection;
-use engine::finding::Finding;
+use engine::finding::{Finding, FindingState};
 use engine::grant::{PolicyChange, Touch};
+use engine::lake::{Lake, LakeError, Rows};
 use engine::measure::Measures;
 use engine::seen::EventIds;
-use engine::store::{Claim, ClaimToken, Commit, Committed, Origin, Store, StoreError, Terms, Wanted};
+use engine::store::{
+    Claim, ClaimToken, Commit, Committed, LakeRows, LogRead, Origin, Readmitted, Store, StoreError, Terms,
+    Wanted,
+};
 use engine::time::{self, MINUTE};
 use ingest::{ObjectRef, Quarantined};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::block_in_place;
 use tracing::{debug, warn};
 
 /// How long a claim keeps other workers away. The process that owns the store ends stale ones at its start.
@@ -52,6 +57,38 @@ pub struct Sheet {
     /// The revision of the grants that it was judged by.
     pub grants_revision: u64,
     pub origin: Option<Origin>,
+    /// The object whose quarantined records these are, read again.
+    pub readmitted: Option<Readmitted>,
+    /// Events of a version that we do not know.
+    pub unfamiliar: u64,
+    /// It is of our own making: nothing but its findings is kept of it.
+    pub is_canary: bool,
+    /// Its events for the lake; none where there is no lake.
+    pub kept: Rows,
+    /// What the ledger keeps of it.
+    pub log: Option<LogRead>,
+}
+
+impl Sheet {
+    /// The same as the canary's: only its findings are written, under a state that nobody is told of.
+    pub fn of_canary(self) -> Sheet {
+        let mut findings = self.findings;
+        for finding in &mut findings {
+            finding.state = FindingState::Canary;
+        }
+        Sheet {
+            is_canary: true,
+            findings,
+            baseline: BaselineDelta::default(),
+            measures: Measures::default(),
+            changes: Vec::new(),
+            issued: Vec::new(),
+            origin: None,
+            kept: Rows::default(),
+            log: None,
+            ..self
+        }
+    }
 }
 
 enum Ask {
@@ -60,7 +97,18 @@ enum Ask {
 }
 
 /// How the commit of a sheet ended, and the sheet back.
-pub type Answered = (Box<Sheet>, Result<Committed, StoreError>);
+pub type Answered = (Box<Sheet>, Result<Committed, DeskError>);
+
+/// Why a commit failed: nothing of it was written.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    #[error("the rows could not be written: {0}")]
+    Task(#[from] tokio::task::JoinError),
+}
 
 /// Takes claims and commits. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -90,9 +138,15 @@ impl Settling {
 
 impl Desk {
     /// Opens the desk; it closes when the last of its clones is gone.
-    pub fn open(store: Store, rules: Arc<Rules>, metrics: Arc<Metrics>, settling: Arc<Settling>) -> Desk {
+    pub fn open(
+        store: Store,
+        rules: Arc<Rules>,
+        metrics: Arc<Metrics>,
+        settling: Arc<Settling>,
+        lake: Option<Lake>,
+    ) -> Desk {
         let (asks, asked) = mpsc::channel(OBJECTS_MAX);
-        tokio::spawn(Clerk { store, rules, metrics, settling }.serve(asked));
+        tokio::spawn(Clerk { store, rules, metrics, settling, lake }.serve(asked));
         Desk { asks }
     }
 
@@ -116,6 +170,7 @@ struct Clerk {
     rules: Arc<Rules>,
     metrics: Arc<Metrics>,
     settling: Arc<Settling>,
+    lake: Option<Lake>,
 }
 
 type Claiming = (ObjectRef, oneshot::Sender<Result<Claim, StoreError>>);
@@ -175,14 +230,14 @@ impl Clerk {
 
     async fn commit(&self, commits: Vec<Committing>) {
         let sheets: Vec<&Sheet> = commits.iter().map(|(sheet, _)| &**sheet).collect();
-        let ended = match self.write(&sheets).await {
+        let ended = match self.keep(&sheets).await {
             Ok(ended) => ended.into_iter().map(Ok).collect(),
             Err(cause) if sheets.len() == 1 => vec![Err(cause)],
             Err(cause) => {
                 warn!(%cause, objects = sheets.len(), "not committed together; each is tried alone");
                 let mut ended = Vec::with_capacity(sheets.len());
                 for sheet in sheets {
-                    let alone = self.write(&[sheet]).await;
+                    let alone = self.keep(&[sheet]).await;
                     ended.push(alone.map(|mut ended| ended.pop().unwrap_or(Committed::Fenced)));
                 }
                 ended
@@ -193,7 +248,37 @@ impl Clerk {
         }
     }
 
-    async fn write(&self, sheets: &[&Sheet]) -> Result<Vec<Committed>, StoreError> {
+    /// Writes sheets, their events for the lake first: what the store names is on the disk.
+    async fn keep(&self, sheets: &[&Sheet]) -> Result<Vec<Committed>, DeskError> {
+        let Some(lake) = &self.lake else { return Ok(self.write(sheets, None).await?) };
+        let kept: Vec<&Rows> = sheets.iter().map(|sheet| &sheet.kept).collect();
+        let Some(file) = block_in_place(|| lake.keep(&kept))? else {
+            return Ok(self.write(sheets, None).await?);
+        };
+        let parts: Vec<_> = kept.iter().map(|rows| (rows.pieces, rows.rows)).collect();
+        let rows = LakeRows { file: &file.name, bytes: file.bytes, parts: &parts };
+        let ended = self.write(sheets, Some(rows)).await;
+        // After a failure only the store knows; what it cannot say now, it says at the next start.
+        let is_named = match &ended {
+            Ok(ended) => ended
+                .iter()
+                .zip(&parts)
+                .any(|(ended, (_, rows))| matches!(ended, Committed::Stored(_)) && *rows > 0),
+            Err(_) => self.store.is_lake_file(&file.name).await.unwrap_or(true),
+        };
+        if is_named {
+            lake.kept(&file);
+        } else {
+            lake.drop_file(&file);
+        }
+        Ok(ended?)
+    }
+
+    async fn write(
+        &self,
+        sheets: &[&Sheet],
+        lake: Option<LakeRows<'_>>,
+    ) -> Result<Vec<Committed>, StoreError> {
         let started = Instant::now();
         let terms = self.settling.terms();
         let touched: Vec<Vec<Touch>> =
@@ -213,10 +298,12 @@ impl Clerk {
             issued: &sheet.issued,
             measures: &sheet.measures,
             origin: sheet.origin.as_ref(),
+            log: sheet.log.as_ref(),
             is_outdated: self.is_outdated(sheet),
+            readmitted: sheet.readmitted.as_ref(),
             terms,
         });
-        let ended = self.store.commit_all(&commits.collect::<Vec<_>>()).await?;
+        let ended = self.store.commit_all_with(&commits.collect::<Vec<_>>(), lake).await?;
         self.metrics.committed(started.elapsed());
         debug!(objects = sheets.len(), "committed together");
         Ok(ended)

@@ -1,11 +1,14 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
+use crate::clouds;
 use crate::halt::Halt;
 use crate::health::{Health, Obstacle};
 use crate::pipeline::{Outcome, Pipeline};
+use crate::pulse::Pulse;
 use crate::worker::Worker;
 use dashboards::metrics::NotificationOutcome;
 use engine::integrity::Integrity;
+use engine::store::Refused;
 use engine::time;
 use ingest::quarantine::reason;
 use ingest::source::{FetchError, Fetcher, Next, Source, Ticket, Unreadable};
@@ -49,6 +52,7 @@ pub struct Intake {
     pub deadline: CancellationToken,
     /// Places with a finding about what is not allowed.
     pub forbidden: Mutex<BTreeSet<String>>,
+    pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
@@ -115,6 +119,7 @@ impl Intake {
             metrics.backlog(name, under_way.len() as u64);
             let next = async {
                 self.halt.over().await;
+                self.pipeline.room().await;
                 source.next().await
             };
             let Some(next) = cancel.run_until_cancelled(next).await else { return Ok(()) };
@@ -137,7 +142,7 @@ impl Intake {
             self.health.is_past(name, Obstacle::Silent);
             match next {
                 Next::Object(delivery) => {
-                    if matches!(source, Source::S3Sqs(_)) {
+                    if delivery.ticket.is_message() {
                         metrics.notification(NotificationOutcome::Read);
                     }
                     let worker = worker.clone();
@@ -171,7 +176,7 @@ impl Intake {
             return ticket.release().await;
         }
         let bucket = object.as_ref().map(|object| object.bucket.clone());
-        let place = object.map_or_else(|| source.to_owned(), |object| object.display());
+        let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
@@ -180,7 +185,8 @@ impl Intake {
                 if let (reason::FORBIDDEN_BUCKET, Some(bucket)) = (reason, &bucket) {
                     self.find_forbidden(source, bucket).await?;
                 }
-                self.pipeline.store.quarantine(&id, &place, &quarantined, time::now()).await
+                let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+                self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await
             };
             let Err(cause) = kept.await else { break };
             self.halt.failed(&cause);
@@ -191,7 +197,8 @@ impl Intake {
         }
         warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
         metrics.notification(NotificationOutcome::Quarantined);
-        metrics.quarantined("aws", reason, 1);
+        let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+        metrics.quarantined(cloud, reason, 1);
         acknowledge(ticket).await;
     }
 

@@ -2,6 +2,7 @@
 
 mod assembly;
 mod calls_file;
+mod canary;
 mod cli;
 mod clouds;
 mod commands;
@@ -12,10 +13,14 @@ mod exit;
 mod halt;
 mod health;
 mod intake;
+mod lake;
+mod ledger;
 mod patience;
 mod pipeline;
 mod policy_changes;
 mod progress;
+mod pulse;
+mod readmission;
 mod replay;
 mod screen;
 mod service;
@@ -23,6 +28,7 @@ mod slices;
 mod synth;
 mod turns;
 mod upkeep;
+mod watch;
 mod worker;
 
 use clap::{CommandFactory, Parser};
@@ -31,7 +37,13 @@ use exit::Exit;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+// Rows make many small texts on one thread that another lets go; the system's allocator takes a tenth of judging.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
+    // Two are linked; who asks for none must find one. It fails only where one is set already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let cli = Cli::parse();
     start_log(&cli);
     match run(cli) {
@@ -74,8 +86,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {
         Command::Scope { command } => commands::scope::run(command).await,
         Command::Findings { command } => commands::findings::run(command).await,
         Command::Silence { command } => commands::silence::run(command).await,
+        Command::Quarantine { command } => commands::quarantine::run(command).await,
+        Command::Status(args) => commands::status::run(args).await,
+        Command::Query(args) => commands::query::run(args).await,
         Command::Validate(args) => commands::validate::run(args).await,
         Command::Digest { command } => commands::digest::run(command).await,
+        Command::Backfill(args) => commands::backfill::run(args).await,
+        Command::Completeness(args) => commands::completeness::run(args).await,
         Command::Config { command } => commands::schema::run(command),
         Command::Synth(args) => commands::synth::run(&args),
         Command::Tool { command } => commands::tool::run(&command),
@@ -97,6 +114,8 @@ fn start_log(cli: &Cli) {
         (_, 1, _) => "info,remit=debug,ingest=debug,engine=debug,alerts=debug,dashboards=debug",
         (_, _, _) => "debug",
     };
+    // The table's library tells as errors what it recovers from, such as a lost race; the lake says what matters itself.
+    let default = format!("{default},buoyant_kernel=off,buoyant_kernel_engine=off,deltalake_core=off");
     let filter = EnvFilter::try_from_env("REMIT_LOG").unwrap_or_else(|_| EnvFilter::new(default));
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if matches!(cli.command, Command::Run(_)) && !std::io::stderr().is_terminal() {

@@ -1,31 +1,38 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
-use crate::clouds::Clouds;
+use crate::clouds::{self, Clouds};
 use crate::desk::{Desk, Settling, Sheet};
-use crate::slices::{Broken, Reading, Take, Tools, new_rows};
+use crate::ledger::LedgerDesk;
+use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
 use dashboards::Metrics;
-use dashboards::metrics::ObjectOutcome;
+use dashboards::metrics::{ObjectOutcome, Unfamiliar};
 use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
 use engine::integrity::Integrity;
 use engine::judge::{Judge, JudgeError, Judged};
+use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, ObjectEnd, Origin, Store, StoreError, StoredCommit, Sum,
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store, StoreError,
+    StoredCommit, Sum, Unread,
 };
 use engine::time;
+use ingest::digest::Metadata;
+use ingest::event::Columns;
 use ingest::object::{Room, Summary};
+use ingest::planted::{Bug, bug};
 use ingest::quarantine::reason;
-use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
+use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
+use tokio::sync::Mutex;
 use tokio::task::block_in_place;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 /// Objects of fewer bytes are read and judged in about a millisecond: not worth telling the runtime.
 const LONG_WORK_BYTES: usize = 32 << 10;
@@ -85,10 +92,15 @@ pub struct Pipeline {
     pub store: Store,
     pub rules: Arc<Rules>,
     pub metrics: Arc<Metrics>,
+    lake: Option<Lake>,
     desk: Desk,
     reading: Reading,
     detections: Vec<Detection>,
     settling: Arc<Settling>,
+    /// Claims that are to be given back and could not be: on a full disk even that is a write.
+    unreleased: Mutex<Vec<ClaimToken>>,
+    /// What is told to the ledger of log files.
+    pub ledger: LedgerDesk,
 }
 
 impl Pipeline {
@@ -98,17 +110,64 @@ impl Pipeline {
         metrics: Arc<Metrics>,
         detections: Vec<Detection>,
         alert_max_age: Option<i64>,
+        lake: Option<Lake>,
     ) -> Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
+        let mut reading = Reading::default();
+        if lake.is_some() {
+            reading.columns = Columns::ALL;
+        }
         Pipeline {
-            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone()),
+            desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),
             store,
             rules,
             metrics,
-            reading: Reading::default(),
+            lake,
+            reading,
             detections,
             settling,
+            ledger: LedgerDesk::default(),
+            unreleased: Mutex::default(),
         }
+    }
+
+    /// Gives a claim back: now, else as soon as somebody finds it held.
+    pub async fn release(&self, claim: &ClaimToken) {
+        self.unreleased.lock().await.push(claim.clone());
+        self.release_all().await;
+    }
+
+    async fn release_all(&self) {
+        let mut unreleased = self.unreleased.lock().await;
+        while let Some(claim) = unreleased.last() {
+            if let Err(cause) = self.store.release(claim).await {
+                warn!(%cause, claims = unreleased.len(), "not given back yet");
+                return;
+            }
+            unreleased.pop();
+        }
+    }
+
+    /// The same with a ledger of the log files of some sources.
+    pub fn with_ledger(mut self, ledger: LedgerDesk) -> Pipeline {
+        self.reading.signed = ledger.signed().clone();
+        self.ledger = ledger;
+        self
+    }
+
+    /// What settles and tells findings now.
+    pub fn terms(&self) -> engine::store::Terms<'_> {
+        self.settling.terms()
+    }
+
+    /// What the ledger keeps of an object that was read.
+    fn log_read(&self, object: &ObjectRef, summary: &Summary) -> Option<LogRead> {
+        let content = match &summary.content_sha256 {
+            _ if !self.reading.is_signed(object) => Content::Unasked,
+            Some(hash) => Content::Sha256(hash.clone()),
+            None => Content::NotGzip,
+        };
+        self.ledger.keeps(object).then(|| LogRead { object: object.clone(), content })
     }
 
     /// Plans the detections for one worker.
@@ -138,6 +197,19 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Keeps the findings of a detection that no event makes, as long as they are given; people are told of them.
+    pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
+        self.store.stand(detection, findings, &self.settling.terms()).await?;
+        Ok(())
+    }
+
+    /// Completes when what is taken now can be kept.
+    pub async fn room(&self) {
+        if let Some(lake) = &self.lake {
+            lake.room().await;
+        }
+    }
+
     pub fn limits(&self) -> &Limits {
         &self.reading.limits
     }
@@ -152,7 +224,10 @@ impl Pipeline {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
             }
-            Claim::Held => Begun::Ended(Outcome::Held),
+            Claim::Held => {
+                self.release_all().await;
+                Begun::Ended(Outcome::Held)
+            }
             Claim::Poison(claim) => {
                 let detail = "reading it ended the process twice; it was not opened again";
                 let poison = Quarantined::new(None, reason::POISON, detail, b"", &self.reading.redaction);
@@ -168,13 +243,30 @@ impl Pipeline {
         claim: &ClaimToken,
         quarantined: &Quarantined,
     ) -> anyhow::Result<Outcome> {
-        if !self.store.end_object(claim, ObjectEnd::Quarantined, Some(quarantined), time::now()).await? {
+        let end = Some((object, quarantined));
+        if !self.store.end_object(claim, ObjectEnd::Quarantined, end, time::now()).await? {
             return Ok(Outcome::Held);
         }
         warn!(object = %object.display(), reason = quarantined.reason, detail = %quarantined.detail, "object quarantined");
         self.metrics.object(&object.source, ObjectOutcome::Quarantined);
-        self.metrics.quarantined("aws", quarantined.reason, 1);
+        self.metrics.quarantined(clouds::of_place(&object.key), quarantined.reason, 1);
         Ok(Outcome::Quarantined(quarantined.reason))
+    }
+
+    /// Ends a claimed object that is a digest: the ledger verifies it in its own time, and no finding waits for that.
+    pub async fn keep_digest(
+        &self,
+        object: &ObjectRef,
+        claim: &ClaimToken,
+        bytes: &[u8],
+        metadata: &Metadata,
+    ) -> anyhow::Result<Read> {
+        self.store.keep_digest(object, bytes, metadata, time::now()).await?;
+        if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
+            return Ok(Read::Ended(Outcome::Held));
+        }
+        self.metrics.object(&object.source, ObjectOutcome::Ignored);
+        Ok(Read::Ended(Outcome::Ignored("digest")))
     }
 
     /// Reads and judges a claimed object.
@@ -191,11 +283,15 @@ impl Pipeline {
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
         let _open = self.store.mark_open(&claim.object);
-        let mut judged = Unwritten::of(object, self.store.seen().meeting());
+        let mut judged = Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
             Err(Broken::Object(error)) if may_be_torn && error.reason() == reason::GZIP_TRUNCATED => {
                 return Ok(Read::Torn);
+            }
+            Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
+                self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await?;
+                return Ok(Read::Ended(Outcome::Ignored("dropped")));
             }
             Err(Broken::Object(error)) => {
                 let quarantined =
@@ -206,7 +302,11 @@ impl Pipeline {
                 return Err(error.context(format!("cannot judge {}", object.display())));
             }
         };
+        let log = self.log_read(object, &summary);
         if let Some(reason) = summary.ignored {
+            if let Some(log) = &log {
+                self.store.log_read(log, &summary.sha256, time::now()).await?;
+            }
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
             }
@@ -214,7 +314,31 @@ impl Pipeline {
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary))))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
+    }
+
+    /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
+    ///
+    /// An error means that nothing changed.
+    pub async fn judge_unread(
+        &self,
+        tools: &mut Tools,
+        unread: &Unread,
+        only: Option<&HashSet<u32>>,
+        claim: &ClaimToken,
+        bytes: &[u8],
+    ) -> anyhow::Result<Result<Box<Sheet>, ObjectError>> {
+        let object = &unread.object;
+        let readmitted = Some(Readmitted { of: unread.id.clone(), rows: Vec::new() });
+        let meeting = self.store.seen().meeting();
+        let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting, self.lake.as_ref()) };
+        match self.judge_slices(tools, object, bytes, &mut judged).await {
+            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary, None)))),
+            Err(Broken::Object(error)) => Ok(Err(error)),
+            Err(Broken::Judge(error)) => {
+                Err(error.context(format!("cannot judge {} again", object.display())))
+            }
+        }
     }
 
     async fn judge_slices(
@@ -248,6 +372,17 @@ impl Pipeline {
                 Written::Clash
             }
             Committed::Fenced => Written::Ended(Outcome::Held),
+            Committed::Miscounted(miscount) => {
+                error!(object = %object.display(), miscount, "not committed");
+                let reason = reason::MISCOUNTED;
+                let fault = Quarantined::new(None, reason, miscount, b"", &self.reading.redaction);
+                // Records read again wait on as they are.
+                let is_whole = sheet.readmitted.is_none();
+                Written::Ended(match is_whole {
+                    true => self.quarantine(object, &sheet.claim, &fault).await?,
+                    false => Outcome::Quarantined(reason),
+                })
+            }
         })
     }
 
@@ -280,18 +415,30 @@ impl Pipeline {
     }
 
     fn after_commit(&self, object: &ObjectRef, sheet: &Sheet, stored: &StoredCommit) {
+        if sheet.is_canary {
+            return;
+        }
         self.rules.baseline.apply(&sheet.baseline);
-        self.metrics.object(&object.source, ObjectOutcome::Done);
+        // What is read again was counted when it came: only its events are new.
+        let is_first = sheet.readmitted.is_none();
+        if is_first {
+            self.metrics.object(&object.source, ObjectOutcome::Done);
+        }
+        self.metrics.unfamiliar(Unfamiliar::Version, if is_first { sheet.unfamiliar } else { 0 });
         for cloud in sheet.clouds.iter() {
+            self.metrics.unfamiliar(Unfamiliar::Category, cloud.unfamiliar);
             self.metrics.events(&object.source, &cloud.name, cloud.events);
-            self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            if is_first {
+                self.metrics.duplicates(&cloud.name, cloud.duplicates);
+            }
             if let Some(latest) = cloud.latest {
                 // An event from the future must not make everything else look late.
                 self.metrics.watermark(&cloud.name, latest.min(time::now()));
             }
         }
-        for quarantined in &sheet.quarantined {
-            self.metrics.quarantined(sheet.clouds.main(), quarantined.reason, 1);
+        for quarantined in sheet.quarantined.iter().filter(|_| is_first) {
+            let cloud = sheet.clouds.main().unwrap_or_else(|| clouds::of_place(&object.key));
+            self.metrics.quarantined(cloud, quarantined.reason, 1);
         }
         for ((_, measure, answer), count) in &sheet.measures.counts {
             self.metrics.measured(*measure, answer, *count);
@@ -314,12 +461,20 @@ struct Unwritten<'s> {
     origin: Origin,
     rows: usize,
     clouds: Clouds,
+    /// The only rows that count; none where all do.
+    only: Option<&'s HashSet<u32>>,
+    lake: Option<&'s Lake>,
+    kept: Rows,
+    /// Whose records these are, read again, and which of them are new.
+    readmitted: Option<Readmitted>,
 }
 
 impl<'s> Unwritten<'s> {
-    fn of(object: &ObjectRef, meeting: Meeting<'s>) -> Self {
+    fn of(object: &ObjectRef, meeting: Meeting<'s>, lake: Option<&'s Lake>) -> Self {
         Self {
             meeting,
+            lake,
+            kept: Rows::default(),
             sum: Sum::default(),
             changes: Vec::new(),
             grants_revision: u64::MAX,
@@ -332,10 +487,12 @@ impl<'s> Unwritten<'s> {
             },
             rows: 0,
             clouds: Clouds::default(),
+            only: None,
+            readmitted: None,
         }
     }
 
-    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary) -> Sheet {
+    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary, log: Option<LogRead>) -> Sheet {
         let events = self.meeting.ids();
         Sheet {
             claim: claim.clone(),
@@ -351,16 +508,28 @@ impl<'s> Unwritten<'s> {
             issued: self.sum.issued,
             changes: self.changes,
             grants_revision: self.grants_revision,
+            readmitted: self.readmitted,
+            is_canary: false,
+            unfamiliar: summary.unfamiliar,
             origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
             clouds: self.clouds,
+            kept: self.kept,
+            log,
         }
     }
 }
 
 impl Take for Unwritten<'_> {
     fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        let is_new = new_rows(&mut self.meeting, batch)?;
+        let is_new = match self.only {
+            None => new_rows(&mut self.meeting, batch)?,
+            Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
+        };
         let view = batch.view();
+        if let Some(readmitted) = &mut self.readmitted {
+            let new = is_new.iter().enumerate().filter(|(_, is_new)| **is_new);
+            readmitted.rows.extend(new.filter_map(|(at, _)| view.row(at)));
+        }
         let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
         self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));
         Ok(is_new)
@@ -376,6 +545,9 @@ impl Take for Unwritten<'_> {
         let view = chosen.view();
         self.rows += all.rows();
         self.clouds.add(all, chosen);
+        if let Some(lake) = self.lake {
+            self.kept.add(chosen, &lake.spool)?;
+        }
         self.origin.callers.append(&mut judged.calls.callers(&view));
         self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
         self.quarantined.extend(quarantined);

@@ -1,13 +1,19 @@
 //! The service that `run` and `demo` start: sources in, alerts and pages out, until it is told to stop.
 
 use crate::assembly;
+use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::halt::Halt;
 use crate::health::{Health, Obstacle};
 use crate::intake::{Intake, SOURCES, Watcher};
+use crate::ledger::{self, Accountant, LedgerDesk};
 use crate::pipeline::Pipeline;
-use crate::upkeep::{Keeps, upkeep};
+use crate::pulse::Pulse;
+use crate::readmission::Readmitter;
+use crate::upkeep::{DELIVERY_MEMORY, Keeps, upkeep};
+use crate::watch;
+use alerts::heartbeat::Heartbeat;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
 use alerts::receiver::Receiver;
 use anyhow::Context;
@@ -16,11 +22,12 @@ use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::posture::Posture;
 use engine::store::{Durability, Store, StoreError};
+use ingest::planted::{Bug, bug};
 use ingest::source::{Source, SourceConfig};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-use tokio::task::JoinSet;
+use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -49,6 +56,9 @@ pub struct Service {
     halt: Halt,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
+    /// Ends after everything else, with what it was given.
+    committer: Option<JoinHandle<()>>,
+    last: CancellationToken,
 }
 
 /// Runs until a signal ends it.
@@ -82,7 +92,7 @@ impl Service {
         let token = Token::parse(&config.web.token).map_err(Usage::error)?;
 
         let store = Store::open(&config.store.path, Durability::Full).await?;
-        let stale = store.end_stale_leases().await?;
+        let stale = if bug(Bug::StaleLeasesKept) { 0 } else { store.end_stale_leases().await? };
         if stale > 0 {
             info!(objects = stale, "taking up what the last run left behind");
         }
@@ -112,8 +122,11 @@ impl Service {
         })?;
         let address = server.address();
 
+        let (lake, committer) = config.lake.open(&config.store.path, &store).await?.unzip();
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age);
+        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
+        let (desk, facts) = LedgerDesk::open(&config.sources);
+        let pipeline = pipeline.with_ledger(desk);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
@@ -139,7 +152,27 @@ impl Service {
             events: config.store.event_horizon.as_micros() as i64,
             lateness: config.scope.lateness.as_micros() as i64,
         };
+        let accountant = Accountant::open(pipeline.clone(), config.ledger.clone()).await?;
+        tasks.spawn(accountant.run(cancel.clone()));
+        tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
         tasks.spawn(upkeep(pipeline.clone(), halt.clone(), keeps, cancel.clone()));
+        let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
+        tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
+        if config.watch.canary {
+            let (pipeline, readiness) = (pipeline.clone(), readiness.clone());
+            let canary = Canary { pipeline, readiness, within: config.watch.canary_within };
+            tasks.spawn(canary.run(cancel.clone()));
+        }
+        let pulse = Arc::new(Pulse::default());
+        if let Some(config) = config.watch.heartbeat.clone() {
+            let heartbeat = Heartbeat::new(&config.url, config.method, address).map_err(Usage::error)?;
+            tasks.spawn(watch::beat(heartbeat, config, pipeline.clone(), pulse.clone(), cancel.clone()));
+        }
+        let last = CancellationToken::new();
+        let committer = committer.map(|committer| {
+            let (observer, stop) = (Arc::new(metrics.lake()), last.clone());
+            tokio::spawn(async move { committer.run(observer, stop.cancelled()).await })
+        });
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
             health: Health::new(readiness.clone(), metrics),
@@ -148,8 +181,9 @@ impl Service {
             watcher,
             deadline: CancellationToken::new(),
             forbidden: Mutex::default(),
+            pulse,
         });
-        Ok(Service { pipeline, address, config, intake, readiness, halt, cancel, tasks })
+        Ok(Service { pipeline, address, config, intake, readiness, halt, cancel, tasks, committer, last })
     }
 
     /// Begins to read every configured source.
@@ -159,9 +193,22 @@ impl Service {
             let source = Source::open(config, self.pipeline.limits())
                 .await
                 .with_context(|| format!("cannot open the source `{}`", config.name()))?;
+            if let (SourceConfig::S3Sqs(config), Some(listing)) = (config, source.listing()) {
+                let parts = || (self.pipeline.clone(), listing.clone(), config.clone(), self.cancel.clone());
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::sweep(pipeline, listing, config, cancel));
+                let (pipeline, listing, config, cancel) = parts();
+                self.tasks.spawn(ledger::heal(pipeline, listing, config, cancel));
+            }
             opened.push((config.clone(), source));
         }
         for (config, source) in opened {
+            let readmitter = Readmitter {
+                pipeline: self.pipeline.clone(),
+                fetcher: source.fetcher(),
+                source: config.name().to_owned(),
+            };
+            self.tasks.spawn(readmitter.run(self.cancel.clone()));
             self.tasks.spawn(keep_reading(self.intake.clone(), config, source, self.cancel.clone()));
         }
         self.readiness.holds(SOURCES);
@@ -204,10 +251,14 @@ impl Service {
         late.abort();
         let last = async {
             self.tasks.shutdown().await;
+            self.last.cancel();
+            if let Some(committer) = self.committer {
+                let _ = committer.await;
+            }
             self.pipeline.store.close().await;
         };
         if tokio::time::timeout(LAST_MAX, last).await.is_err() {
-            warn!("the store is still in use; what was committed is in it");
+            warn!("the store or the lake did not end in time; the next start takes up what waits");
         }
     }
 }

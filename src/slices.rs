@@ -3,9 +3,12 @@
 use arrow::array::BooleanArray;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::seen::{Meeting, Seen, SeenError, event_of};
+use ingest::digest::Shelf;
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
+use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
+use std::collections::{BTreeSet, HashSet};
 
 /// Bytes of records that are judged at once: some thousand events, so that what each batch costs is shared.
 const SLICE_BYTES: usize = 4 << 20;
@@ -17,10 +20,22 @@ pub struct Tools {
 }
 
 /// What every object is read by.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Reading {
     pub limits: Limits,
     pub redaction: Redaction,
+    /// What judging reads, and what is kept of events beyond it.
+    pub columns: Columns,
+    /// Sources whose log files are held against digests.
+    pub signed: BTreeSet<String>,
+}
+
+impl Default for Reading {
+    fn default() -> Self {
+        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
+        let columns = Columns { row: true, ..engine::calls::COLUMNS };
+        Self { limits: Limits::default(), redaction: Redaction::default(), columns, signed: BTreeSet::new() }
+    }
 }
 
 /// Why an object was not judged to its end.
@@ -66,6 +81,11 @@ pub trait Take {
 }
 
 impl Reading {
+    /// Whether an object's content is to be hashed as digests attest it.
+    pub fn is_signed(&self, object: &ObjectRef) -> bool {
+        self.signed.contains(&object.source) && Shelf::of_log(&object.key).is_some()
+    }
+
     /// Judges an object. What `take` was given counts only if this succeeds.
     pub async fn judge(
         &self,
@@ -75,15 +95,17 @@ impl Reading {
         take: &mut impl Take,
     ) -> Result<Summary, Broken> {
         let Tools { judge, room } = tools;
-        // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
-        let columns = Columns { row: true, ..engine::calls::COLUMNS };
-        let options = ReadOptions::new(&self.limits, &self.redaction).columns(columns);
-        let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
+        let options = ReadOptions::new(&self.limits, &self.redaction).columns(self.columns);
+        let content_hash = self.is_signed(object);
+        let options = ReadOptions { slice_bytes: SLICE_BYTES, content_hash, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let mut next = reader.next()?;
         let mut is_first = true;
         while let Some(slice) = next {
-            next = reader.next()?;
+            next = match reader.next() {
+                Err(_) if bug(Bug::PrefixOfTruncated) => None,
+                next => next?,
+            };
             let is_new = take.choose(&slice.batch, is_first && next.is_none())?;
             is_first = false;
             let chosen = only(&slice.batch, is_new);
@@ -98,6 +120,20 @@ impl Reading {
 pub fn new_rows(meeting: &mut Meeting<'_>, batch: &EventBatch) -> Result<Vec<bool>, SeenError> {
     let view = batch.view();
     meeting.meet((0..batch.rows()).map(|row| event_of(&view, row)))
+}
+
+/// The rows of `only` these places in their object that its other such rows, and other objects, do not repeat.
+pub fn new_rows_of(
+    meeting: &mut Meeting<'_>,
+    batch: &EventBatch,
+    only: &HashSet<u32>,
+) -> Result<Vec<bool>, SeenError> {
+    let view = batch.view();
+    let asked: Vec<bool> =
+        (0..batch.rows()).map(|at| view.row(at).is_some_and(|row| only.contains(&row))).collect();
+    let among = asked.iter().enumerate().filter(|(_, asked)| **asked).map(|(at, _)| event_of(&view, at));
+    let mut new = meeting.meet(among)?.into_iter();
+    Ok(asked.into_iter().map(|asked| asked && new.next().unwrap_or(false)).collect())
 }
 
 /// As [`new_rows`], and the new ones are in the set then.

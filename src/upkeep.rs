@@ -13,7 +13,7 @@ use tracing::{info, warn};
 const SESSION_MEMORY: i64 = 4 * DAY;
 
 /// How long what was told to whom is remembered (µs).
-const DELIVERY_MEMORY: i64 = 90 * DAY;
+pub const DELIVERY_MEMORY: i64 = 90 * DAY;
 
 /// How often it is done.
 const EVERY: Duration = Duration::from_secs(60);
@@ -56,6 +56,7 @@ async fn keep(pipeline: &Pipeline, keeps: Keeps, passed: Duration) -> Result<(),
     store.forget_sessions(now - SESSION_MEMORY).await?;
     store.forget_links(now - LINKS_KEPT).await?;
     pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
+    store.forget_replayed(now - DELIVERY_MEMORY).await?;
     store.forget_deliveries(now - DELIVERY_MEMORY).await?;
     Ok(())
 }

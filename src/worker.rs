@@ -8,14 +8,17 @@ use crate::health::Progress;
 use crate::intake::{Intake, Watcher, acknowledge};
 use crate::patience::Patience;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::pulse::Pulse;
 use crate::slices::Tools;
 use crate::turns::Turns;
 use dashboards::metrics::ObjectOutcome;
 use engine::integrity::{Integrity, is_trail_log};
 use engine::store::{ClaimToken, StoreError};
 use futures::FutureExt;
+use ingest::planted::{Bug, bug};
 use ingest::quarantine::reason;
 use ingest::source::{Delivery, FetchError, Fetcher, Source, Ticket};
+use ingest::sources::s3_sqs::Listing;
 use ingest::{ObjectRef, Quarantined, Redaction};
 use std::panic::AssertUnwindSafe;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -53,7 +56,9 @@ pub struct Worker {
     pipeline: Arc<Pipeline>,
     halt: Halt,
     watcher: Watcher,
+    pulse: Arc<Pulse>,
     fetcher: Fetcher,
+    listing: Option<Listing>,
     /// None for a source whose objects come back by themselves.
     retry_for: Option<Duration>,
     /// One for each worker; the permits of `idle` say how many are free.
@@ -87,7 +92,9 @@ impl Worker {
             pipeline: intake.pipeline.clone(),
             halt: intake.halt.clone(),
             watcher: intake.watcher.clone(),
+            pulse: intake.pulse.clone(),
             fetcher: source.fetcher(),
+            listing: source.listing(),
             retry_for: source.retry_for(),
             tools,
             idle: Semaphore::new(intake.workers),
@@ -113,6 +120,15 @@ impl Worker {
 
     pub async fn deliver(&self, delivery: Delivery) {
         let Delivery { object, ticket, attempt } = delivery;
+        let _under_way = self.pulse.begin();
+        if ticket.is_message() {
+            self.pipeline.ledger.announced(&object).await;
+        }
+        if bug(Bug::AckBeforeCommit) {
+            acknowledge(ticket).await;
+            let _ = self.attempt(&object, &mut None).await;
+            return;
+        }
         let id = object.id();
         let turn = self.turns.of(&id);
         let Some(turn) = self.cancel.run_until_cancelled(turn).await else { return ticket.give_back().await };
@@ -157,6 +173,9 @@ impl Worker {
                 Err(cause) => return self.failed(&object, &cause, ticket).await,
             }
         }
+        if let Some(claim) = &stale {
+            self.pipeline.release(claim).await;
+        }
         ticket.give_back().await;
     }
 
@@ -166,6 +185,7 @@ impl Worker {
             warn!(object = %object.display(), %cause, "not held against what was there before");
         }
         (self.watcher)(object, outcome);
+        self.pipeline.ledger.ended(object, outcome).await;
         acknowledge(ticket).await;
     }
 
@@ -294,6 +314,18 @@ impl Worker {
         may_be_torn: bool,
     ) -> anyhow::Result<Result<Read, Tried>> {
         let _space = self.in_memory.acquire().await?;
+        if let Some(listing) = &self.listing
+            && self.pipeline.ledger.takes(object)
+        {
+            let fetched = self.cancel.run_until_cancelled(listing.fetch_digest(object)).await;
+            return match fetched {
+                None => Ok(Err(Tried::Stopped)),
+                Some(Err(cause)) => Ok(Err(Tried::Unfetched(cause))),
+                Some(Ok((bytes, metadata))) => {
+                    self.pipeline.keep_digest(object, claim, &bytes, &metadata).await.map(Ok)
+                }
+            };
+        }
         let Some(loaded) = self.cancel.run_until_cancelled(self.fetcher.load(object)).await else {
             return Ok(Err(Tried::Stopped));
         };

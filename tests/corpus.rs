@@ -1,8 +1,10 @@
 //! No bytes make remit stop, hang, swell or lose a good neighbour. `corpus/make.py` writes them, and what each is worth.
 
+use crate::support::aws::{Aws, Faults};
 use crate::support::eventually;
 use crate::support::folder::{Config, Folder};
 use crate::support::remit::{Finished, Service, remit, run};
+use crate::support::tally::Tally;
 use ingest::{Limits, ObjectRef, Redaction};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, BTreeSet};
@@ -249,13 +251,45 @@ fn a_service_counts_the_corpus_by_reason() {
     folder.agent("ant", &[("s3:GetObject", "*")]);
     let port = folder.configure(&Config::default().directory("logs", false));
     let service = Service::run(folder.path(), port);
+    counts_by_reason(&service, &expected);
+}
+
+#[test]
+fn a_service_counts_the_corpus_by_reason_as_a_queue_tells_of_it() {
+    let (folder, expected) = corpus();
+    folder.agent("ant", &[("s3:GetObject", "*")]);
+    let aws = Aws::with_faults(Faults { slow: 0.05, shuffled: 1.0, ..Faults::default() });
+    let queue = aws.queue("q");
+    aws.bucket("acme-logs", "q");
+    let forged = crate::forged::messages();
+    forged.iter().for_each(|(_, body)| aws.send("q", body));
+    for file in &expected {
+        aws.put_file("acme-logs", &file.file, &folder.path().join(&file.file));
+    }
+    let port =
+        folder.configure(&Config::default().queue_with(&aws.url, &queue, "acme-logs", "in_flight = 32"));
+    let service = Service::run(folder.path(), port);
+    eventually("the queue is empty", Duration::from_secs(120), || aws.messages("q") == (0, 0));
+    let tally = Tally::of(folder.path());
+    let rows: usize = expected.iter().map(|file| file.kept.len()).sum();
+    assert_eq!(tally.stored + tally.duplicates, rows as i64, "{:?}", tally.reasons);
+    assert_eq!(tally.stored, kept(&expected).len() as i64, "every good event, and each once");
+    assert_eq!(tally.read, tally.stored + tally.duplicates + tally.quarantined);
+    crate::forged::asks_for_nothing(&aws);
+    assert!(!service.stderr().contains("panicked"), "{}", service.stderr());
+    let refused = expected.iter().filter(|file| file.refused.is_some()).count() as u64;
+    let bad: u64 = expected.iter().flat_map(|file| file.quarantined.values()).sum();
+    assert_eq!(tally.quarantined as u64, bad + refused);
+}
+
+fn counts_by_reason(service: &Service, expected: &[Expected]) {
     eventually("every file is ended", Duration::from_secs(120), || {
         let ended = ["done", "ignored", "quarantined"]
             .map(|outcome| service.metric("remit_objects_total", &[&format!("outcome=\"{outcome}\"")]));
         ended.iter().sum::<f64>() >= expected.len() as f64
     });
     let mut promised: BTreeMap<&str, u64> = BTreeMap::new();
-    for file in &expected {
+    for file in expected {
         let refused = file.refused.iter().map(|words| (words.as_str(), 1));
         for (words, count) in
             refused.chain(file.quarantined.iter().map(|(words, count)| (words.as_str(), *count)))

@@ -4,6 +4,7 @@ use crate::support::aws::{Aws, Faults};
 use crate::support::cloud::Cloud;
 use crate::support::eventually;
 use crate::support::moto::Moto;
+use crate::support::proxy::{Proxy, Trouble};
 use crate::support::receivers::{Behaviour, Receiver};
 use crate::support::runtime;
 use serde_json::{Value, json};
@@ -57,6 +58,63 @@ fn a_faulty_cloud_fails_and_says_so_in_its_log() {
     assert!(aws.log().iter().any(|access| access.action == "GET" && access.what == "logs/k"));
 }
 
+#[test]
+fn an_object_of_a_bad_day_is_late_or_stored_anew() {
+    let aws = Aws::with_faults(Faults { seed: 1, missing: 1.0, ..Faults::default() });
+    aws.queue("q");
+    aws.bucket("logs", "q");
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("k");
+    std::fs::write(&path, b"from a file").unwrap();
+    aws.put_file("logs", "late", &path);
+    let cloud = Cloud::at(&aws.url);
+    let fetches: Vec<bool> = (0..3).map(|_| cloud.fetch("logs", "late").is_ok()).collect();
+    assert_eq!(fetches, [false, false, true]);
+    assert_eq!(cloud.fetch("logs", "late").unwrap(), b"from a file");
+    aws.ail(Faults { changed: 1.0, ..Faults::default() });
+    aws.put("logs", "anew", b"twice".to_vec());
+    assert_eq!(aws.messages("q"), (2, 0));
+    assert_eq!(cloud.fetch("logs", "anew").unwrap(), b"twice");
+    assert_eq!(cloud.fetch("logs", "anew").unwrap(), b"twice");
+    assert_eq!(aws.messages("q"), (3, 0), "stored anew once, and told so");
+    aws.tell_again("logs", "anew");
+    assert_eq!(aws.messages("q"), (4, 0));
+}
+
+#[test]
+fn a_deletion_may_be_refused_in_a_batch_of_others() {
+    let aws = Aws::start();
+    let url = aws.queue("q");
+    (0..30).for_each(|number| aws.send("q", &format!("{number}")));
+    let cloud = Cloud::at(&aws.url);
+    aws.ail(Faults { failed_delete: 0.5, ..Faults::default() });
+    let (mut deleted, mut refused) = (0, 0);
+    for _ in 0..3 {
+        let (done, failed) = cloud.delete_ten(&url);
+        deleted += done;
+        refused += failed;
+    }
+    assert!(deleted > 0 && refused > 0 && deleted + refused == 30, "{deleted} deleted, {refused} refused");
+    assert_eq!(aws.messages("q"), (0, refused));
+}
+
+#[test]
+fn our_cloud_hands_out_thousands_of_messages_a_second() {
+    let aws = Aws::start();
+    let url = aws.queue("q");
+    (0..5_000).for_each(|number| aws.send("q", &format!("{number}")));
+    let cloud = Cloud::at(&aws.url);
+    let start = std::time::Instant::now();
+    for _ in 0..500 {
+        assert_eq!(cloud.delete_ten(&url), (10, 0));
+    }
+    assert_eq!((aws.asked("ReceiveMessage"), aws.messages("q")), (500, (0, 0)));
+    let rate = 5_000.0 / start.elapsed().as_secs_f64();
+    println!("{rate:.0} messages a second, one after the other");
+    // One client, one request at a time, a test profile and a busy machine: a tenth of what it does alone.
+    assert!(rate > 500.0, "{rate:.0} a second");
+}
+
 fn post(url: &str, body: &Value) -> Option<u16> {
     let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(2)).build().unwrap();
     let send = async { client.post(url).json(body).send().await };
@@ -77,6 +135,35 @@ fn a_receiver_behaves_as_commanded() {
     assert_eq!(statuses, [Some(500), Some(429), None, None, Some(200)]);
     assert_eq!((slack.count(), slack.accepted().len()), (5, 2));
     slack.is_satisfied();
+}
+
+#[test]
+fn the_network_fails_as_commanded() {
+    let slack = Receiver::slack();
+    let proxy = Proxy::before(&slack.url);
+    let message = json!({"text": "hello"});
+    assert_eq!(post(&proxy.url, &message), Some(200));
+    let cases = [
+        // What the sender hears, and whether the receiver has it.
+        (Trouble::Delay(Duration::from_millis(100)), Some(200), 1),
+        (Trouble::Refuse, None, 0),
+        (Trouble::Reset, None, 0),
+        (Trouble::HalfOpen, None, 1),
+        (Trouble::BlackHole, None, 0),
+        (Trouble::CutAfter(10), None, 1),
+        (Trouble::LoseAnswer, None, 1),
+        (Trouble::None, Some(200), 1),
+    ];
+    for (trouble, heard, arrives) in cases {
+        let before = slack.count();
+        proxy.does(trouble);
+        eventually("the trouble has begun", Duration::from_secs(5), || {
+            let status = post(&proxy.url, &message);
+            // Of two connections at once the first may still go the old way.
+            status == heard && slack.count() >= before + arrives
+        });
+    }
+    assert!(proxy.connections() >= 7);
 }
 
 #[test]

@@ -4,10 +4,15 @@ use crate::support::aws::Aws;
 use crate::support::cloud::Cloud;
 use crate::support::folder::{Config, Folder};
 use crate::support::moto::Moto;
+use crate::support::oracle;
 use crate::support::receivers::Receiver;
 use crate::support::records::{self, Record};
 use crate::support::remit::{Service, findings};
+use crate::support::tally::Tally;
+use crate::support::world::{Shape, World};
 use crate::support::{conformance, eventually};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -69,6 +74,46 @@ fn an_attack_in_a_bucket_of_moto_reaches_slack() {
 #[test]
 fn an_attack_in_a_bucket_of_our_own_reaches_slack() {
     told_once(&Aws::start().url);
+}
+
+/// Killed three times while notifications come twice: as the longer runs do it, and against any cloud.
+fn killed_and_whole(url: &str) {
+    let now = chrono::Utc::now().timestamp();
+    let world = World::of(3, Shape { agents: 3, burst: 900, each_day: 2, now });
+    let mut dice = ChaCha8Rng::seed_from_u64(3);
+    let cloud = Cloud::at(url);
+    let queue = cloud.bucket_with_queue("acme-logs", "acme-logs-queue");
+    let folder = Folder::new();
+    world.declare(&folder);
+    let port = folder.configure(&Config::default().queue(url, &queue, "acme-logs"));
+    let mut service = Service::run(folder.path(), port);
+    for (number, calls) in world.dealt(30, 20, &mut dice).iter().enumerate() {
+        let key = format!("AWSLogs/a blank+{number}/é.json.gz");
+        cloud.put("acme-logs", &key, world.file(calls));
+        if number % 5 == 0 {
+            cloud.put("acme-logs", &key, world.file(calls));
+        }
+        if number % 10 == 9 {
+            service.kill();
+            service.restart();
+            service = service.ready();
+        }
+    }
+    // What the dead ones held comes back after its 30 s.
+    eventually("the queue is empty", Duration::from_secs(180), || cloud.messages(&queue) == (0, 0));
+    assert_eq!(Tally::of(folder.path()).difference(&world), None);
+    let found = oracle::of_listed(&findings(folder.path()));
+    assert_eq!(oracle::difference(&oracle::findings(&world), &found), None);
+}
+
+#[test]
+fn killed_three_times_before_moto_it_finds_everything_once() {
+    killed_and_whole(&Moto::start().url);
+}
+
+#[test]
+fn killed_three_times_before_our_own_cloud_it_finds_everything_once() {
+    killed_and_whole(&Aws::start().url);
 }
 
 #[test]

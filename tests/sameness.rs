@@ -31,13 +31,6 @@ fn world() -> Vec<Record> {
         .collect()
 }
 
-/// A zstd frame that is not compressed: one block. <https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1>
-fn zstd(bytes: &[u8]) -> Vec<u8> {
-    assert!(bytes.len() < 128 << 10, "one block is enough");
-    let block = (bytes.len() as u32) << 3 | 1;
-    [&[0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58], &block.to_le_bytes()[..3], bytes].concat()
-}
-
 /// One file of `records`, in one of many guises.
 fn guised(records: &[Record], guise: usize) -> Vec<u8> {
     let each =
@@ -51,7 +44,7 @@ fn guised(records: &[Record], guise: usize) -> Vec<u8> {
     match guise % 10 {
         0 => records::log_file(records),
         1 => records::plain_file(records),
-        2 => zstd(&records::plain_file(records)),
+        2 => records::zstd(&records::plain_file(records)),
         3 => lines(&each(&Value::clone)),
         4 => records::gzip(json!(each(&Value::clone)).to_string().as_bytes()),
         5 => serde_json::to_vec_pretty(&json!({"Records": each(&Value::clone)})).unwrap(),

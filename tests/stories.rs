@@ -9,18 +9,28 @@
 )]
 
 mod actors;
+mod any_order;
 mod cli;
 mod clouds;
+mod completeness;
 mod corpus;
 mod dashboards;
 mod demo;
 mod digest;
+mod disk_full;
 mod fakes;
 mod faults;
+mod forged;
 mod grants;
 mod kill;
+mod lake;
+mod latency;
+mod ledger;
 mod order;
 mod others_bugs;
+mod outage;
+mod planted;
+mod quarantine;
 mod receivers;
 mod report;
 mod rubbish;
@@ -29,4 +39,5 @@ mod sameness;
 mod scope;
 mod support;
 mod usage;
+mod watch;
 mod web;

@@ -1,6 +1,7 @@
 //! Judgements go out: receivers, outbox, reports, and findings told to people.
 
 pub mod alert;
+pub mod heartbeat;
 pub mod outbox;
 pub mod receiver;
 mod receivers;

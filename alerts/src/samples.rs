@@ -179,7 +179,9 @@ pub async fn commit(store: &Store, object: &str, findings: &[Finding], now: i64)
         issued: &[],
         measures: &Measures::default(),
         origin: None,
+        log: None,
         is_outdated: false,
+        readmitted: None,
         terms: Terms {
             settled: &BTreeSet::new(),
             rule: BaselineRule::default(),

@@ -8,7 +8,7 @@ pub mod web;
 pub use metrics::{Labels, Metrics};
 pub use postures::Postures;
 pub use readiness::Readiness;
-pub use web::{Token, WebState};
+pub use web::{AgentLine, Token, WebState, agent_lines};
 
 #[cfg(test)]
 mod shipped_files;

@@ -3,11 +3,17 @@
 //! Label values come from closed sets that are known at the start; anything else is counted as `other`, so that
 //! no text of a log ever becomes a series. Known series exist at 0 from the start.
 
+mod lake;
+mod ledger;
 mod outcome;
 mod standing;
+mod watch;
 
+pub use lake::LakeMetrics;
+pub use ledger::SweepOutcome;
 pub use outcome::{NotificationOutcome, ObjectOutcome, SendOutcome};
 pub use standing::{AgentState, Standing};
+pub use watch::{Beat, Unfamiliar};
 
 use engine::finding::Severity;
 use engine::measure::Measure;
@@ -27,7 +33,10 @@ pub const AGENTS_MAX: usize = 500;
 pub const OTHER: &str = "other";
 
 /// Providers whose logs can be read.
-const PROVIDERS: [&str; 1] = ["aws"];
+const PROVIDERS: [&str; 3] = ["aws", "azure", "gcp"];
+
+/// Whose log it is was not to be told: nothing in it could be read.
+const UNKNOWN: &str = "unknown";
 
 /// Open incidents looked at for the agents' state.
 const INCIDENTS_MAX: i64 = 10_000;
@@ -99,6 +108,9 @@ pub struct Metrics {
     queue_depth: IntGaugeVec,
     dead: IntCounterVec,
     store_errors: IntCounter,
+    watch: watch::Watch,
+    lake: LakeMetrics,
+    ledger: ledger::Ledger,
 }
 
 #[derive(Debug)]
@@ -240,6 +252,9 @@ impl Metrics {
                 &["receiver"],
             )?,
             store_errors: made.counter("remit_store_errors_total", "Store calls that failed")?,
+            watch: watch::Watch::new(&made)?,
+            lake: LakeMetrics::new(&made)?,
+            ledger: ledger::Ledger::new(&made)?,
             known: Known {
                 sources: labels.sources.iter().cloned().collect(),
                 receivers: labels.receivers.iter().cloned().collect(),
@@ -257,12 +272,15 @@ impl Metrics {
     }
 
     fn start_at_zero(&self) {
+        self.ledger.start_at_zero(&self.known);
         for provider in PROVIDERS {
             self.events_duplicate.with_label_values(&[provider]);
             self.watermark.with_label_values(&[provider]);
             for source in &self.known.sources {
                 self.events.with_label_values(&[provider, source]);
             }
+        }
+        for provider in PROVIDERS.into_iter().chain([UNKNOWN]) {
             for reason in &self.known.reasons {
                 self.events_quarantined.with_label_values(&[provider, reason]);
             }
@@ -300,6 +318,12 @@ impl Metrics {
                 self.sends.with_label_values(&[receiver.as_str(), outcome.as_str()]);
             }
         }
+    }
+
+    /// The lake's part.
+    #[must_use]
+    pub fn lake(&self) -> LakeMetrics {
+        self.lake.clone()
     }
 
     /// Counts unique events judged and stored.
@@ -513,7 +537,7 @@ fn of<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
 }
 
 fn provider_of(provider: &str) -> &'static str {
-    PROVIDERS.into_iter().find(|known| *known == provider).unwrap_or(OTHER)
+    PROVIDERS.into_iter().chain([UNKNOWN]).find(|known| *known == provider).unwrap_or(OTHER)
 }
 
 struct Registrar {

@@ -13,6 +13,7 @@ mod templates;
 mod text;
 mod token;
 
+pub use agents::{Summary as AgentLine, lines as agent_lines};
 pub use token::Token;
 
 use crate::metrics::{Metrics, MetricsError, Standing};

@@ -97,16 +97,19 @@ pub enum FindingState {
     Superseded,
     /// The baseline is too young to say so; becomes open if late history shows that it was not.
     Learning,
+    /// Of an event that remit made to see whether it still sees: told to nobody, part of nothing.
+    Canary,
 }
 
 impl FindingState {
     /// Every state.
-    pub const ALL: [FindingState; 5] = [
+    pub const ALL: [FindingState; 6] = [
         FindingState::Open,
         FindingState::Acknowledged,
         FindingState::Closed,
         FindingState::Superseded,
         FindingState::Learning,
+        FindingState::Canary,
     ];
 
     /// The lower-case name, as in the store and JSON.
@@ -118,6 +121,7 @@ impl FindingState {
             FindingState::Closed => "closed",
             FindingState::Superseded => "superseded",
             FindingState::Learning => "learning",
+            FindingState::Canary => "canary",
         }
     }
 
@@ -127,10 +131,10 @@ impl FindingState {
         matches!(self, FindingState::Open | FindingState::Acknowledged)
     }
 
-    /// Told to people at all: neither superseded nor still learning.
+    /// Told to people at all: neither superseded nor still learning, and no canary.
     #[must_use]
     pub fn is_told(self) -> bool {
-        !matches!(self, FindingState::Superseded | FindingState::Learning)
+        !matches!(self, FindingState::Superseded | FindingState::Learning | FindingState::Canary)
     }
 }
 
@@ -139,7 +143,7 @@ impl FromStr for FindingState {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         FindingState::ALL.into_iter().find(|s| s.as_str() == text).ok_or_else(|| {
-            format!("unknown state `{text}`. Known: open, acknowledged, closed, superseded, learning")
+            format!("unknown state `{text}`. Known: open, acknowledged, closed, superseded, learning, canary")
         })
     }
 }

@@ -12,6 +12,8 @@ pub mod grant;
 pub mod incident;
 pub mod integrity;
 pub mod judge;
+pub mod lake;
+pub mod ledger;
 pub mod lint;
 pub mod log_text;
 pub mod manifest;

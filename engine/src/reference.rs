@@ -8,10 +8,10 @@ mod tables;
 
 use std::sync::{LazyLock, OnceLock};
 
-pub(crate) use fields::{Field, Part, letters};
+pub(crate) use fields::{Field, Part, fold_letters, letters};
 pub(crate) use operations::{Need, Operation, When};
 use policy::wildcard::{ActionPattern, ArnPattern, Match};
-use tables::Tables;
+use tables::{Tables, Types};
 
 /// How AWS grades a permission in its Service Authorization Reference.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -177,7 +177,7 @@ pub fn matching(pattern: &ActionPattern) -> impl Iterator<Item = &'static Permis
 /// The resource types of one service.
 #[must_use]
 pub fn types_of(service: &str) -> &'static [ResourceType] {
-    TABLES.types.get(service).map_or(&[], Vec::as_slice)
+    TABLES.types.get(service).map_or(&[], Types::read)
 }
 
 /// A resource type by service and name.

@@ -4,14 +4,18 @@
 
 mod again;
 mod commit;
+mod conservation;
 mod events;
 mod findings;
 mod incidents;
+mod lake;
+mod ledger;
 mod measures;
 mod objects;
 mod opened;
 mod outbox;
 mod quarantine;
+mod readmission;
 mod room;
 mod sessions;
 mod silences;
@@ -20,20 +24,29 @@ mod sum;
 mod trouble;
 mod upkeep;
 mod usage;
+mod watch;
 
 pub use again::{Again, Origin};
 pub use commit::{Commit, Committed, StoredCommit, Terms};
+pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
+pub use lake::{LakeDepth, LakeRows, PendingRows};
+pub use ledger::{
+    ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport, LedgerTotals,
+    LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile, files_as_digest,
+};
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use opened::Mark;
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
-pub use quarantine::QuarantinedRow;
+pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};
+pub use readmission::{Readmission, Readmitted, Unread};
 pub use room::ROOM_BYTES_MIN;
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
 pub use trouble::Trouble;
 pub use usage::Use;
+pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
 use opened::Opened;
@@ -236,13 +249,33 @@ impl Store {
     // IMMEDIATE: the write lock is taken at the start, so that what is read in it cannot be stale when it is written.
     async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
         match self.writer.begin_with("BEGIN IMMEDIATE").await {
-            // SQLite ends a transaction by itself when the disk is full; the driver goes on believing that it is in one,
-            // and would refuse every further one (<https://www.sqlite.org/lang_transaction.html#response_to_errors_within_a_transaction>).
+            // Where the disk is full SQLite may end a transaction by itself (<https://www.sqlite.org/lang_transaction.html>).
+            // Rolled back once more that fails, and the connection counts itself within a transaction for ever: every later
+            // one would be refused, however much room there is. It is the only writer, so it makes place for a new one.
             Err(sqlx::Error::InvalidSavePointStatement) => {
                 self.writer.acquire().await?.close().await?;
                 Ok(self.writer.begin_with("BEGIN IMMEDIATE").await?)
             }
             begun => Ok(begun?),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_transaction_that_the_database_ended_by_itself_does_not_stop_the_next() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("remit.db"), Durability::Full).await.unwrap();
+        let mut ended = store.begin().await.unwrap();
+        // As SQLite does on a full disk.
+        sqlx::query("ROLLBACK").execute(&mut *ended).await.unwrap();
+        ended.commit().await.unwrap_err();
+        for _ in 0..2 {
+            let next = store.begin().await.unwrap();
+            next.commit().await.unwrap();
         }
     }
 }

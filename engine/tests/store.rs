@@ -100,8 +100,10 @@ impl World {
             touched: &part.touched,
             issued: &[],
             measures: &part.measures,
+            log: None,
             origin: part.origin.as_ref(),
             is_outdated: false,
+            readmitted: None,
             terms: terms(&settled),
         });
         self.store.commit_all(&commits.collect::<Vec<_>>()).await.unwrap()

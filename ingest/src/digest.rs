@@ -20,11 +20,13 @@ pub mod problem;
 pub mod signature;
 
 use chrono::{DateTime, TimeDelta, Utc};
+use serde::{Deserialize, Serialize};
 
-pub use chain::{Gap, GapKind, Linked, link};
+pub use chain::{Begins, Gap, GapKind, Linked, link, link_since};
 pub use document::AttestedLog;
 pub use keys::{KeyRing, KeysError, PublicKey};
 pub use place::{ChainId, DigestName, LogName, Place, Shelf};
+pub(crate) use place::{is_account, is_organization, is_region};
 pub use problem::{DigestProblem, LogProblem};
 pub use signature::Metadata;
 
@@ -41,7 +43,9 @@ fn limits() -> Limits {
 pub const DIGEST_BYTES_MAX: u64 = 16 << 20;
 
 /// A digest that CloudTrail signed, at the place that it was signed for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+///
+/// It can be kept as JSON, and linked later with what came meanwhile.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Digest {
     /// What it attests.
     pub hour: AttestedHour,
@@ -55,7 +59,7 @@ pub struct Digest {
 }
 
 /// An hour of an account, region and trail of which CloudTrail has signed what it delivered.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttestedHour {
     /// Account, region and trail.
     pub chain: ChainId,
@@ -70,6 +74,18 @@ pub struct AttestedHour {
 }
 
 impl Digest {
+    /// The same without the log files that it lists: links do not ask for them.
+    #[must_use]
+    pub fn without_logs(mut self) -> Self {
+        self.hour.logs.clear();
+        self
+    }
+
+    /// SHA-256 of its inflated bytes.
+    pub fn sha256(&self) -> &[u8; 32] {
+        &self.sha256
+    }
+
     /// Verifies one digest by itself. Whether it follows the one before it is asked by [`chain::link`].
     ///
     /// `place`: where it lies. `bytes`: as stored. `keys`: those of its region and time.

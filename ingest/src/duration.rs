@@ -40,14 +40,20 @@ pub fn text(duration: Duration) -> String {
 }
 
 /// The range of a configured duration, and its name in the error.
-pub(crate) trait Bounds {
+pub trait Bounds {
+    /// The key.
     const NAME: &'static str;
+    /// The shortest that is taken.
     const LEAST: Duration;
+    /// The longest that is taken.
     const MOST: Duration;
 }
 
 /// Reads a duration within the bounds `B`.
-pub(crate) fn within<'de, B: Bounds, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+///
+/// # Errors
+/// No duration, or one out of bounds; the words name the key and the bounds.
+pub fn within<'de, B: Bounds, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     struct Seen<B>(PhantomData<B>);
     impl<B: Bounds> Visitor<'_> for Seen<B> {
         type Value = Duration;

@@ -5,6 +5,7 @@
 
 use serde_json::{Map, Value};
 
+use crate::planted::{Bug, bug};
 use crate::quarantine::reason;
 
 /// Largest body, in bytes: what SQS carries.
@@ -116,7 +117,8 @@ impl Found {
         }
         if let Some(records) = body.get("Records") {
             let Value::Array(records) = records else { return Err(NotificationError::BadField("Records")) };
-            return records.iter().try_for_each(|record| self.record(record, level));
+            let read = if bug(Bug::FirstRecordOnly) { 1 } else { records.len() };
+            return records.iter().take(read).try_for_each(|record| self.record(record, level));
         }
         if let Some(kind @ ("Notification" | "SubscriptionConfirmation" | "UnsubscribeConfirmation")) =
             text(body, "Type")
@@ -273,7 +275,7 @@ fn form_decoded(key: &str) -> Result<String, NotificationError> {
     let digit = |byte: Option<u8>| byte.and_then(|byte| char::from(byte).to_digit(16));
     while let Some(byte) = rest.next() {
         match byte {
-            b'+' => bytes.push(b' '),
+            b'+' if !bug(Bug::PlusNotDecoded) => bytes.push(b' '),
             b'%' => {
                 let (Some(high), Some(low)) = (digit(rest.next()), digit(rest.next())) else {
                     return Err(NotificationError::BadKey("`%` without two hexadecimal digits"));

@@ -20,6 +20,7 @@ pub mod cloudtrail;
 mod fields;
 pub(crate) mod frames;
 mod gcp_audit;
+pub(crate) mod version;
 pub(crate) mod wraps;
 
 /// Largest content of one envelope when inflated: a record of Kinesis has 1 MiB at most.

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep};
 use tracing::warn;
 
 use crate::deletions::Deletions;
+use crate::planted::{Bug, bug};
 use crate::source::SourceError;
 
 /// SQS keeps a message hidden for at most 12 hours after it was received.
@@ -184,6 +185,9 @@ pub(crate) fn pause_before_retry(attempt: u32) -> Duration {
 }
 
 async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
+    if bug(Bug::NoHeartbeat) {
+        return;
+    }
     let received = Instant::now();
     let mut pause = visibility / 2;
     loop {
@@ -204,6 +208,9 @@ async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
                 visibility / 8
             }
         };
+        if bug(Bug::LeaseExtendedOnce) {
+            return;
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::cell::RefCell;
 
 use sha2::{Digest, Sha256};
 
+use crate::digest::logs;
 use crate::event::{Columns, EventBatch, EventBuilder};
 use crate::fingerprint::hex;
 use crate::formats;
@@ -48,12 +49,14 @@ pub struct ReadOptions<'o> {
     pub columns: Columns,
     /// How many bytes of records a slice holds before it is handed on.
     pub slice_bytes: usize,
+    /// Whether the inflated bytes are hashed too, as CloudTrail's digests attest them.
+    pub content_hash: bool,
 }
 
 impl<'o> ReadOptions<'o> {
     /// Every column, in slices of 16 MiB.
     pub fn new(limits: &'o Limits, redaction: &'o Redaction) -> Self {
-        Self { limits, redaction, columns: Columns::ALL, slice_bytes: 16 << 20 }
+        Self { limits, redaction, columns: Columns::ALL, slice_bytes: 16 << 20, content_hash: false }
     }
 
     /// Only some columns.
@@ -86,8 +89,12 @@ pub struct Summary {
     pub read: u64,
     /// SHA-256 of the bytes as stored, in hexadecimal.
     pub sha256: String,
+    /// SHA-256 of the inflated bytes of its one gzip member, in hexadecimal; where it was asked for.
+    pub content_sha256: Option<String>,
     /// Why an object without records has none on purpose: `digest` or `empty`.
     pub ignored: Option<&'static str>,
+    /// Rows of a major version of their format that we do not know.
+    pub unfamiliar: u64,
 }
 
 /// Reads one object slice by slice, so that the memory of it is bounded however large it is.
@@ -101,6 +108,7 @@ pub struct ObjectReader<'a> {
     cutter: Cutter,
     rows: Rows<'a>,
     ended: bool,
+    content_hash: bool,
 }
 
 impl<'a> ObjectReader<'a> {
@@ -117,9 +125,17 @@ impl<'a> ObjectReader<'a> {
         let Room { inflater, slots } = room;
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
+        let content_hash = options.content_hash;
         let mut rows = Rows::new(Some(object.display()), options, slots);
         rows.reserve(feed.left());
-        Ok(Self { bytes, feed, cutter: Cutter::new(bom, options.limits.records_max), rows, ended: false })
+        Ok(Self {
+            bytes,
+            feed,
+            cutter: Cutter::new(bom, options.limits.records_max),
+            rows,
+            ended: false,
+            content_hash,
+        })
     }
 
     /// The next slice; none at the end. Only the last may be small, and only an object without records has none.
@@ -155,11 +171,23 @@ impl<'a> ObjectReader<'a> {
 
     /// What the object came to, after the last slice.
     pub fn finish(self) -> Summary {
+        let content_sha256 = if self.content_hash { self.content_sha256() } else { None };
         let ignored = match self.cutter.shape() {
             Shape::Digest => Some("digest"),
             _ => (self.rows.row == 0).then_some("empty"),
         };
-        Summary { read: u64::from(self.rows.row), sha256: hex(&Sha256::digest(self.bytes)), ignored }
+        let Rows { row, unfamiliar, .. } = self.rows;
+        let sha256 = hex(&Sha256::digest(self.bytes));
+        Summary { read: u64::from(row), sha256, content_sha256, ignored, unfamiliar }
+    }
+
+    fn content_sha256(&self) -> Option<String> {
+        match &self.feed {
+            Feed::Whole { plain: true, .. } => None,
+            Feed::Whole { bytes, .. } => Some(hex(&logs::sha256(bytes))),
+            // Inflated once more: such an object is rare, and its windows are gone.
+            Feed::Stream(_) => logs::content_sha256(self.bytes, self.rows.limits).ok().map(|hash| hex(&hash)),
+        }
     }
 }
 
@@ -196,7 +224,7 @@ pub fn read_object_with(
         let options = ReadOptions { slice_bytes: usize::MAX, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let slice = reader.next()?.unwrap_or_else(|| reader.rows.slice());
-        let Summary { read, sha256, ignored } = reader.finish();
+        let Summary { read, sha256, ignored, .. } = reader.finish();
         room.inflater.shrink();
         Ok(ReadObject { batch: slice.batch, quarantined: slice.quarantined, read, sha256, ignored })
     })
@@ -236,6 +264,8 @@ pub(crate) struct Rows<'l> {
     pub row: u32,
     /// The object's name for people.
     pub object: Option<String>,
+    /// Rows of a version that we do not know.
+    pub unfamiliar: u64,
     /// Bytes that its envelopes held.
     pub unwrapped: u64,
     pub limits: &'l Limits,
@@ -259,6 +289,7 @@ impl<'l> Rows<'l> {
             quarantined: Vec::new(),
             row: 0,
             object,
+            unfamiliar: 0,
             unwrapped: 0,
             limits: options.limits,
             redact: options.redaction,
@@ -279,7 +310,10 @@ impl<'l> Rows<'l> {
         let place = Place { object: self.object.as_deref(), row: self.row };
         let Self { builder, slots, limits, redact, .. } = self;
         match cloudtrail::append(builder, slots, text, value.depth, place, limits, redact) {
-            Ok(()) => self.row += 1,
+            Ok(()) => {
+                self.row += 1;
+                self.unfamiliar += u64::from(formats::version::is_unfamiliar(text));
+            }
             Err(unread) => formats::elsewhere(self, text, level, unread),
         }
         self.taken += text.len();
@@ -342,6 +376,8 @@ impl<'l> Rows<'l> {
         if let Fast::Row(past) = fast {
             self.row += 1;
             self.taken += past - at;
+            let record = window.bytes.get(at..past).unwrap_or_default();
+            self.unfamiliar += u64::from(formats::version::is_unfamiliar(record));
         }
         fast
     }

@@ -96,7 +96,7 @@ fn read(key: &aws_sdk_cloudtrail::types::PublicKey, region: &str) -> Option<Publ
 }
 
 /// An error and what is behind it.
-fn said(error: &dyn std::error::Error) -> String {
+pub(crate) fn said(error: &dyn std::error::Error) -> String {
     let mut words = error.to_string();
     let mut behind = error.source();
     while let Some(error) = behind {

@@ -54,6 +54,8 @@ pub mod reason {
     pub const FETCH_FAILED: &str = "fetch_failed";
     /// Reading it ended the process several times: it is no longer opened.
     pub const POISON: &str = "poison";
+    /// What was read of it does not add up: a fault of ours, and better set aside than wrong.
+    pub const MISCOUNTED: &str = "miscounted";
 
     /// Every reason, so that each has a series from the start.
     pub const ALL: &[&str] = &[
@@ -82,6 +84,7 @@ pub mod reason {
         ARCHIVED,
         FETCH_FAILED,
         POISON,
+        MISCOUNTED,
     ];
 }
 

@@ -1,5 +1,6 @@
 //! Where objects wait: what a source hands out, and what it wants back.
 
+use crate::envelope::NotifiedObject;
 use crate::fingerprint::fingerprint;
 use crate::inflate::Limits;
 use crate::lease::Share;
@@ -78,9 +79,20 @@ pub struct Ticket(Held);
 enum Held {
     Message(Share),
     File(directory::Loan),
+    Nothing,
 }
 
 impl Ticket {
+    /// Of an object that was found, not told of: there is nobody to answer to.
+    pub(crate) fn unasked() -> Self {
+        Self(Held::Nothing)
+    }
+
+    /// Whether somebody told of the object.
+    pub fn is_message(&self) -> bool {
+        matches!(self.0, Held::Message(_))
+    }
+
     pub(crate) fn of_message(share: Share) -> Self {
         Self(Held::Message(share))
     }
@@ -101,6 +113,7 @@ impl Ticket {
                 loan.acknowledge();
                 Ok(())
             }
+            Held::Nothing => Ok(()),
         }
     }
 
@@ -109,6 +122,7 @@ impl Ticket {
         match self.0 {
             Held::Message(share) => share.release().await,
             Held::File(loan) => drop(loan),
+            Held::Nothing => {}
         }
     }
 
@@ -122,6 +136,7 @@ impl Ticket {
         match self.0 {
             Held::Message(share) => share.come_back(pause).await,
             Held::File(loan) => drop(loan),
+            Held::Nothing => {}
         }
     }
 
@@ -204,6 +219,14 @@ impl Source {
         }
     }
 
+    /// What lies where the source's objects do, where that can be asked.
+    pub fn listing(&self) -> Option<s3_sqs::Listing> {
+        match self {
+            Self::Directory(_) => None,
+            Self::S3Sqs(source) => source.listing(),
+        }
+    }
+
     /// Fetches one object, as [`Fetcher::fetch`] does.
     ///
     /// # Errors
@@ -230,6 +253,19 @@ pub enum Fetcher {
 }
 
 impl Fetcher {
+    /// Fetches objects of a source, and takes nothing from its queue.
+    ///
+    /// # Errors
+    /// As [`Source::open`].
+    pub async fn open(config: &SourceConfig, limits: &Limits) -> Result<Self, SourceError> {
+        match config {
+            SourceConfig::Directory(config) => {
+                Ok(Self::Directory(directory::Directory::open(config, limits)?.files()))
+            }
+            SourceConfig::S3Sqs(config) => Ok(Self::S3(s3_sqs::S3Sqs::bucket_of(config, limits).await?)),
+        }
+    }
+
     /// The bytes of `object`, as stored, of exactly the version that it names. Never more than the limits allow.
     ///
     /// # Errors
@@ -386,6 +422,14 @@ pub struct ObjectRef {
 }
 
 impl ObjectRef {
+    /// The object that a notification to a source names.
+    pub fn notified(source: &str, notified: NotifiedObject) -> ObjectRef {
+        let NotifiedObject { bucket, key, version, etag } = notified;
+        // An ETag in its quotes, as HTTP writes it, cannot be taken for a version's id.
+        let version = version.or(etag.map(|etag| format!("\"{etag}\""))).unwrap_or_default();
+        ObjectRef { source: source.to_owned(), bucket, key, version }
+    }
+
     /// 32 hexadecimal digits that stand for bucket, key and version; the source's name may change.
     pub fn id(&self) -> String {
         fingerprint(&[&self.bucket, &self.key, &self.version], 32)

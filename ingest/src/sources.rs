@@ -93,6 +93,19 @@ pub struct S3SqsConfig {
     /// How long one receive waits for a message. Default 20s. Range 0s–20s.
     #[serde(default = "wait", deserialize_with = "within::<Wait, _>")]
     pub wait: Duration,
+    /// How often the last days of the buckets are listed, so that what nobody told of is read too; `0s`: never. Needs
+    /// `buckets`. Default 15m. Range 0s–24h.
+    #[serde(default = "sweep", deserialize_with = "within::<SweepEvery, _>")]
+    pub sweep: Duration,
+    /// How many days a sweep looks back, today included. Default 3. Range 1–31.
+    #[serde(default = "sweep_days", deserialize_with = "days_back")]
+    pub sweep_days: u32,
+    /// Where a sweep looks: what stands before `AWSLogs/`, or a folder of each day as `azure/%Y/%m/%d/`. Default `[""]`.
+    #[serde(default = "sweep_prefixes")]
+    pub sweep_prefixes: Vec<String>,
+    /// Whether CloudTrail's log files are held against its digests. Default true.
+    #[serde(default = "digests")]
+    pub digests: bool,
 }
 
 impl SourceConfig {
@@ -139,6 +152,37 @@ fn memory_mib() -> u64 {
 
 fn in_flight() -> usize {
     8
+}
+
+fn sweep() -> Duration {
+    Duration::from_secs(15 * 60)
+}
+
+fn sweep_days() -> u32 {
+    3
+}
+
+fn sweep_prefixes() -> Vec<String> {
+    vec![String::new()]
+}
+
+fn digests() -> bool {
+    true
+}
+
+struct SweepEvery;
+impl Bounds for SweepEvery {
+    const NAME: &'static str = "sweep";
+    const LEAST: Duration = Duration::ZERO;
+    const MOST: Duration = Duration::from_secs(24 * 3600);
+}
+
+fn days_back<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let days = u32::deserialize(deserializer)?;
+    if (1..=31).contains(&days) {
+        return Ok(days);
+    }
+    Err(serde::de::Error::custom(format!("`sweep_days` must be from 1 to 31, not {days}")))
 }
 
 struct Poll;

@@ -46,7 +46,7 @@ pub enum UsageListing {
 }
 
 /// A time, µs UTC: a day is its midnight.
-fn instant(text: &str) -> Result<i64, String> {
+pub(super) fn instant(text: &str) -> Result<i64, String> {
     time::parse_rfc3339(text)
         .or_else(|| time::parse_rfc3339(&format!("{text}T00:00:00Z")))
         .ok_or_else(|| format!("`{text}` is no time; write 2026-11-20 or 2026-11-20T09:30:00Z"))

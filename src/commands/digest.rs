@@ -14,7 +14,7 @@ use ingest::public_keys;
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
-use verdict::Verdict;
+pub(super) use verdict::Verdict;
 
 /// Most that a file of keys may have.
 const KEYS_BYTES_MAX: u64 = 64 << 20;
@@ -48,6 +48,11 @@ async fn verify(args: VerifyArgs) -> anyhow::Result<Exit> {
     }?;
     let is_bad = verdict.is_invalid() || (args.fail_on_gap && verdict.has_gaps());
     Ok(if is_bad { Exit::Findings } else { Exit::Done })
+}
+
+/// What is to be said of a folder.
+pub(super) fn verdict(root: &Path, keys: &KeyRing, since: Option<DateTime<Utc>>) -> anyhow::Result<Verdict> {
+    Ok(judge(&Folder::read(root)?, keys, since))
 }
 
 fn judge(folder: &Folder, keys: &KeyRing, since: Option<DateTime<Utc>>) -> Verdict {

@@ -5,6 +5,7 @@ use crate::cli::ValidateArgs;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
 use crate::screen;
+use alerts::heartbeat::Heartbeat;
 use alerts::receiver::Receiver;
 use dashboards::Token;
 use engine::baseline::Baseline;
@@ -39,6 +40,10 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
     }
     let receivers = Receiver::build(config.alerts.receivers.clone()).map_err(Usage::error)?;
     screen::out(&format!("receivers     {} can be built\n", receivers.len()))?;
+    if let Some(heartbeat) = &config.watch.heartbeat {
+        Heartbeat::new(&heartbeat.url, heartbeat.method, config.web.listen).map_err(Usage::error)?;
+        screen::out("heartbeat     can be built\n")?;
+    }
     let token = Token::parse(&config.web.token).map_err(Usage::error)?;
     if token.is_none() && !config.web.listen.ip().is_loopback() {
         return Err(Usage::error(format!(

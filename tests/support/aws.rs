@@ -17,6 +17,7 @@ use bucket::Buckets;
 use queue::Queues;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use tokio::sync::Notify;
@@ -28,16 +29,49 @@ pub struct Faults {
     pub seed: u64,
     /// Any request is answered with 503.
     pub unavailable: f64,
+    /// Any request is answered with 500.
+    pub broken: f64,
+    /// An object is not there yet: its first two fetches find nothing.
+    pub missing: f64,
+    /// An object is stored again between its notification and its first fetch: another ETag, and told anew.
+    pub changed: f64,
     /// An object comes slowly.
     pub slow: f64,
+    /// How long every object takes to come, in pieces.
+    pub trickle: Duration,
     /// An object's bytes end too early.
     pub cut: f64,
     /// A message is delivered, and stays visible.
     pub duplicate: f64,
     /// A deletion is confirmed and does not happen.
     pub lost_delete: f64,
-    /// A message comes back long before its time.
+    /// A deletion is refused: alone as an error, in a batch as a failed entry beside others that succeed.
+    pub failed_delete: f64,
+    /// A message comes back long before its time. It has another receipt then, and the old one deletes nothing.
     pub early_expiry: f64,
+    /// A message is delivered out of order.
+    pub shuffled: f64,
+}
+
+impl Faults {
+    /// Every fault now and then, as on a bad day of the cloud; none of them loses anything.
+    pub fn bad_day(seed: u64) -> Faults {
+        Faults {
+            seed,
+            unavailable: 0.01,
+            broken: 0.005,
+            missing: 0.02,
+            changed: 0.01,
+            slow: 0.1,
+            trickle: Duration::ZERO,
+            cut: 0.03,
+            duplicate: 0.1,
+            lost_delete: 0.05,
+            failed_delete: 0.05,
+            early_expiry: 0.03,
+            shuffled: 0.3,
+        }
+    }
 }
 
 /// One request, as an access log tells it.
@@ -66,6 +100,11 @@ impl Cloud {
         let mut faults = self.faults.lock().unwrap();
         let rate = rate(&faults.0);
         rate > 0.0 && faults.1.random_bool(rate)
+    }
+
+    /// One of so many.
+    fn any_of(&self, count: usize) -> usize {
+        self.faults.lock().unwrap().1.random_range(0..count)
     }
 }
 
@@ -105,7 +144,12 @@ impl Aws {
 
     /// Everything goes well from now on.
     pub fn heal(&self) {
-        self.cloud.faults.lock().unwrap().0 = Faults::default();
+        self.ail(Faults::default());
+    }
+
+    /// What goes wrong from now on; the dice go on as they are.
+    pub fn ail(&self, faults: Faults) {
+        self.cloud.faults.lock().unwrap().0 = faults;
     }
 
     /// A queue; gives its URL.
@@ -121,8 +165,25 @@ impl Aws {
 
     /// Stores an object and tells the bucket's queue.
     pub fn put(&self, bucket: &str, key: &str, bytes: Vec<u8>) {
-        let told = self.cloud.buckets.lock().unwrap().put(bucket, key, bytes.into()).unwrap();
+        self.store(bucket, key, bucket::Contents::Bytes(bytes.into()));
+    }
+
+    /// As [`Aws::put`], of a file that stays on disk: a million events' objects need no memory.
+    pub fn put_file(&self, bucket: &str, key: &str, path: &Path) {
+        self.store(bucket, key, bucket::Contents::file(path));
+    }
+
+    fn store(&self, bucket: &str, key: &str, contents: bucket::Contents) {
+        let told = self.cloud.buckets.lock().unwrap().put(bucket, key, contents).unwrap();
         if let Some((queue, body)) = told.notification {
+            self.send(&queue, &body);
+        }
+    }
+
+    /// Tells the bucket's queue of an object once more.
+    pub fn tell_again(&self, bucket: &str, key: &str) {
+        let told = self.cloud.buckets.lock().unwrap().told_of(bucket, key);
+        if let Some((queue, body)) = told {
             self.send(&queue, &body);
         }
     }
@@ -138,10 +199,20 @@ impl Aws {
         self.cloud.queues.lock().unwrap().count(queue)
     }
 
+    /// How often messages were handed out, each as often as it was.
+    pub fn deliveries(&self, queue: &str) -> u64 {
+        self.cloud.queues.lock().unwrap().deliveries(queue)
+    }
+
     /// Time passes: whatever was being worked on is visible again.
     pub fn expire(&self, queue: &str) {
         self.cloud.queues.lock().unwrap().expire_all(queue);
         self.cloud.sent.notify_waiters();
+    }
+
+    /// How often one action was asked.
+    pub fn asked(&self, action: &str) -> usize {
+        self.cloud.log.lock().unwrap().iter().filter(|access| access.action == action).count()
     }
 
     /// Everything that was asked.

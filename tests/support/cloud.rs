@@ -5,7 +5,7 @@ use aws_config::{BehaviorVersion, Region};
 use aws_sdk_s3::config::Credentials;
 use aws_sdk_s3::types::{BucketLocationConstraint, CreateBucketConfiguration};
 use aws_sdk_s3::types::{Event, NotificationConfiguration, QueueConfiguration};
-use aws_sdk_sqs::types::QueueAttributeName as Attribute;
+use aws_sdk_sqs::types::{DeleteMessageBatchRequestEntry, QueueAttributeName as Attribute};
 
 /// Clients of an endpoint.
 pub struct Cloud {
@@ -56,6 +56,11 @@ impl Cloud {
         runtime().block_on(put.send()).unwrap();
     }
 
+    /// Sends a message as it is.
+    pub fn send(&self, queue_url: &str, body: &str) {
+        runtime().block_on(self.sqs.send_message().queue_url(queue_url).message_body(body).send()).unwrap();
+    }
+
     /// Fetches an object whole.
     pub fn fetch(&self, bucket: &str, key: &str) -> Result<Vec<u8>, String> {
         runtime().block_on(async {
@@ -84,6 +89,22 @@ impl Cloud {
                 bodies.push(serde_json::from_str(&message.body.unwrap()).unwrap());
             }
             bodies
+        })
+    }
+
+    /// Receives ten messages and deletes them in one batch; gives how many went and how many were refused.
+    pub fn delete_ten(&self, queue_url: &str) -> (usize, usize) {
+        runtime().block_on(async {
+            let receive = self.sqs.receive_message().queue_url(queue_url).max_number_of_messages(10);
+            let messages = receive.send().await.unwrap().messages.unwrap_or_default();
+            let mut batch = self.sqs.delete_message_batch().queue_url(queue_url);
+            for (number, message) in messages.iter().enumerate() {
+                let entry = DeleteMessageBatchRequestEntry::builder().id(number.to_string());
+                let handle = message.receipt_handle().unwrap();
+                batch = batch.entries(entry.receipt_handle(handle).build().unwrap());
+            }
+            let answer = batch.send().await.unwrap();
+            (answer.successful().len(), answer.failed().len())
         })
     }
 

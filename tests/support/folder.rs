@@ -5,21 +5,31 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder that is deleted with its story.
-pub struct Folder(TempDir);
+pub struct Folder {
+    path: PathBuf,
+    // None: it lies within something that is deleted by another.
+    _whole: Option<TempDir>,
+}
 
 impl Folder {
     /// An empty folder with empty `agents` and `policies`.
     pub fn new() -> Folder {
-        let folder = Folder(tempfile::Builder::new().prefix("remit-story-").tempdir().unwrap());
+        let whole = tempfile::Builder::new().prefix("remit-story-").tempdir().unwrap();
+        let path = Folder::at(whole.path()).path;
+        Folder { path, _whole: Some(whole) }
+    }
+
+    /// As [`Folder::new`], in a folder that is there already and that another deletes.
+    pub fn at(path: &Path) -> Folder {
         for name in ["agents", "policies"] {
-            std::fs::create_dir(folder.path().join(name)).unwrap();
+            std::fs::create_dir(path.join(name)).unwrap();
         }
-        folder
+        Folder { path: path.to_owned(), _whole: None }
     }
 
     /// Where it is.
     pub fn path(&self) -> &Path {
-        self.0.path()
+        &self.path
     }
 
     /// Writes a file under it, with the folders above it.
@@ -80,17 +90,33 @@ impl Config {
     }
 
     /// Adds a queue at `endpoint`.
-    pub fn queue(mut self, endpoint: &str, queue_url: &str, bucket: &str) -> Config {
+    pub fn queue(self, endpoint: &str, queue_url: &str, bucket: &str) -> Config {
+        self.queue_with(endpoint, queue_url, bucket, "")
+    }
+
+    /// As [`Config::queue`], with more keys in TOML.
+    pub fn queue_with(mut self, endpoint: &str, queue_url: &str, bucket: &str, keys: &str) -> Config {
         self.sources += &format!(
             "[[sources]]\ntype = \"s3_sqs\"\nqueue_url = \"{queue_url}\"\nregion = \"eu-west-1\"\n\
-             endpoint_url = \"{endpoint}\"\nbuckets = [\"{bucket}\"]\nvisibility = \"30s\"\nwait = \"1s\"\n"
+             endpoint_url = \"{endpoint}\"\nbuckets = [\"{bucket}\"]\nvisibility = \"30s\"\nwait = \"1s\"\n{keys}\n"
         );
         self
     }
 
     /// Adds a receiver: its type, and its other keys in TOML.
-    pub fn receiver(mut self, kind: &str, keys: &str) -> Config {
-        self.receivers += &format!("[[alerts.receivers]]\nname = \"{kind}\"\ntype = \"{kind}\"\n{keys}\n");
+    pub fn receiver(self, kind: &str, keys: &str) -> Config {
+        self.receiver_named(kind, kind, keys)
+    }
+
+    /// As [`Config::receiver`], under a name of its own.
+    pub fn receiver_named(mut self, name: &str, kind: &str, keys: &str) -> Config {
+        self.receivers += &format!("[[alerts.receivers]]\nname = \"{name}\"\ntype = \"{kind}\"\n{keys}\n");
+        self
+    }
+
+    /// Adds `[watch]`, or a table below it.
+    pub fn watch(mut self, table: &str, keys: &str) -> Config {
+        self.receivers += &format!("[{table}]\n{keys}\n");
         self
     }
 

@@ -8,15 +8,21 @@ pub mod cloud;
 // One signer for the library's tests and for the stories.
 #[path = "../../ingest/src/digest/tests/signer.rs"]
 pub mod digests;
+pub mod disk;
 pub mod folder;
 pub mod http;
 pub mod keys;
 pub mod moto;
+pub mod oracle;
 pub mod prometheus;
+pub mod proxy;
 pub mod receivers;
 pub mod records;
 pub mod remit;
+pub mod tally;
 pub mod tools;
+pub mod trail_cloud;
+pub mod world;
 
 use std::net::TcpListener;
 use std::sync::OnceLock;
@@ -51,6 +57,20 @@ pub fn until<T>(what: &str, limit: Duration, mut look: impl FnMut() -> Option<T>
 /// Waits until it is so.
 pub fn eventually(what: &str, limit: Duration, mut is_so: impl FnMut() -> bool) {
     until(what, limit, || is_so().then_some(()));
+}
+
+/// The seed of a story: its own, or that of `REMIT_SEED`, with which a failure can be repeated.
+pub fn seed(own: u64) -> u64 {
+    let seed = number("REMIT_SEED").unwrap_or(own);
+    // Shown by the test runner together with why the story failed.
+    eprintln!("--- seed {seed}: REMIT_SEED={seed} repeats it");
+    seed
+}
+
+/// A number from the environment, by which a script makes a story long.
+pub fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|error| panic!("{name}={text}: {error}")))
 }
 
 /// The folder of cases from outside the repository, if the run has one.

@@ -61,12 +61,15 @@ enum Kind {
     Slack,
     PagerDuty { routing_key: String },
     Webhook { secret: String },
+    Switch,
 }
 
 #[derive(Default)]
 struct Record {
     received: Vec<Received>,
     plan: VecDeque<Behaviour>,
+    /// What it does when the plan is over, if not accepting.
+    always: Option<Behaviour>,
     violations: Vec<String>,
 }
 
@@ -94,6 +97,11 @@ impl Receiver {
         Receiver::start(Kind::Webhook { secret: secret.to_owned() })
     }
 
+    /// A dead man's switch: any request is a sign of life.
+    pub fn switch() -> Receiver {
+        Receiver::start(Kind::Switch)
+    }
+
     fn start(kind: Kind) -> Receiver {
         let record = Arc::new(Mutex::new(Record::default()));
         let listener = runtime().block_on(TcpListener::bind(("127.0.0.1", 0))).unwrap();
@@ -101,6 +109,7 @@ impl Receiver {
             Kind::Slack => "services/T0/B0/x",
             Kind::PagerDuty { .. } => "v2/enqueue",
             Kind::Webhook { .. } => "hook",
+            Kind::Switch => "ping/0000",
         };
         let url = format!("http://{}/{path}", listener.local_addr().unwrap());
         let shared = Arc::clone(&record);
@@ -119,6 +128,11 @@ impl Receiver {
     /// What it does with the next requests, in this order; afterwards it accepts.
     pub fn plan(&self, behaviours: impl IntoIterator<Item = Behaviour>) {
         self.record.lock().unwrap().plan.extend(behaviours);
+    }
+
+    /// What it does with every request from now on, once what was planned is over; none: it accepts.
+    pub fn always(&self, behaviour: Option<Behaviour>) {
+        self.record.lock().unwrap().always = behaviour;
     }
 
     /// Every request so far.
@@ -193,7 +207,7 @@ fn remember(
     bytes: Vec<u8>,
 ) -> (Behaviour, Accepted) {
     let mut record = shared.lock().unwrap();
-    let behaviour = record.plan.pop_front().unwrap_or(Behaviour::Accept);
+    let behaviour = record.plan.pop_front().or(record.always).unwrap_or(Behaviour::Accept);
     let parsed = serde_json::from_slice(&bytes);
     let violations = match &parsed {
         Ok(body) => match kind {
@@ -202,13 +216,14 @@ fn remember(
                 pagerduty::violations(body, bytes.len(), routing_key, &record.received)
             }
             Kind::Webhook { secret } => webhook::violations(&headers, &bytes, secret),
+            Kind::Switch => Vec::new(),
         },
         Err(error) => vec![format!("not JSON: {error}")],
     };
     let body: Value = parsed.unwrap_or_default();
     let accepted = match kind {
         _ if !violations.is_empty() => Err(violations.join("; ")),
-        Kind::Slack => Ok(("200 OK", "ok".to_owned())),
+        Kind::Slack | Kind::Switch => Ok(("200 OK", "ok".to_owned())),
         Kind::Webhook { .. } => Ok(("204 No Content", String::new())),
         Kind::PagerDuty { .. } => {
             let key = &body["dedup_key"];

@@ -169,6 +169,19 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     gzip.finish().unwrap()
 }
 
+/// A zstd frame of blocks that are not compressed. <https://www.rfc-editor.org/rfc/rfc8878#section-3.1.1>
+pub fn zstd(bytes: &[u8]) -> Vec<u8> {
+    let mut frame = vec![0x28, 0xb5, 0x2f, 0xfd, 0x00, 0x58];
+    let blocks = bytes.chunks(100 << 10);
+    let last = blocks.len() - 1;
+    for (number, block) in blocks.enumerate() {
+        let head = (block.len() as u32) << 3 | u32::from(number == last);
+        frame.extend_from_slice(&head.to_le_bytes()[..3]);
+        frame.extend_from_slice(block);
+    }
+    frame
+}
+
 /// A key as the cloud names its files.
 pub fn key(number: usize) -> String {
     format!(

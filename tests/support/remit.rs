@@ -110,8 +110,13 @@ fn told(scratch: &Path) -> String {
         .unwrap_or_default()
 }
 
+/// The program: the one built with the stories, or that of `REMIT_BIN`, by which a script measures another build.
+pub fn binary() -> PathBuf {
+    std::env::var_os("REMIT_BIN").map_or_else(|| env!("CARGO_BIN_EXE_remit").into(), PathBuf::from)
+}
+
 fn command(folder: &Path, arguments: &[&str], scratch: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_remit"));
+    let mut command = Command::new(binary());
     command
         .args(arguments)
         .current_dir(folder)
@@ -135,6 +140,7 @@ pub struct Service {
     folder: PathBuf,
     scratch: tempfile::TempDir,
     arguments: Vec<String>,
+    environment: Vec<(String, String)>,
     port: u16,
 }
 
@@ -147,10 +153,23 @@ impl Service {
 
     /// Starts any command that goes on, without waiting.
     pub fn spawn(folder: &Path, arguments: &[&str], port: u16) -> Service {
+        Service::spawn_in(folder, arguments, port, &[])
+    }
+
+    /// As [`Service::spawn`], with variables in its environment.
+    pub fn spawn_in(folder: &Path, arguments: &[&str], port: u16, environment: &[(&str, &str)]) -> Service {
         let scratch = tempfile::tempdir().unwrap();
-        let child = command(folder, arguments, scratch.path()).spawn().unwrap();
+        let child =
+            command(folder, arguments, scratch.path()).envs(environment.iter().copied()).spawn().unwrap();
         let arguments = arguments.iter().map(|&argument| argument.to_owned()).collect();
-        Service { child, folder: folder.to_owned(), scratch, arguments, port }
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        Service { child, folder: folder.to_owned(), scratch, arguments, environment, port }
+    }
+
+    /// The most memory that it has held since it was started last, in bytes.
+    pub fn peak(&self) -> u64 {
+        most_memory(self.child.id())
     }
 
     /// Waits until `/readyz` says yes.
@@ -165,6 +184,11 @@ impl Service {
         self
     }
 
+    /// Its process.
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Kills it as a power cut would: no signal handler runs.
     pub fn kill(&mut self) {
         let _ = self.child.kill();
@@ -175,7 +199,9 @@ impl Service {
     pub fn restart(&mut self) {
         self.kill();
         let arguments: Vec<&str> = self.arguments.iter().map(String::as_str).collect();
-        self.child = command(&self.folder, &arguments, self.scratch.path()).spawn().unwrap();
+        let environment = self.environment.iter().map(|(name, value)| (name, value));
+        self.child =
+            command(&self.folder, &arguments, self.scratch.path()).envs(environment).spawn().unwrap();
     }
 
     /// Asks it to end, and waits until it has.

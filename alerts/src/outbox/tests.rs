@@ -212,6 +212,26 @@ async fn a_slow_receiver_delays_no_other() {
 }
 
 #[tokio::test]
+async fn after_an_hour_of_failures_the_only_alert_is_told_within_a_minute() {
+    let fake = Fake::start(Answer::Status(500, "")).await;
+    let desk = Desk::new(vec![hook("soc", &fake)]).await;
+    commit(&desk.store, "a", &[finding(0)], desk.now()).await;
+    let end = desk.now() + HOUR;
+    while desk.now() < end {
+        desk.drain().await;
+        desk.later(5 * SECOND);
+    }
+    assert!(fake.got().len() > 60, "asked {} times in an hour", fake.got().len());
+    fake.answer(Answer::Status(200, ""));
+    let mut delivered = 0;
+    for _ in 0..12 {
+        desk.later(5 * SECOND);
+        delivered += desk.drain().await.delivered;
+    }
+    assert_eq!(delivered, 1, "it waited up to a quarter of an hour once");
+}
+
+#[tokio::test]
 async fn a_flood_becomes_twenty_messages_and_one_summary() {
     let fake = Fake::start(Answer::Status(200, "")).await;
     let desk = Desk::new(vec![hook("soc", &fake)]).await;

@@ -5,7 +5,7 @@ use crate::secret::Secret;
 use crate::text;
 use chrono::DateTime;
 use reqwest::header::{CONTENT_TYPE, DATE, HeaderMap, RETRY_AFTER};
-use reqwest::{Client, Response, StatusCode, Url, redirect};
+use reqwest::{Client, ClientBuilder, RequestBuilder, Response, StatusCode, Url, redirect};
 use std::net::IpAddr;
 use std::time::Duration;
 
@@ -84,15 +84,22 @@ impl HttpClient {
     }
 
     pub(crate) fn with_timeout(total: Duration) -> Result<HttpClient, reqwest::Error> {
-        let client = Client::builder()
+        Ok(HttpClient(HttpClient::builder(total).build()?))
+    }
+
+    /// For this machine: whatever proxy there is for others.
+    pub(crate) fn direct() -> Result<HttpClient, reqwest::Error> {
+        Ok(HttpClient(HttpClient::builder(TOTAL_MAX).no_proxy().build()?))
+    }
+
+    fn builder(total: Duration) -> ClientBuilder {
+        Client::builder()
             .redirect(redirect::Policy::none())
             .connect_timeout(CONNECT_MAX)
             .timeout(total)
             // A kept connection may be dead: the failure would look as if the message had been sent.
             .pool_max_idle_per_host(0)
             .user_agent(concat!("remit/", env!("CARGO_PKG_VERSION")))
-            .build()?;
-        Ok(HttpClient(client))
     }
 
     /// Posts a JSON body. `secrets` are taken out of what is kept of an answer.
@@ -105,6 +112,20 @@ impl HttpClient {
     ) -> Result<(), SendError> {
         let request =
             self.0.post(to.0.expose()).header(CONTENT_TYPE, "application/json").headers(headers).body(body);
+        self.send(to, request, secrets).await
+    }
+
+    /// Asks.
+    pub(crate) async fn get(&self, from: &Address) -> Result<(), SendError> {
+        self.send(from, self.0.get(from.0.expose()), &[]).await
+    }
+
+    async fn send(
+        &self,
+        to: &Address,
+        request: RequestBuilder,
+        secrets: &[&Secret],
+    ) -> Result<(), SendError> {
         let response = match request.send().await {
             Ok(response) => response,
             // Without its address: that may be a secret.

@@ -8,7 +8,7 @@ use axum::response::Html;
 use engine::finding::{FindingState, Severity};
 use engine::permission::AccessLevel;
 use engine::posture::{AgentPosture, IdentityPosture, Mark, PermissionPosture, Posture};
-use engine::store::{FindingFilter, StoreError};
+use engine::store::{FindingFilter, Store, StoreError};
 use minijinja::{Value, context};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -40,17 +40,24 @@ const LEVELS: [AccessLevel; 5] = [
 
 /// One agent in a line.
 #[derive(Debug, Serialize)]
-pub(super) struct Summary {
+pub struct Summary {
+    /// The manifest's name.
     pub agent: String,
+    /// What it is for.
     pub description: Option<String>,
+    /// Who answers for it.
     pub owner: Option<String>,
+    /// Where it runs.
     pub environment: Option<String>,
+    /// The file that declares it.
     pub manifest: String,
+    /// How many identities it has.
     pub identities: usize,
     /// One of [`AgentState`].
     pub state: &'static str,
     /// The worst of its open incidents.
     pub worst: Option<Severity>,
+    /// When it last used anything (µs UTC).
     pub last_used: Option<i64>,
     /// Rows of its identities by mark.
     pub marks: BTreeMap<&'static str, usize>,
@@ -76,20 +83,33 @@ impl Summary {
 /// Every agent in a line, as the page and the API tell it.
 pub(super) async fn summaries(web: &Web) -> Result<(Arc<Posture>, Vec<Summary>), StoreError> {
     let posture = web.state.postures.newest().await?;
+    let summaries = lines(&web.state.store, &posture, web.state.min_active_days).await?;
+    Ok((posture, summaries))
+}
+
+/// Every agent of a posture in a line.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn lines(
+    store: &Store,
+    posture: &Posture,
+    min_active_days: u32,
+) -> Result<Vec<Summary>, StoreError> {
     let mut worst: BTreeMap<String, Severity> = BTreeMap::new();
-    for incident in web.state.store.incidents(true, INCIDENTS_MAX).await? {
+    for incident in store.incidents(true, INCIDENTS_MAX).await? {
         let Some(agent) = incident.agent else { continue };
         let severity = worst.entry(agent).or_insert(incident.severity);
         *severity = (*severity).max(incident.severity);
     }
-    let standings = Standing::of(&posture, web.state.min_active_days);
+    let standings = Standing::of(posture, min_active_days);
     let summaries = posture
         .agents
         .iter()
         .zip(&standings)
         .map(|(agent, standing)| Summary::of(agent, standing, worst.get(&agent.agent).copied()))
         .collect();
-    Ok((posture, summaries))
+    Ok(summaries)
 }
 
 pub(super) async fn list(State(web): Shared, RawQuery(query): RawQuery) -> Result<Html<String>, Fault> {

@@ -25,7 +25,8 @@ pub(super) async fn show(State(web): Shared, RawQuery(query): RawQuery) -> Resul
     let shown = quarantined.iter().take(usize::try_from(QUARANTINED_MAX).unwrap_or(usize::MAX)).map(|row| {
         context! {
             place => &row.place, row => row.row, reason => &row.reason, detail => &row.detail,
-            head => &row.head, at => row.at,
+            head => &row.head, at => row.at, records => row.records, seen => row.seen, state => row.state.as_str(),
+            id => &row.id,
         }
     });
     let waiting = receivers

@@ -71,7 +71,8 @@ impl FindingQuery {
     pub(super) fn filter(&self) -> FindingFilter {
         let states = match self.state.as_str() {
             "live" => LIVE.to_vec(),
-            "all" => FindingState::ALL.to_vec(),
+            // Of everything that calls made; the canary is of our own making.
+            "all" => FindingState::ALL.into_iter().filter(|state| *state != FindingState::Canary).collect(),
             one => one.parse().map(|state| vec![state]).unwrap_or_default(),
         };
         FindingFilter {

@@ -4,9 +4,10 @@ use std::cell::OnceCell;
 
 use super::Call;
 use super::json::{Json, Tape};
-use super::request::{find, same, strings_below};
+use super::request::{find, has_word, hides_letters, same, strings_below};
 use super::tags::{self, Tags};
 use ingest::denial::{self, Denial};
+use memchr::memmem;
 use policy::arn::Arn;
 
 /// A call with its text parsed once, however much is asked of it.
@@ -84,6 +85,9 @@ impl<'a> Facts<'a> {
     /// of some calls out, and of some too large ones only says so.
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
     pub(super) fn is_visible(&self) -> bool {
+        if self.call.request.is_some_and(shows_members) {
+            return true;
+        }
         let request = self.request();
         request.is_map() && !request.is_empty() && request.get("omitted").and_then(Json::flag) != Some(true)
     }
@@ -192,17 +196,14 @@ impl<'a> Facts<'a> {
 
     /// The tags that the request gives or takes away.
     pub(super) fn tags(&self) -> &Tags {
-        self.tags.get_or_init(|| tags::read(self.request()))
+        let is_worth = self.call.request.is_some_and(tags::may_speak_of_tags);
+        self.tags.get_or_init(|| if is_worth { tags::read(self.request()) } else { Tags::default() })
     }
 
     /// Roles and instance profiles in fields that are called so.
     pub(super) fn handed(&self) -> Vec<Handed> {
         // Asked of every call that might hand one over: most do not even have the word.
-        let is_worth = |text: &str| {
-            text.as_bytes()
-                .windows(4)
-                .any(|four| four.eq_ignore_ascii_case(b"role") || four.eq_ignore_ascii_case(b"prof"))
-        };
+        let is_worth = |text: &str| has_word(text, b"role") || has_word(text, b"prof");
         if !self.call.request.is_some_and(is_worth) {
             return Vec::new();
         }
@@ -234,6 +235,12 @@ impl<'a> Facts<'a> {
         }
         found
     }
+}
+
+/// Whether a request is surely shown: asked of nearly every call, so the text alone is looked at.
+fn shows_members(request: &str) -> bool {
+    let text = request.as_bytes();
+    text.starts_with(b"{\"") && memmem::find(text, b"omitted").is_none() && !hides_letters(request)
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>

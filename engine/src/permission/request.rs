@@ -1,5 +1,7 @@
 //! Looking names up in a request whose shape each service chooses, and whose words the caller does
 
+use memchr::{memchr2_iter, memmem};
+
 use super::json::{Json, Kind};
 
 /// Values of a request that we look at.
@@ -13,6 +15,19 @@ pub(super) fn same(left: &str, right: &str) -> bool {
         text.bytes().filter(|b| *b != b'-' && *b != b'_').map(|b| b.to_ascii_lowercase())
     }
     letters(left).eq(letters(right))
+}
+
+/// Whether a text has a word in it, in any case. Its first letter is looked for, so it should be a rare one.
+pub(super) fn has_word(text: &str, word: &[u8]) -> bool {
+    let text = text.as_bytes();
+    let Some(first) = word.first() else { return true };
+    memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text)
+        .any(|at| text.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
+}
+
+/// Whether JSON spells ASCII as escapes (`\\u0074ag`): then its words cannot be looked for in the text.
+pub(super) fn hides_letters(text: &str) -> bool {
+    memmem::find(text.as_bytes(), b"\\u00").is_some()
 }
 
 /// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).

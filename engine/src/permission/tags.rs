@@ -2,7 +2,8 @@
 
 use super::json::{Json, Kind};
 use super::percent_decoded;
-use crate::reference::letters;
+use super::request::{has_word, hides_letters};
+use crate::reference::fold_letters;
 
 /// Tags of one request that are read; AWS takes 50 a resource.
 const TAGS_MAX: usize = 500;
@@ -33,8 +34,8 @@ impl Tags {
 }
 
 /// `Tags`, `tagList`, `TagSpecificationSet`, `userPoolTags`: what gives tags; the keys alone where they are taken away.
+/// `key`: its letters.
 fn speaks_of_tags(key: &str) -> bool {
-    let key = letters(key);
     let starts = ["remove", "exclude", "filter", "propagate", "copy", "enable"];
     !starts.iter().any(|start| key.starts_with(start))
         && [
@@ -53,11 +54,18 @@ fn speaks_of_tags(key: &str) -> bool {
         .any(|end| key.ends_with(end))
 }
 
+/// Whether a request may have anything for [`read`]: no key speaks of tags without the word.
+pub(super) fn may_speak_of_tags(request: &str) -> bool {
+    has_word(request, b"tag") || hides_letters(request)
+}
+
 /// Reads the tags at the top of a request, or a structure or two below.
 pub(super) fn read(request: Json<'_>) -> Tags {
     let mut tags = Tags::default();
     let mut level = vec![request];
     let mut nodes = 0;
+    // Asked of every key of every call that might give tags.
+    let mut folded = String::new();
     for _depth in 0..3 {
         let mut below = Vec::new();
         for value in level {
@@ -67,9 +75,10 @@ pub(super) fn read(request: Json<'_>) -> Tags {
                     tags.hidden = true;
                     return tags;
                 }
-                if speaks_of_tags(key) {
+                fold_letters(key, &mut folded);
+                if speaks_of_tags(&folded) {
                     take(&mut tags, value);
-                } else if value.is_map() && !is_free(key) {
+                } else if value.is_map() && !is_free(&folded) {
                     below.push(value);
                 }
             }
@@ -82,9 +91,8 @@ pub(super) fn read(request: Json<'_>) -> Tags {
     tags
 }
 
-/// Maps whose keys the caller chooses.
+/// Maps whose keys the caller chooses. `key`: its letters.
 fn is_free(key: &str) -> bool {
-    let key = letters(key);
     [
         "environment",
         "variables",
@@ -140,10 +148,14 @@ fn take(tags: &mut Tags, value: Json<'_>) {
 }
 
 fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
-    let text = |names: &[&str]| {
-        map.members()
-            .find(|(key, _)| names.contains(&letters(key).as_str()))
-            .and_then(|(_, value)| value.text())
+    let mut folded = String::new();
+    let mut text = |names: &[&str]| {
+        let mut members = map.members();
+        let named = members.find(|(key, _)| {
+            fold_letters(key, &mut folded);
+            names.contains(&folded.as_str())
+        });
+        named.and_then(|(_, value)| value.text())
     };
     if let Some(key) = text(&["key", "tagkey"]) {
         // One tag: `{key, value}`. A second field besides would be no tag map's either.
@@ -157,8 +169,8 @@ fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
     }
     let mut wrapped = false;
     for (key, value) in map.members() {
-        let inner = letters(key);
-        let wraps = ["items", "tags", "tag", "tagset", "member", "taglist"].contains(&inner.as_str());
+        fold_letters(key, &mut folded);
+        let wraps = ["items", "tags", "tag", "tagset", "member", "taglist"].contains(&folded.as_str());
         if wraps && value.text().is_none() {
             waiting.push(value);
             wrapped = true;

@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use super::rows;
 
@@ -44,7 +45,12 @@ const ENDINGS: &[&str] = &["friendlyname", "identifier", "name", "id", "arn"];
 /// The hand table: by IAM prefix and ARN variable.
 pub(super) type ByHand = HashMap<(&'static str, &'static str), Vec<Field>>;
 
-pub(super) fn read() -> ByHand {
+pub(super) fn by_hand() -> &'static ByHand {
+    static BY_HAND: LazyLock<ByHand> = LazyLock::new(read);
+    &BY_HAND
+}
+
+fn read() -> ByHand {
     let mut fields = ByHand::new();
     for line in rows(include_str!("../../reference/aws_fields.tsv")) {
         let mut cells = line.split('\t');
@@ -61,7 +67,16 @@ pub(super) fn read() -> ByHand {
 
 /// Lower-case letters and digits: `DBInstanceIdentifier`, `dBInstanceIdentifier` and `db-instance-identifier` are one.
 pub(crate) fn letters(text: &str) -> String {
-    text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())).collect()
+    let mut letters = String::new();
+    fold_letters(text, &mut letters);
+    letters
+}
+
+/// [`letters`] into a text that is used again.
+pub(crate) fn fold_letters(text: &str, letters: &mut String) {
+    letters.clear();
+    letters
+        .extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())));
 }
 
 /// The pieces of a type's ARN.

@@ -12,7 +12,7 @@ use super::{AccessLevel, Permission, ResourceType, TypeRef, fields, rows, sectio
 pub(super) struct Tables {
     pub(super) permissions: Vec<Permission>,
     pub(super) services: HashMap<&'static str, std::ops::Range<usize>>,
-    pub(super) types: HashMap<&'static str, Vec<ResourceType>>,
+    pub(super) types: HashMap<&'static str, Types>,
     pub(super) sources: HashMap<&'static str, &'static str>,
     pub(super) gateway: HashMap<&'static str, (&'static str, &'static str)>,
     pub(super) operations: Operations,
@@ -87,23 +87,42 @@ impl Tables {
     }
 
     fn read_types(&mut self) {
-        let by_hand = fields::read();
         for (service, line) in sections(include_str!("../../reference/aws_resources.tsv")) {
-            let Some((name, arn)) = line.split_once('\t') else { continue };
-            let mut pattern = String::new();
-            let mut rest = arn;
-            while let Some((before, after)) = rest.split_once("${") {
-                pattern.push_str(before);
-                pattern.push('*');
-                rest = after.split_once('}').map_or("", |(_, tail)| tail);
-            }
-            pattern.push_str(rest);
-            let literal = pattern.bytes().filter(|b| *b != b'*').count();
-            let parts = fields::parts(&by_hand, service, name, arn);
-            let compiled = ArnPattern::new(&pattern);
-            let closer = OnceLock::new();
-            let kind = ResourceType { name, arn, pattern, literal, parts, compiled, closer };
-            self.types.entry(service).or_default().push(kind);
+            let of_service = self.types.entry(service).or_insert_with(|| Types::of(service));
+            of_service.lines.push(line);
         }
+    }
+}
+
+/// The resource types of one service. A company uses a tenth of what there is, so they are read when first asked for.
+pub(super) struct Types {
+    service: &'static str,
+    lines: Vec<&'static str>,
+    types: OnceLock<Box<[ResourceType]>>,
+}
+
+impl Types {
+    fn of(service: &'static str) -> Types {
+        Types { service, lines: Vec::new(), types: OnceLock::new() }
+    }
+
+    pub(super) fn read(&self) -> &[ResourceType] {
+        self.types.get_or_init(|| self.lines.iter().filter_map(|line| self.kind(line)).collect())
+    }
+
+    fn kind(&self, line: &'static str) -> Option<ResourceType> {
+        let (name, arn) = line.split_once('\t')?;
+        let mut pattern = String::new();
+        let mut rest = arn;
+        while let Some((before, after)) = rest.split_once("${") {
+            pattern.push_str(before);
+            pattern.push('*');
+            rest = after.split_once('}').map_or("", |(_, tail)| tail);
+        }
+        pattern.push_str(rest);
+        let literal = pattern.bytes().filter(|b| *b != b'*').count();
+        let parts = fields::parts(fields::by_hand(), self.service, name, arn);
+        let compiled = ArnPattern::new(&pattern);
+        Some(ResourceType { name, arn, pattern, literal, parts, compiled, closer: OnceLock::new() })
     }
 }

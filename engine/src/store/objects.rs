@@ -1,6 +1,7 @@
 //! Which objects were claimed and done: an object is judged once.
 
 use super::{Store, StoreError, pieces};
+use ingest::planted::{Bug, bug};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use std::collections::HashMap;
 
@@ -141,7 +142,7 @@ impl Store {
         &self,
         claim: &ClaimToken,
         end: ObjectEnd,
-        quarantined: Option<&ingest::quarantine::Quarantined>,
+        quarantined: Option<(&ingest::ObjectRef, &ingest::quarantine::Quarantined)>,
         now: i64,
     ) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
@@ -159,13 +160,19 @@ impl Store {
         if ended.rows_affected() == 0 {
             return Ok(false);
         }
-        if let Some(quarantined) = quarantined {
-            let place: String = sqlx::query_scalar("SELECT place FROM objects WHERE id = $1")
-                .bind(&claim.object)
-                .fetch_one(&mut *tx)
-                .await?;
-            super::quarantine::insert(&mut tx, &claim.object, &place, std::slice::from_ref(quarantined), now)
-                .await?;
+        if claim.token > 1 {
+            super::quarantine::replayed(
+                &mut tx,
+                &claim.object,
+                "read again: nothing in it is to be read",
+                now,
+            )
+            .await?;
+        }
+        if let Some((object, quarantined)) = quarantined {
+            let place = object.display();
+            let of = super::quarantine::Of::object(&claim.object, &place, Some(object));
+            super::quarantine::insert(&mut tx, of, std::slice::from_ref(quarantined), now).await?;
         }
         tx.commit().await?;
         Ok(true)
@@ -177,9 +184,9 @@ impl Store {
     /// [`StoreError::Sql`].
     pub async fn object_totals(&self) -> Result<ObjectTotals, StoreError> {
         let row = sqlx::query(
-            "SELECT count(*) AS objects, coalesce(sum(read), 0) AS read, coalesce(sum(stored), 0) AS stored,
+            "SELECT count(*) - count(replay_of) AS objects, coalesce(sum(read), 0) AS read, coalesce(sum(stored), 0) AS stored,
                     coalesce(sum(duplicates), 0) AS duplicates, coalesce(sum(quarantined), 0) AS quarantined
-             FROM objects WHERE state <> 'claimed'",
+             FROM objects WHERE state <> 'claimed' AND source <> 'remit:canary'",
         )
         .fetch_one(&self.reader)
         .await?;
@@ -244,6 +251,7 @@ async fn claim_piece<'w>(
             SET token = objects.token + 1, attempts = objects.attempts + 1, lease_until = excluded.lease_until
             WHERE objects.state = 'claimed' AND objects.lease_until < ",
     );
+    let now = if bug(Bug::ClaimWithoutFencing) { i64::MAX } else { now };
     insert.push_bind(now).push(" RETURNING id, token, attempts");
     let mut claimed: HashMap<String, (i64, i64)> = HashMap::with_capacity(wanted.len());
     for row in insert.build().fetch_all(&mut **tx).await? {

@@ -6,6 +6,7 @@ use super::{Store, StoreError};
 use crate::finding::{Finding, Severity};
 use crate::incident::{Alert, AlertKind, Incident};
 use crate::time::HOUR;
+use ingest::planted::{Bug, bug};
 use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeMap;
 
@@ -189,6 +190,9 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn sending(&self, key: &DeliveryKey) -> Result<(), StoreError> {
+        if bug(Bug::DeliveredBeforeSend) {
+            return self.delivered(key, 0).await;
+        }
         sqlx::query(
             "UPDATE deliveries SET resends = resends + CASE WHEN state = 'sending' THEN 1 ELSE 0 END,
                     state = 'sending', attempts = attempts + 1

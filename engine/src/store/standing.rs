@@ -47,6 +47,18 @@ impl Store {
                     stored.finding.last_seen = finding.last_seen;
                     stored
                 }
+                // The same, of more or less than before.
+                Some(mut stored)
+                    if stored.finding.state.is_live()
+                        && (stored.finding.count, &stored.finding.why) != (finding.count, &finding.why) =>
+                {
+                    stored.finding.title.clone_from(&finding.title);
+                    stored.finding.why.clone_from(&finding.why);
+                    stored.finding.count = finding.count;
+                    stored.finding.sample = finding.sample.clone();
+                    stored.finding.last_seen = stored.finding.last_seen.max(finding.last_seen);
+                    stored
+                }
                 Some(_) => continue,
             };
             changed.insert(finding.id.clone(), stored);

@@ -12,7 +12,8 @@ use std::io::Write as _;
 use flate2::{Compression, write::GzEncoder};
 
 pub struct File {
-    pub plain: Vec<u8>,
+    /// Bytes when inflated.
+    pub plain: usize,
     pub gz: Vec<u8>,
 }
 
@@ -32,7 +33,7 @@ pub fn files(events: usize, files: usize, seed: u64) -> Vec<File> {
             text.push_str("]}");
             let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
             let gz = encoder.write_all(text.as_bytes()).and_then(|()| encoder.finish()).unwrap_or_default();
-            File { plain: text.into_bytes(), gz }
+            File { plain: text.len(), gz }
         })
         .collect()
 }

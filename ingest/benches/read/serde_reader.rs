@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use chrono::DateTime;
-use ingest::Redaction;
 use ingest::event::{Event, EventBuilder};
+use ingest::{EventBatch, Redaction};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -22,7 +22,7 @@ impl std::ops::Deref for Str<'_> {
 
 type Text<'a> = Option<Str<'a>>;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, Default)]
 struct File<'a> {
     #[serde(borrow, rename = "Records")]
     records: Vec<Record<'a>>,
@@ -141,16 +141,16 @@ struct Resource<'a> {
     arn: Text<'a>,
 }
 
-/// How many events `plain` holds, all of them in a table.
-pub fn read(plain: &[u8]) -> usize {
-    let Ok(file) = serde_json::from_slice::<File<'_>>(plain) else { return 0 };
+/// The events that `plain` holds, all of them in a table.
+pub fn read(plain: &[u8]) -> EventBatch {
+    let file = serde_json::from_slice::<File<'_>>(plain).unwrap_or_default();
     let mut builder = EventBuilder::with_capacity(file.records.len());
     let redaction = Redaction::default();
     file.records
         .iter()
         .enumerate()
         .for_each(|(row, record)| append(&mut builder, record, row as u32, &redaction));
-    builder.finish().rows()
+    builder.finish()
 }
 
 fn append(builder: &mut EventBuilder, record: &Record<'_>, row: u32, redaction: &Redaction) {

@@ -77,7 +77,18 @@ const HOURS_MAX: usize = 1_000_000;
 /// `since`: where what is given begins on purpose. A digest that ends at or before it is not missed; without it, each
 /// digest that another names is.
 pub fn link(found: Vec<(Place, Result<Digest, DigestProblem>)>, since: Option<DateTime<Utc>>) -> Linked {
-    let mut links = Links { since, ..Links::default() };
+    link_all(found, Links { since, ..Links::default() })
+}
+
+/// Where each chain begins on purpose, whatever organization it is of. What comes by and by has no common beginning.
+pub type Begins = BTreeMap<ChainId, DateTime<Utc>>;
+
+/// As [`link`], with a beginning for each chain; the chain's name without its organization.
+pub fn link_since(found: Vec<(Place, Result<Digest, DigestProblem>)>, begins: Begins) -> Linked {
+    link_all(found, Links { begins, ..Links::default() })
+}
+
+fn link_all(found: Vec<(Place, Result<Digest, DigestProblem>)>, mut links: Links) -> Linked {
     let mut chains: BTreeMap<ChainId, Vec<Digest>> = BTreeMap::new();
     for (place, verified) in found {
         match verified {
@@ -105,13 +116,14 @@ pub fn link(found: Vec<(Place, Result<Digest, DigestProblem>)>, since: Option<Da
 }
 
 /// The place of a signed digest that lies elsewhere: it is found, if not where it should be.
-fn signed_elsewhere(problem: &DigestProblem) -> Option<&Place> {
+pub(super) fn signed_elsewhere(problem: &DigestProblem) -> Option<&Place> {
     match problem {
         DigestProblem::Moved(moved) | DigestProblem::Replayed(moved) | DigestProblem::Foreign(moved, _)
             if moved.is_signed =>
         {
             Some(&moved.from)
         }
+        DigestProblem::Earlier { signed_for, .. } => signed_for.as_ref(),
         _ => None,
     }
 }
@@ -138,6 +150,7 @@ struct Seal {
 #[derive(Default)]
 struct Links {
     since: Option<DateTime<Utc>>,
+    begins: Begins,
     states: HashMap<Place, State>,
     /// Where signed digests should be that lie elsewhere
     strayed: HashSet<Place>,
@@ -225,13 +238,18 @@ impl Links {
                 if self.strayed.contains(&previous.place) {
                     return Ok(self.hole(hour, last));
                 }
-                if self.since.is_some_and(|since| name.end <= since) {
+                if self.begin(&hour.chain).is_some_and(|since| name.end <= since) {
                     return Ok(None);
                 }
                 self.refuse(named(), DigestProblem::NotFound);
                 Ok(Some(GapKind::Missing))
             }
         }
+    }
+
+    /// Where a chain begins on purpose.
+    fn begin(&self, chain: &ChainId) -> Option<DateTime<Utc>> {
+        self.since.or_else(|| self.begins.get(&chain.without_organization()).copied())
     }
 
     /// Whether more than the invalid digests is missing since the last valid one.
@@ -280,8 +298,7 @@ impl Links {
 
 /// Whether one may follow the other. A trail that becomes an organization's goes on under the organization's folder.
 fn is_same_trail(a: &ChainId, b: &ChainId) -> bool {
-    let whose = |chain: &ChainId| ChainId { organization: None, ..chain.clone() };
-    whose(a) == whose(b)
+    a.without_organization() == b.without_organization()
 }
 
 /// Times, kept apart and in order.

@@ -1,7 +1,7 @@
 //! What a digest says.
 
 use chrono::{DateTime, Utc};
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::place::{BUCKET_BYTES_MAX, KEY_BYTES_MAX, Place};
 use super::problem::DigestProblem;
@@ -33,7 +33,7 @@ pub struct Document {
 }
 
 /// How a digest names the one before it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Previous {
     /// Where it is.
     pub place: Place,
@@ -44,7 +44,7 @@ pub struct Previous {
 }
 
 /// A log file as a digest attests it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AttestedLog {
     /// Where it is.
     pub place: Place,

@@ -109,10 +109,25 @@ impl KeyRing {
     /// # Errors
     /// It is something else. A key that cannot be used is kept as such, for the digests that name it.
     pub fn parse(json: &[u8]) -> Result<Self, KeysError> {
+        let mut ring = Self::default();
+        for key in Self::list(json)? {
+            ring.add(key)?;
+        }
+        Ok(ring)
+    }
+
+    /// The keys that [`KeyRing::parse`] reads.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn list(json: &[u8]) -> Result<Vec<PublicKey>, KeysError> {
         let listed: Listed =
             serde_json::from_slice(json).map_err(|error| KeysError::Format(error.to_string()))?;
         let (Listed::Whole { keys } | Listed::Bare(keys)) = listed;
-        let mut ring = Self::default();
+        if keys.len() > KEYS_MAX {
+            return Err(KeysError::TooMany);
+        }
+        let mut list = Vec::with_capacity(keys.len());
         for key in keys {
             let time = |time: &ListedTime| {
                 let what = || format!("the key {} has no validity", shortened(&key.fingerprint));
@@ -121,9 +136,24 @@ impl KeyRing {
             let (from, until) = (time(&key.validity_start_time)?, time(&key.validity_end_time)?);
             // What is no base64 has no bytes, so its fingerprint will not hold.
             let der = STANDARD.decode(&key.value).unwrap_or_default();
-            ring.add(PublicKey { region: key.region, fingerprint: key.fingerprint, der, from, until })?;
+            list.push(PublicKey { region: key.region, fingerprint: key.fingerprint, der, from, until });
         }
-        Ok(ring)
+        Ok(list)
+    }
+
+    /// The keys as [`KeyRing::parse`] reads them.
+    pub fn listed(keys: &[PublicKey]) -> serde_json::Value {
+        let time = |time: DateTime<Utc>| time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true);
+        let listed = keys.iter().map(|key| {
+            serde_json::json!({
+                "Fingerprint": key.fingerprint,
+                "Value": STANDARD.encode(&key.der),
+                "ValidityStartTime": time(key.from),
+                "ValidityEndTime": time(key.until),
+                "Region": key.region,
+            })
+        });
+        serde_json::json!({ "PublicKeyList": listed.collect::<Vec<_>>() })
     }
 
     /// Adds a key. One that cannot be used is kept as such.

@@ -65,7 +65,7 @@ impl LogNote {
 }
 
 /// SHA-256.
-pub(super) fn sha256(bytes: &[u8]) -> [u8; 32] {
+pub(crate) fn sha256(bytes: &[u8]) -> [u8; 32] {
     let mut out = [0; 32];
     out.copy_from_slice(digest(&SHA256, bytes).as_ref());
     out
@@ -235,13 +235,7 @@ fn expectations(hours: &[(Shelf, AttestedHour)], judged: &mut JudgedLogs) -> Has
                 }
                 continue;
             }
-            let foreign = log.place.log_name().and_then(|name| {
-                if name.shelf.account != shelf.account {
-                    Some("account")
-                } else {
-                    (name.shelf.region != shelf.region).then_some("region")
-                }
-            });
+            let foreign = foreign(shelf, &log.place);
             if let Some(what) = foreign {
                 judged.problems.push((log.place.clone(), LogProblem::Foreign(what, hour.digest.clone())));
             }
@@ -252,6 +246,16 @@ fn expectations(hours: &[(Shelf, AttestedHour)], judged: &mut JudgedLogs) -> Has
     expected
 }
 
+/// What a log file is of that is another's than the shelf of the digest that lists it: `account` or `region`.
+pub fn foreign(shelf: &Shelf, log: &Place) -> Option<&'static str> {
+    let name = log.log_name()?;
+    if name.shelf.account != shelf.account {
+        Some("account")
+    } else {
+        (name.shelf.region != shelf.region).then_some("region")
+    }
+}
+
 /// What is covered of the files of one shelf in one bucket, by trail.
 #[derive(Default)]
 struct Coverage {
@@ -260,13 +264,50 @@ struct Coverage {
     newest_pending: Option<DateTime<Utc>>,
 }
 
-type Coverages = HashMap<(String, Shelf), Coverage>;
+/// What verified hours cover, by bucket and shelf.
+#[derive(Default)]
+pub struct Coverages(HashMap<(String, Shelf), Coverage>);
 
-fn coverages(hours: &[(Shelf, AttestedHour)]) -> Coverages {
-    let mut coverages = Coverages::new();
-    for (shelf, hour) in hours {
+/// What a log file is that no digest lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlisted {
+    /// Its time is covered, or it lies among log files under a name that CloudTrail does not give.
+    Unattested,
+    /// There is another reason.
+    Excused(LogNote),
+}
+
+impl Coverages {
+    /// What these hours cover.
+    pub fn of<'h>(hours: impl IntoIterator<Item = (&'h Shelf, &'h AttestedHour)>) -> Self {
+        let mut coverages = Self::default();
+        for (shelf, hour) in hours {
+            coverages.add(shelf, hour);
+        }
+        coverages
+    }
+
+    /// What a file is that no digest lists; none where it lies outside of CloudTrail's folders.
+    pub fn unlisted(&self, place: &Place) -> Option<Unlisted> {
+        let shelf = Shelf::of_log(&place.key)?;
+        let Some(coverage) = self.0.get(&(place.bucket.clone(), shelf)) else {
+            return Some(Unlisted::Excused(LogNote::NoDigests));
+        };
+        let excuse = place.log_name().and_then(|name| coverage.excuse(name.delivered));
+        Some(excuse.map_or(Unlisted::Unattested, Unlisted::Excused))
+    }
+
+    /// The file was delivered after the last digest.
+    fn pending(&mut self, place: &Place) {
+        let (Some(shelf), Some(name)) = (Shelf::of_log(&place.key), place.log_name()) else { return };
+        if let Some(coverage) = self.0.get_mut(&(place.bucket.clone(), shelf)) {
+            coverage.newest_pending = coverage.newest_pending.max(Some(name.delivered));
+        }
+    }
+
+    fn add(&mut self, shelf: &Shelf, hour: &AttestedHour) {
         let trail = ChainId { backfill: false, ..hour.chain.clone() };
-        let coverage = coverages.entry((hour.digest.bucket.clone(), shelf.clone())).or_default();
+        let coverage = self.0.entry((hour.digest.bucket.clone(), shelf.clone())).or_default();
         let (spans, newest) =
             coverage.trails.entry(trail).or_insert_with(|| (Spans::default(), hour.digest.clone()));
         if spans.bounds().is_none_or(|(_, end)| end < hour.end) {
@@ -274,7 +315,6 @@ fn coverages(hours: &[(Shelf, AttestedHour)]) -> Coverages {
         }
         spans.add(hour.start, hour.end);
     }
-    coverages
 }
 
 impl Coverage {
@@ -326,28 +366,22 @@ fn judge_unlisted(
     mut lost: HashMap<[u8; 32], Vec<Place>>,
     judged: &mut JudgedLogs,
 ) {
-    let mut coverages = coverages(&linked.hours);
+    let mut coverages = Coverages::of(linked.hours.iter().map(|(shelf, hour)| (shelf, hour)));
     for (place, content) in unlisted {
         let content = content.ok();
         if let Some(original) = content.and_then(|sha256| lost.get_mut(&sha256)).and_then(Vec::pop) {
             judged.problems.push((original, LogProblem::NotFound { elsewhere: Some(place) }));
             continue;
         }
-        let Some(shelf) = Shelf::of_log(&place.key) else { continue };
-        let Some(coverage) = coverages.get_mut(&(place.bucket.clone(), shelf)) else {
-            judged.notes.push((place, LogNote::NoDigests));
-            continue;
-        };
-        let delivered = place.log_name().map(|name| name.delivered);
-        match delivered.and_then(|delivered| Some((coverage.excuse(delivered)?, delivered))) {
-            Some((note, delivered)) => {
+        match coverages.unlisted(&place) {
+            None => {}
+            Some(Unlisted::Excused(note)) => {
                 if note == LogNote::Pending {
-                    coverage.newest_pending = coverage.newest_pending.max(Some(delivered));
+                    coverages.pending(&place);
                 }
                 judged.notes.push((place, note));
             }
-            // Covered, or in CloudTrail's folder under a name that CloudTrail does not give.
-            None => {
+            Some(Unlisted::Unattested) => {
                 let original = content.and_then(|sha256| present.get(&sha256));
                 let problem =
                     original.map_or(LogProblem::Unattested, |place| LogProblem::Copy(place.clone()));
@@ -355,7 +389,7 @@ fn judge_unlisted(
             }
         }
     }
-    judged.silent = coverages.values().filter_map(Coverage::silence).collect();
+    judged.silent = coverages.0.values().filter_map(Coverage::silence).collect();
     judged.silent.sort_by(|a, b| a.chain.cmp(&b.chain));
     for place in lost.into_values().flatten() {
         judged.problems.push((place, LogProblem::NotFound { elsewhere: None }));

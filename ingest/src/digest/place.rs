@@ -4,7 +4,8 @@
 
 use std::fmt;
 
-use chrono::{DateTime, Datelike, NaiveDateTime, Utc};
+use chrono::{DateTime, Datelike, NaiveDate, NaiveDateTime, Utc};
+use serde::{Deserialize, Serialize};
 
 /// S3's own limit on keys: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>.
 pub(super) const KEY_BYTES_MAX: usize = 1024;
@@ -12,7 +13,7 @@ pub(super) const KEY_BYTES_MAX: usize = 1024;
 pub(super) const BUCKET_BYTES_MAX: usize = 255;
 
 /// A bucket and a key.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Place {
     /// The bucket.
     pub bucket: String,
@@ -45,7 +46,7 @@ impl fmt::Display for Place {
 
 /// Whose digests follow each other: one chain for each account, region and trail. A trail may move to another bucket or
 /// prefix in the midst of its chain, so these are no part of it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ChainId {
     /// The organization whose trail it is: `o-...`; none for a trail of one account.
     pub organization: Option<String>,
@@ -59,6 +60,14 @@ pub struct ChainId {
     pub home_region: String,
     /// Whether it is the chain of digests that were made later than their hour.
     pub backfill: bool,
+}
+
+impl ChainId {
+    /// The same trail as it was before it became an organization's.
+    #[must_use]
+    pub fn without_organization(&self) -> Self {
+        Self { organization: None, ..self.clone() }
+    }
 }
 
 impl fmt::Display for ChainId {
@@ -78,7 +87,7 @@ impl fmt::Display for ChainId {
 }
 
 /// Where the log files of an account and region lie; several trails may share it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Shelf {
     /// What is before `AWSLogs`, without its slash; often empty.
     pub prefix: String,
@@ -94,6 +103,12 @@ impl Shelf {
     /// The shelf of a log file, or of what lies among them under any name.
     pub fn of_log(key: &str) -> Option<Self> {
         split(key, "CloudTrail").map(|(shelf, ..)| shelf)
+    }
+
+    /// The day that the folder of a log file stands for, whatever the file is called.
+    pub fn day_of_log(key: &str) -> Option<NaiveDate> {
+        let (_, [year, month, day], _) = split(key, "CloudTrail")?;
+        NaiveDate::from_ymd_opt(year.parse().ok()?, month.parse().ok()?, day.parse().ok()?)
     }
 }
 
@@ -217,12 +232,12 @@ fn is_on([year, month, day]: Date<'_>, time: DateTime<Utc>) -> bool {
         && is(day, 2, time.day())
 }
 
-pub(super) fn is_account(text: &str) -> bool {
+pub(crate) fn is_account(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// `us-east-1`, `us-gov-west-1`. Strict, because a region becomes part of an address that keys are asked from.
-fn is_region(text: &str) -> bool {
+pub(crate) fn is_region(text: &str) -> bool {
     let parts: Vec<&str> = text.split('-').collect();
     let word = |part: &&str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_lowercase());
     let Some((number, words)) = parts.split_last() else { return false };
@@ -233,7 +248,7 @@ fn is_region(text: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-fn is_organization(text: &str) -> bool {
+pub(crate) fn is_organization(text: &str) -> bool {
     let is_part = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     text.strip_prefix("o-").is_some_and(|id| (10..=32).contains(&id.len()) && id.bytes().all(is_part))
 }

@@ -91,7 +91,56 @@ pub enum DigestProblem {
     /// Its hour begins before that of the previous digest ends.
     #[error("chain broken: the hours overlap")]
     Overlap(Place),
+    /// What was wrong when it was looked at before, as it was kept.
+    #[error("{text}")]
+    Earlier {
+        /// Its [`DigestProblem::code`].
+        code: &'static str,
+        /// In words.
+        text: String,
+        /// What else was said.
+        detail: Option<String>,
+        /// Where it belongs, if CloudTrail signed it for another place.
+        signed_for: Option<Place>,
+    },
 }
+
+/// Every code that a digest can have.
+const CODES: [&str; 33] = [
+    "digest_not_found",
+    "digest_unreadable",
+    "compressed_too_big",
+    "inflated_too_big",
+    "gzip_ratio",
+    "gzip_truncated",
+    "gzip_corrupt",
+    "gzip_trailing",
+    "bad_encoding",
+    "bad_json",
+    "digest_not_gzip",
+    "digest_malformed",
+    "digest_name",
+    "digest_contradiction",
+    "digest_moved",
+    "digest_replayed",
+    "digest_of_other_account",
+    "digest_of_other_region",
+    "digest_of_other_trail",
+    "signature_missing",
+    "signature_malformed",
+    "algorithm",
+    "backfill_undated",
+    "key_unknown",
+    "key_not_valid",
+    "key_unusable",
+    "signature",
+    "link_hash",
+    "link_signature",
+    "link_foreign",
+    "overlap",
+    "digest_invalid",
+    "digest_overwritten",
+];
 
 /// A digest that lies elsewhere than it says.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +152,19 @@ pub struct Moved {
 }
 
 impl DigestProblem {
+    /// A problem as it was kept. A code that is none of ours is `digest_invalid`.
+    #[must_use]
+    pub fn earlier(code: &str, text: String, detail: Option<String>, signed_for: Option<Place>) -> Self {
+        let code = CODES.into_iter().find(|known| *known == code).unwrap_or("digest_invalid");
+        Self::Earlier { code, text, detail, signed_for }
+    }
+
+    /// Where the digest belongs, if CloudTrail signed it for another place than it lies at.
+    #[must_use]
+    pub fn signed_for(&self) -> Option<&Place> {
+        super::chain::signed_elsewhere(self)
+    }
+
     /// A short name that never changes, for programs.
     pub fn code(&self) -> &'static str {
         match self {
@@ -130,6 +192,7 @@ impl DigestProblem {
             Self::LinkSignature(_) => "link_signature",
             Self::LinkForeign(_) => "link_foreign",
             Self::Overlap(_) => "overlap",
+            Self::Earlier { code, .. } => code,
         }
     }
 
@@ -161,6 +224,7 @@ impl DigestProblem {
             | Self::Overlap(place) => {
                 format!("the previous digest is {place}")
             }
+            Self::Earlier { detail, .. } => return detail.clone(),
             _ => return None,
         })
     }

@@ -23,10 +23,12 @@ use crate::source::{Delivery, Next, ObjectRef, SourceError, Ticket, Unreadable, 
 use crate::sources::S3SqsConfig;
 
 pub use bucket::Bucket;
+pub use listing::{Listed, Listing, Sweep};
 
 mod allowed;
 mod bucket;
 mod circuit;
+mod listing;
 pub(crate) mod memory;
 mod sqs;
 
@@ -56,6 +58,8 @@ pub struct S3Sqs {
     valve: Valve,
     retry_for: Duration,
     receives_max: u32,
+    listing: Option<Listing>,
+    out: mpsc::WeakSender<Result<Next, SourceError>>,
     stop: DropGuard,
 }
 
@@ -66,7 +70,15 @@ impl S3Sqs {
         let shared = shared_config(config).await;
         let bucket = Bucket::new(&shared, config, limits);
         let queue = Arc::new(sqs::Sqs::new(&shared, config));
-        Ok(Self::start(queue, config, bucket))
+        let mut source = Self::start(queue, config, bucket);
+        source.listing = Some(Listing::new(&shared, config, source.out.clone()));
+        Ok(source)
+    }
+
+    /// Its buckets alone, for objects that are known already.
+    pub(crate) async fn bucket_of(config: &S3SqsConfig, limits: &Limits) -> Result<Bucket, SourceError> {
+        check(config)?;
+        Ok(Bucket::new(&shared_config(config).await, config, limits))
     }
 
     pub(crate) async fn probe(config: &S3SqsConfig) -> Result<(), SourceError> {
@@ -78,6 +90,7 @@ impl S3Sqs {
         let (out, waiting) = mpsc::channel(WAITING_MAX);
         let stop = CancellationToken::new();
         let valve = Valve::default();
+        let weak = out.downgrade();
         let poller = Poller {
             deletions: Deletions::of(&queue),
             valve: valve.clone(),
@@ -92,7 +105,12 @@ impl S3Sqs {
         };
         tokio::spawn(poller.run());
         let S3SqsConfig { retry_for, receives_max, .. } = *config;
-        Self { waiting, bucket, valve, retry_for, receives_max, stop: stop.drop_guard() }
+        let (listing, out) = (None, weak);
+        Self { waiting, bucket, valve, retry_for, receives_max, listing, out, stop: stop.drop_guard() }
+    }
+
+    pub(crate) fn listing(&self) -> Option<Listing> {
+        self.listing.clone()
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
@@ -322,7 +340,7 @@ impl Poller {
     }
 
     fn next(&self, notified: NotifiedObject, share: Share, message: &Message) -> Next {
-        let object = object_ref(&self.name, notified);
+        let object = ObjectRef::notified(&self.name, notified);
         if let Err(forbidden) = self.bucket.check(&object) {
             return unreadable(Some(object), reason::FORBIDDEN_BUCKET, forbidden.to_string(), share, message);
         }
@@ -331,13 +349,6 @@ impl Poller {
 }
 
 type Understood = Result<Notification, crate::envelope::NotificationError>;
-
-fn object_ref(source: &str, notified: NotifiedObject) -> ObjectRef {
-    let NotifiedObject { bucket, key, version, etag } = notified;
-    // An ETag in its quotes, as HTTP writes it, cannot be taken for a version's id.
-    let version = version.or(etag.map(|etag| format!("\"{etag}\""))).unwrap_or_default();
-    ObjectRef { source: source.to_owned(), bucket, key, version }
-}
 
 fn unreadable(
     object: Option<ObjectRef>,

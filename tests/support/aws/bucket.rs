@@ -5,10 +5,12 @@ use axum::body::{Body, Bytes};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::Response;
+use futures::StreamExt;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 #[derive(Default)]
@@ -25,11 +27,57 @@ struct Bucket {
     tells: Option<String>,
 }
 
+/// Where an object's bytes are.
+#[derive(Clone)]
+pub enum Contents {
+    Bytes(Bytes),
+    File { path: PathBuf, size: u64 },
+}
+
+impl Contents {
+    pub fn file(path: &Path) -> Contents {
+        Contents::File { path: path.to_owned(), size: path.metadata().unwrap().len() }
+    }
+
+    fn size(&self) -> u64 {
+        match self {
+            Contents::Bytes(bytes) => bytes.len() as u64,
+            Contents::File { size, .. } => *size,
+        }
+    }
+
+    /// The same for the same contents; a file's name stands for what is in it.
+    fn etag(&self) -> String {
+        let digest = match self {
+            Contents::Bytes(bytes) => Sha256::digest(bytes),
+            Contents::File { path, .. } => Sha256::digest(path.to_string_lossy().as_bytes()),
+        };
+        digest.iter().take(16).map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn read(&self) -> Bytes {
+        match self {
+            Contents::Bytes(bytes) => bytes.clone(),
+            Contents::File { path, .. } => std::fs::read(path).unwrap().into(),
+        }
+    }
+}
+
 #[derive(Clone)]
 struct Object {
-    bytes: Bytes,
+    contents: Contents,
     etag: String,
     version: Option<String>,
+    serial: u64,
+    /// What goes wrong with its fetches, once it was fetched first.
+    ails: Option<Ails>,
+}
+
+#[derive(Clone, Copy)]
+enum Ails {
+    Nothing,
+    /// So many more fetches find nothing.
+    Missing(u32),
 }
 
 /// An object that was stored, and what its bucket tells of it: a queue and a message.
@@ -51,44 +99,78 @@ impl Buckets {
         bucket.tells = tells.or(bucket.tells.take());
     }
 
-    pub fn put(&mut self, name: &str, key: &str, bytes: Bytes) -> Result<Stored, Refusal> {
+    pub fn put(&mut self, name: &str, key: &str, contents: Contents) -> Result<Stored, Refusal> {
+        let etag = contents.etag();
+        self.put_as(name, key, contents, etag)
+    }
+
+    fn put_as(&mut self, name: &str, key: &str, contents: Contents, etag: String) -> Result<Stored, Refusal> {
         self.serial += 1;
         let serial = self.serial;
         let bucket = self.by_name.get_mut(name).ok_or(NO_BUCKET)?;
-        let etag =
-            Sha256::digest(&bytes).iter().take(16).map(|byte| format!("{byte:02x}")).collect::<String>();
         let version = bucket.has_versions.then(|| format!("version-{serial}"));
-        let size = bytes.len();
-        let object = Object { bytes, etag: etag.clone(), version: version.clone() };
+        let object = Object { contents, etag: etag.clone(), version: version.clone(), serial, ails: None };
         let versions = bucket.objects.entry(key.to_owned()).or_default();
         if !bucket.has_versions {
             versions.clear();
         }
         versions.push(object);
-        let told = bucket.tells.clone().map(|queue| {
-            let mut object = json!({
-                "key": form_encoded(key), "size": size, "eTag": etag, "sequencer": format!("{serial:016X}"),
-            });
-            if let Some(version) = &version {
-                object["versionId"] = json!(version);
-            }
-            let message = json!({"Records": [{
-                "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "eu-west-1",
-                "eventTime": "2026-01-05T10:00:00.000Z", "eventName": "ObjectCreated:Put",
-                "userIdentity": {"principalId": "AWS:AROAEXAMPLE:CloudTrail"},
-                "requestParameters": {"sourceIPAddress": "203.0.113.1"},
-                "responseElements": {"x-amz-request-id": format!("{serial:016X}"), "x-amz-id-2": "x"},
-                "s3": {
-                    "s3SchemaVersion": "1.0", "configurationId": "all",
-                    "bucket": {
-                        "name": name, "ownerIdentity": {"principalId": "A1"}, "arn": format!("arn:aws:s3:::{name}"),
-                    },
-                    "object": object,
-                },
-            }]});
-            (queue, message.to_string())
+        Ok(Stored { notification: self.told_of(name, key), etag, version })
+    }
+
+    /// What is told of an object's newest version, and to whom.
+    pub fn told_of(&self, name: &str, key: &str) -> Option<(String, String)> {
+        let bucket = self.by_name.get(name)?;
+        let Object { contents, etag, version, serial, .. } = bucket.objects.get(key)?.last()?;
+        let mut object = json!({
+            "key": form_encoded(key), "size": contents.size(), "eTag": etag, "sequencer": format!("{serial:016X}"),
         });
-        Ok(Stored { notification: told, etag, version })
+        if let Some(version) = version {
+            object["versionId"] = json!(version);
+        }
+        let message = json!({"Records": [{
+            "eventVersion": "2.1", "eventSource": "aws:s3", "awsRegion": "eu-west-1",
+            "eventTime": "2026-01-05T10:00:00.000Z", "eventName": "ObjectCreated:Put",
+            "userIdentity": {"principalId": "AWS:AROAEXAMPLE:CloudTrail"},
+            "requestParameters": {"sourceIPAddress": "203.0.113.1"},
+            "responseElements": {"x-amz-request-id": format!("{serial:016X}"), "x-amz-id-2": "x"},
+            "s3": {
+                "s3SchemaVersion": "1.0", "configurationId": "all",
+                "bucket": {
+                    "name": name, "ownerIdentity": {"principalId": "A1"}, "arn": format!("arn:aws:s3:::{name}"),
+                },
+                "object": object,
+            },
+        }]});
+        Some((bucket.tells.clone()?, message.to_string()))
+    }
+
+    /// The dice are thrown once for each object, at its first fetch: some are not there yet, some were just stored again.
+    fn ail(&mut self, cloud: &Cloud, name: &str, key: &str) -> Result<Option<Stored>, Refusal> {
+        let versions = self.by_name.get_mut(name).and_then(|bucket| bucket.objects.get_mut(key));
+        let Some(object) = versions.and_then(|versions| versions.last_mut()) else { return Ok(None) };
+        match object.ails {
+            None if cloud.goes_wrong(|faults| faults.missing) => {
+                object.ails = Some(Ails::Missing(1));
+                return Err(NO_KEY);
+            }
+            None => object.ails = Some(Ails::Nothing),
+            Some(Ails::Missing(left)) if left > 0 => {
+                object.ails = Some(Ails::Missing(left - 1));
+                return Err(NO_KEY);
+            }
+            Some(_) => return Ok(None),
+        }
+        if !cloud.goes_wrong(|faults| faults.changed) {
+            return Ok(None);
+        }
+        let (contents, etag) = (object.contents.clone(), format!("{}-2", object.etag));
+        let stored = self.put_as(name, key, contents, etag)?;
+        let versions = self.by_name.get_mut(name).and_then(|bucket| bucket.objects.get_mut(key));
+        if let Some(object) = versions.and_then(|versions| versions.last_mut()) {
+            object.ails = Some(Ails::Nothing);
+        }
+        Ok(Some(stored))
     }
 
     fn get(&self, name: &str, key: &str, version: Option<&str>) -> Result<Object, Refusal> {
@@ -119,7 +201,7 @@ impl Buckets {
                  <ETag>&quot;{}&quot;</ETag><Size>{}</Size><StorageClass>STANDARD</StorageClass></Contents>",
                 escaped(key),
                 object.etag,
-                object.bytes.len(),
+                object.contents.size(),
             );
         }
         let more = match (keys.next(), page.last()) {
@@ -145,6 +227,8 @@ pub async fn answer(cloud: &Cloud, head: &Parts, body: Bytes) -> (String, Respon
     let path = decoded(head.uri.path().trim_start_matches('/'));
     let outcome = if cloud.goes_wrong(|faults| faults.unavailable) {
         Err((StatusCode::SERVICE_UNAVAILABLE, "SlowDown"))
+    } else if cloud.goes_wrong(|faults| faults.broken) {
+        Err((StatusCode::INTERNAL_SERVER_ERROR, "InternalError"))
     } else {
         act(cloud, head, &path, body).await
     };
@@ -192,7 +276,8 @@ async fn act(cloud: &Cloud, head: &Parts, path: &str, body: Bytes) -> Result<Res
             Ok(done())
         }
         ("PUT", key) => {
-            let stored = cloud.buckets.lock().unwrap().put(bucket, key, unchunked(head, body))?;
+            let stored =
+                cloud.buckets.lock().unwrap().put(bucket, key, Contents::Bytes(unchunked(head, body)))?;
             if let Some((queue, message)) = stored.notification {
                 let _ = cloud.queues.lock().unwrap().send(&queue, &message, Duration::ZERO);
                 cloud.sent.notify_waiters();
@@ -208,6 +293,12 @@ async fn act(cloud: &Cloud, head: &Parts, path: &str, body: Bytes) -> Result<Res
         ("GET" | "HEAD", key) => {
             super::refusal::of(cloud, key)?;
             let version = query.get("versionId").map(String::as_str);
+            let told =
+                cloud.buckets.lock().unwrap().ail(cloud, bucket, key)?.and_then(|stored| stored.notification);
+            if let Some((queue, message)) = told {
+                let _ = cloud.queues.lock().unwrap().send(&queue, &message, Duration::ZERO);
+                cloud.sent.notify_waiters();
+            }
             let object = cloud.buckets.lock().unwrap().get(bucket, key, version)?;
             let wanted = head.headers.get("if-match").and_then(|value| value.to_str().ok());
             if wanted.is_some_and(|wanted| wanted.trim_matches('"') != object.etag) {
@@ -215,9 +306,13 @@ async fn act(cloud: &Cloud, head: &Parts, path: &str, body: Bytes) -> Result<Res
             }
             let response = Response::builder()
                 .header("content-type", "application/octet-stream")
-                .header("content-length", object.bytes.len())
+                .header("content-length", object.contents.size())
                 .header("last-modified", "Mon, 05 Jan 2026 10:00:00 GMT")
-                .body(if head.method == "HEAD" { Body::empty() } else { faulty_body(cloud, &object.bytes) })
+                .body(if head.method == "HEAD" {
+                    Body::empty()
+                } else {
+                    faulty_body(cloud, &object.contents.read())
+                })
                 .unwrap();
             Ok(with_identity(response, &object.etag, object.version.as_deref()))
         }
@@ -237,6 +332,10 @@ fn with_identity(mut response: Response, etag: &str, version: Option<&str>) -> R
 fn faulty_body(cloud: &Cloud, bytes: &Bytes) -> Body {
     let is_slow = cloud.goes_wrong(|faults| faults.slow);
     let is_cut = cloud.goes_wrong(|faults| faults.cut);
+    let trickle = cloud.faults.lock().unwrap().0.trickle;
+    if !trickle.is_zero() {
+        return trickling(bytes, trickle);
+    }
     let (first, second) = (bytes.slice(..bytes.len() / 2), bytes.slice(bytes.len() / 2..));
     let rest = async move {
         if is_slow {
@@ -244,8 +343,20 @@ fn faulty_body(cloud: &Cloud, bytes: &Bytes) -> Body {
         }
         if is_cut { Err(std::io::Error::other("cut")) } else { Ok(second) }
     };
-    use futures::StreamExt;
     Body::from_stream(futures::stream::iter([Ok(first)]).chain(futures::stream::once(rest)))
+}
+
+/// The bytes in ten pieces over the time.
+fn trickling(bytes: &Bytes, over: Duration) -> Body {
+    let (bytes, size) = (bytes.clone(), bytes.len().div_ceil(10).max(1));
+    let starts = (0..bytes.len()).step_by(size);
+    Body::from_stream(futures::stream::iter(starts).then(move |start| {
+        let piece = bytes.slice(start..(start + size).min(bytes.len()));
+        async move {
+            tokio::time::sleep(over / 10).await;
+            Ok::<_, std::io::Error>(piece)
+        }
+    }))
 }
 
 /// Uploads come in chunks with a checksum behind them: `<hex length>[;signature]\r\n<bytes>\r\n`, ended by `0`.

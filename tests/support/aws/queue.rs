@@ -4,7 +4,7 @@ use super::{Cloud, respond};
 use axum::http::StatusCode;
 use axum::response::Response;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 #[derive(Default)]
@@ -17,6 +17,9 @@ struct Queue {
     visible: VecDeque<Message>,
     /// By receipt handle: what is hidden, and until when.
     hidden: BTreeMap<u64, (Message, Instant)>,
+    /// The same by when they end, so that looking for what ended costs nothing where many are hidden.
+    ends: BTreeSet<(Instant, u64)>,
+    deliveries: u64,
     visibility: Duration,
     receives_max: u64,
     dead_letters: Option<String>,
@@ -27,6 +30,27 @@ struct Message {
     id: u64,
     body: String,
     receives: u64,
+}
+
+impl Queue {
+    fn hide(&mut self, handle: u64, message: Message, end: Instant) {
+        self.ends.insert((end, handle));
+        self.hidden.insert(handle, (message, end));
+    }
+
+    fn unhide(&mut self, handle: u64) -> Option<Message> {
+        let (message, end) = self.hidden.remove(&handle)?;
+        self.ends.remove(&(end, handle));
+        Some(message)
+    }
+
+    /// The next message; now and then any.
+    fn pop(&mut self, cloud: &Cloud) -> Option<Message> {
+        if self.visible.len() > 1 && cloud.goes_wrong(|faults| faults.shuffled) {
+            return self.visible.remove(cloud.any_of(self.visible.len()));
+        }
+        self.visible.pop_front()
+    }
 }
 
 /// The code and the words of a refusal.
@@ -47,6 +71,8 @@ impl Queues {
         self.by_name.entry(name.to_owned()).or_insert_with(|| Queue {
             visible: VecDeque::new(),
             hidden: BTreeMap::new(),
+            ends: BTreeSet::new(),
+            deliveries: 0,
             visibility: Duration::from_secs(seconds),
             receives_max,
             dead_letters,
@@ -66,7 +92,7 @@ impl Queues {
         if delay.is_zero() {
             queue.visible.push_back(message);
         } else {
-            queue.hidden.insert(id, (message, Instant::now() + delay));
+            queue.hide(id, message, Instant::now() + delay);
         }
         Ok(format!("message-{id}"))
     }
@@ -76,8 +102,13 @@ impl Queues {
         self.by_name.get(name).map_or((0, 0), |queue| (queue.visible.len(), queue.hidden.len()))
     }
 
+    pub fn deliveries(&self, name: &str) -> u64 {
+        self.by_name.get(name).map_or(0, |queue| queue.deliveries)
+    }
+
     pub fn expire_all(&mut self, name: &str) {
         if let Some(queue) = self.by_name.get_mut(name) {
+            queue.ends.clear();
             for (message, _) in std::mem::take(&mut queue.hidden).into_values() {
                 queue.visible.push_back(message);
             }
@@ -88,11 +119,9 @@ impl Queues {
     fn expire(&mut self, name: &str) {
         let now = Instant::now();
         let Some(queue) = self.by_name.get_mut(name) else { return };
-        let over: Vec<u64> =
-            queue.hidden.iter().filter(|(_, (_, end))| *end <= now).map(|(id, _)| *id).collect();
         let mut dead = Vec::new();
-        for handle in over {
-            let Some((message, _)) = queue.hidden.remove(&handle) else { continue };
+        while let Some((_, handle)) = queue.ends.first().copied().filter(|(end, _)| *end <= now) {
+            let Some(message) = queue.unhide(handle) else { continue };
             if queue.dead_letters.is_some() && message.receives >= queue.receives_max {
                 dead.push(message);
             } else {
@@ -113,8 +142,9 @@ impl Queues {
             self.serial += 1;
             let handle = self.serial;
             let queue = self.get(name)?;
-            let Some(mut message) = queue.visible.pop_front() else { break };
+            let Some(mut message) = queue.pop(cloud) else { break };
             message.receives += 1;
+            queue.deliveries += 1;
             received.push(json!({
                 "MessageId": format!("message-{}", message.id),
                 "ReceiptHandle": format!("handle-{handle}"),
@@ -130,7 +160,7 @@ impl Queues {
             } else {
                 asked.unwrap_or(queue.visibility)
             };
-            queue.hidden.insert(handle, (message, Instant::now() + hidden));
+            queue.hide(handle, message, Instant::now() + hidden);
         }
         Ok(received)
     }
@@ -138,8 +168,11 @@ impl Queues {
     /// A handle that is no longer the message's own deletes nothing and is no error, as in SQS.
     fn delete(&mut self, cloud: &Cloud, name: &str, entry: &Value) -> Result<(), Refusal> {
         let queue = self.get(name)?;
+        if cloud.goes_wrong(|faults| faults.failed_delete) {
+            return Err(("InternalError", "try again".to_owned()));
+        }
         if !cloud.goes_wrong(|faults| faults.lost_delete) {
-            queue.hidden.remove(&handle(entry)?);
+            queue.unhide(handle(entry)?);
         }
         Ok(())
     }
@@ -148,15 +181,13 @@ impl Queues {
         self.expire(name);
         let (queue, handle) = (self.get(name)?, handle(entry)?);
         let hidden = Duration::from_secs(entry["VisibilityTimeout"].as_u64().unwrap_or(0));
-        let Some((message, end)) = queue.hidden.get_mut(&handle) else {
+        let Some(message) = queue.unhide(handle) else {
             return Err(("MessageNotInflight", "the message is not in flight".to_owned()));
         };
         if hidden.is_zero() {
-            let message = message.clone();
-            queue.hidden.remove(&handle);
             queue.visible.push_back(message);
         } else {
-            *end = Instant::now() + hidden;
+            queue.hide(handle, message, Instant::now() + hidden);
         }
         Ok(())
     }
@@ -182,6 +213,8 @@ pub async fn answer(cloud: &Cloud, action: &str, request: &Value, host: &str) ->
         request["QueueUrl"].as_str().or(request["QueueName"].as_str()).map(last_part).unwrap_or_default();
     let outcome = if cloud.goes_wrong(|faults| faults.unavailable) {
         Err(("ServiceUnavailable", "try again".to_owned()))
+    } else if cloud.goes_wrong(|faults| faults.broken) {
+        Err(("InternalError", "try again".to_owned()))
     } else {
         act(cloud, action, name, request, host).await
     };
@@ -191,6 +224,7 @@ pub async fn answer(cloud: &Cloud, action: &str, request: &Value, host: &str) ->
         Err((code, message)) => {
             let status = match code {
                 "ServiceUnavailable" => StatusCode::SERVICE_UNAVAILABLE,
+                "InternalError" => StatusCode::INTERNAL_SERVER_ERROR,
                 _ => StatusCode::BAD_REQUEST,
             };
             let body = json!({"__type": format!("com.amazonaws.sqs#{code}"), "message": message});
@@ -215,7 +249,7 @@ async fn act(cloud: &Cloud, action: &str, name: &str, request: &Value, host: &st
                     successful.push(done);
                 }
                 Err((code, message)) => failed
-                    .push(json!({"Id": entry["Id"], "Code": code, "Message": message, "SenderFault": true})),
+                    .push(json!({"Id": entry["Id"], "Code": code, "Message": message, "SenderFault": code != "InternalError"})),
             }
         }
         Ok(json!({"Successful": successful, "Failed": failed}))

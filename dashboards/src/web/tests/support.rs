@@ -170,7 +170,9 @@ pub async fn commit(store: &Store, findings: &[Finding], events: i64) {
             issued: &[],
             measures: &Measures::default(),
             origin: None,
+            log: None,
             is_outdated: false,
+            readmitted: None,
             terms: Terms {
                 settled: &BTreeSet::new(),
                 rule: BaselineRule::default(),

@@ -17,6 +17,7 @@ use super::circuit::Circuit;
 use super::memory::Memory;
 use super::{jitter, said};
 use crate::inflate::{Limits, is_gzip};
+use crate::planted::{Bug, bug};
 use crate::source::{FetchError, Loaded, ObjectRef};
 use crate::sources::S3SqsConfig;
 
@@ -70,7 +71,7 @@ impl Bucket {
     }
 
     pub(super) fn check(&self, object: &ObjectRef) -> Result<(), FetchError> {
-        self.allowed.check(object)
+        if bug(Bug::AnyBucket) { Ok(()) } else { self.allowed.check(object) }
     }
 
     pub(super) fn circuit(&self) -> &Circuit {

@@ -189,7 +189,8 @@ async fn nothing_is_received_while_the_valve_is_closed() {
 fn an_etag_is_not_taken_for_a_version() {
     let notified = |version: Option<&str>, etag: Option<&str>| {
         let [version, etag] = [version, etag].map(|text| text.map(str::to_owned));
-        object_ref("s", NotifiedObject { bucket: "b".into(), key: "k".into(), version, etag }).version
+        ObjectRef::notified("s", NotifiedObject { bucket: "b".into(), key: "k".into(), version, etag })
+            .version
     };
     assert_eq!(notified(Some("v"), Some("e")), "v");
     assert_eq!(notified(None, Some("e")), "\"e\"");

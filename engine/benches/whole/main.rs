@@ -1,0 +1,224 @@
+//! The whole way of an event, one core: gzip, event table, verdict, baseline, findings
+//!
+//! `cargo bench --workspace --bench whole`. Every round runs each way once, and the ways are compared by the median of
+//! their paired ratios of CPU time, so that the figures mean the same on any machine and survive a noisy one. The
+//! yardsticks are inflating the same bytes with libdeflate, and `serde_json` into the same table with the same judge
+//! behind it.
+//!
+//! `LOGS=FOLDER` judges the `.gz` files in it (`remit synth --load 1000000 --files 90 --seed 42 --out FOLDER`) instead of
+//! a set of its own; nobody is a declared agent then. `ONLY=whole` runs one way alone, for a profiler.
+
+#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "a bench that cannot be set up may stop")]
+
+#[path = "../../../ingest/benches/read/events.rs"]
+mod events;
+#[path = "../../../ingest/benches/read/serde_reader.rs"]
+mod serde_reader;
+
+use std::fmt::Write as _;
+use std::fs;
+use std::hint::black_box;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::baseline::{Baseline, BaselineRule};
+use engine::calls::{COLUMNS, Rules};
+use engine::detection;
+use engine::grant::Grants;
+use engine::judge::Judge;
+use engine::manifest::Manifests;
+use events::File;
+use futures::executor::block_on;
+use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction, Room};
+use libdeflater::Decompressor;
+use sha2::{Digest, Sha256};
+
+// As in `remit`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+const ROUNDS: usize = 5;
+const EVENTS: usize = 104_000;
+const FILES: usize = 15;
+/// As `run` and `replay` read: see `src/slices.rs`.
+const SLICE_BYTES: usize = 4 << 20;
+
+/// Identities of the set that are declared agents; they make a quarter of the calls.
+const AGENTS: std::ops::Range<u64> = 12..36;
+
+struct Way<'w> {
+    name: &'static str,
+    work: Box<dyn FnMut() -> usize + 'w>,
+    seconds: Vec<f64>,
+}
+
+fn main() {
+    let files =
+        std::env::var_os("LOGS").map_or_else(|| events::files(EVENTS, FILES, 42), |dir| logs(dir.as_ref()));
+    let dir = tempfile::tempdir().expect("a folder");
+    let detections = detection::built_in().expect("detections");
+    let judge = || {
+        let rules = rules(dir.path());
+        (block_on(Judge::new(rules.clone(), &detections)).expect("a judge"), rules)
+    };
+    let (limits, redaction) = (Limits::default(), Redaction::default());
+    let object = ObjectRef {
+        source: "bench".to_owned(),
+        bucket: "logs".to_owned(),
+        key: "a.json.gz".to_owned(),
+        version: String::new(),
+    };
+    let options = ReadOptions::new(&limits, &redaction).columns(COLUMNS);
+    let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
+    let read = |room: &mut Room, take: &mut dyn FnMut(&EventBatch)| {
+        let mut rows = 0;
+        for file in &files {
+            let mut reader = ObjectReader::open(&object, &file.gz, options, room).expect("an object");
+            while let Some(slice) = reader.next().expect("a slice") {
+                rows += slice.batch.rows();
+                take(black_box(&slice.batch));
+            }
+            black_box(reader.finish());
+        }
+        rows
+    };
+    let (mut first_room, mut second_room) = (Room::default(), Room::default());
+    let (mut gzip, mut other_gzip) = (Decompressor::new(), Decompressor::new());
+    let size = files.iter().map(|file| file.plain).max().unwrap_or_default();
+    let (mut buffer, mut other_buffer) = (vec![0; size], vec![0; size]);
+    let (mut own_judge, own_rules) = judge();
+    let (mut other_judge, other_rules) = judge();
+    let judged = |judge: &mut Judge, rules: &Rules, batch: &EventBatch| {
+        let judged = block_on(judge.judge(batch)).expect("judged");
+        rules.baseline.apply(&judged.calls.baseline);
+        black_box(judged.findings.len());
+    };
+    let other_judged = judged;
+    let mut ways = [
+        Way {
+            name: "inflate",
+            work: Box::new(|| files.iter().map(|file| inflate(&mut gzip, &file.gz, &mut buffer)).sum()),
+            seconds: Vec::new(),
+        },
+        Way { name: "read", work: Box::new(|| read(&mut first_room, &mut |_| {})), seconds: Vec::new() },
+        Way {
+            name: "whole",
+            work: Box::new(|| read(&mut second_room, &mut |batch| judged(&mut own_judge, &own_rules, batch))),
+            seconds: Vec::new(),
+        },
+        Way {
+            name: "serde",
+            work: Box::new(|| {
+                let mut rows = 0;
+                for file in &files {
+                    // Every object's bytes are hashed, whoever reads them.
+                    black_box(Sha256::digest(&file.gz));
+                    let size = inflate(&mut other_gzip, &file.gz, &mut other_buffer);
+                    let batch = serde_reader::read(&other_buffer[..size]);
+                    rows += batch.rows();
+                    other_judged(&mut other_judge, &other_rules, black_box(&batch));
+                }
+                rows
+            }),
+            seconds: Vec::new(),
+        },
+    ];
+    if let Ok(only) = std::env::var("ONLY") {
+        let way = ways.iter_mut().find(|way| way.name == only).expect("a way: inflate, read, whole, serde");
+        for _ in 0..ROUNDS {
+            println!("{} {:?}", (way.work)(), timed(&mut way.work));
+        }
+        return;
+    }
+    let events = (ways[1].work)();
+    for _ in 0..=ROUNDS {
+        for way in &mut ways {
+            let took = timed(&mut way.work);
+            way.seconds.push(took.as_secs_f64());
+        }
+    }
+    // The first round warmed up.
+    let (inflating, serde) = (ways[0].seconds[1..].to_vec(), ways[3].seconds[1..].to_vec());
+    println!("{events} events, {} files", files.len());
+    println!("{:10} {:>9} {:>12} {:>12} {:>10}", "", "µs/event", "events/s", "x inflating", "x serde");
+    for way in &ways {
+        let seconds = &way.seconds[1..];
+        let each = median(seconds.iter().copied()) / events as f64;
+        let against = |other: &[f64]| median(other.iter().zip(seconds).map(|(other, own)| other / own));
+        println!(
+            "{:10} {:9.3} {:12.0} {:12.3} {:10.2}",
+            way.name,
+            each * 1e6,
+            1.0 / each,
+            against(&inflating),
+            against(&serde)
+        );
+    }
+}
+
+/// The packed files below a folder.
+fn logs(dir: &Path) -> Vec<File> {
+    let (mut folders, mut files) = (vec![PathBuf::from(dir)], Vec::new());
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder").filter_map(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|end| end == "gz") {
+                let gz = fs::read(&path).expect("a file");
+                // gzip's last four bytes: https://www.rfc-editor.org/rfc/rfc1952#section-2.3.1
+                let plain = gz.last_chunk().map_or(0, |size| u32::from_le_bytes(*size) as usize);
+                files.push(File { plain, gz });
+            }
+        }
+    }
+    files
+}
+
+/// What the agents of the set may do; a third of it names resources.
+fn rules(dir: &Path) -> Arc<Rules> {
+    for who in AGENTS {
+        let account = 111_122_223_333 + who % 12 * 1_000_003;
+        let mut text = format!(
+            "apiVersion: remit/v1\nkind: Agent\nmetadata: {{name: agent-{who}}}\nspec:\n  identities: [{{aws.role: \"arn:aws:iam::{account}:role/agents/agent-{who}\"}}]\n  allow:\n"
+        );
+        for granted in [
+            r#"{actions: ["s3:Get*", "s3:Put*", "s3:List*"], resources: ["arn:aws:s3:::orders-*/*", "arn:aws:s3:::orders-*"]}"#,
+            r#"{actions: ["dynamodb:*"], resources: ["arn:aws:dynamodb:*:*:table/orders-*"]}"#,
+            r#"{actions: ["kms:Decrypt"], resources: ["arn:aws:kms:*:*:key/*"]}"#,
+            r#"{actions: ["sts:AssumeRole"], resources: ["arn:aws:iam::*:role/agents/agent-*"]}"#,
+            r#"{actions: ["ec2:*", "lambda:*", "logs:*", "secretsmanager:*", "ssm:*", "iam:*", "sqs:*", "ecr:*", "bedrock:*", "rds:*", "cloudformation:*", "eks:*"], resources: ["*"]}"#,
+        ] {
+            writeln!(text, "    - aws: {granted}").expect("a text");
+        }
+        fs::write(dir.join(format!("agent-{who}.yaml")), text).expect("a file");
+    }
+    let now = "2026-01-06T00:00:00Z".parse().expect("a time");
+    let manifests = Manifests::load(dir, now).expect("manifests");
+    let baseline = Baseline::new(BaselineRule::default());
+    Arc::new(Rules { manifests: manifests.into(), grants: Grants::default(), baseline })
+}
+
+fn inflate(gzip: &mut Decompressor, gz: &[u8], buffer: &mut [u8]) -> usize {
+    gzip.gzip_decompress(black_box(gz), buffer).unwrap_or_default()
+}
+
+fn timed(work: &mut dyn FnMut() -> usize) -> Duration {
+    let began = cpu_time();
+    black_box(work());
+    cpu_time().saturating_sub(began)
+}
+
+/// CPU time of this thread: <https://docs.kernel.org/scheduler/sched-stats.html>
+fn cpu_time() -> Duration {
+    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let nanos = told.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
+    Duration::from_nanos(nanos.unwrap_or_default())
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,1 @@
+//! The ledger, fact by fact.

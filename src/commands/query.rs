@@ -1,0 +1,85 @@
+//! `remit query`: the lake and the store in SQL, beside the process that writes them.
+
+mod print;
+mod tables;
+
+use super::attach;
+use crate::assembly;
+use crate::cli::QueryArgs;
+use crate::config::Config;
+use crate::exit::{Exit, Usage};
+use anyhow::Context;
+use engine::lake::query::{QueryError, Question, Session};
+use engine::posture::Posture;
+use engine::store::FindingFilter;
+use futures::StreamExt;
+use print::Printer;
+
+/// Findings that the table holds, newest first.
+const FINDINGS_MAX: i64 = 200_000;
+
+pub async fn run(args: QueryArgs) -> anyhow::Result<Exit> {
+    let question = Question::parse(&args.sql).map_err(told)?;
+    let config = Config::load(&args.config.config)?;
+    let answered = tokio::time::timeout(args.timeout, answer(&args, &config, question)).await;
+    let Ok(answered) = answered else {
+        anyhow::bail!(
+            "the query took longer than {}; ask for less (one `date`, fewer columns), or allow more with --timeout",
+            ingest::duration::text(args.timeout)
+        );
+    };
+    if answered? {
+        eprintln!("remit: there are more than {} rows; --limit-rows allows more", args.limit_rows);
+    }
+    Ok(Exit::Done)
+}
+
+/// Prints the answer; whether there was more.
+async fn answer(args: &QueryArgs, config: &Config, question: Question) -> anyhow::Result<bool> {
+    let session = Session::new(args.memory).map_err(told)?;
+    if question.names("events") {
+        session.add_events(&config.lake.at()?).await.map_err(told)?;
+    }
+    if question.names("findings") || question.names("agents") {
+        let store = attach(&config.store.path).await?;
+        if question.names("findings") {
+            let filter = FindingFilter { limit: FINDINGS_MAX, ..FindingFilter::default() };
+            let findings = store.findings(&filter).await?;
+            if findings.len() as i64 == FINDINGS_MAX {
+                eprintln!("remit: `findings` holds the newest {FINDINGS_MAX} only");
+            }
+            session.add("findings", tables::findings(&findings)?).map_err(told)?;
+        }
+        if question.names("agents") {
+            let (manifests, grants) = assembly::configured_scopes(config)?;
+            let posture = Posture::read(&store, &manifests, &grants, &config.report.data_events).await?;
+            let lines = dashboards::agent_lines(&store, &posture, config.baseline.min_active_days).await?;
+            session.add("agents", tables::agents(&lines)?).map_err(told)?;
+        }
+        store.close().await;
+    }
+    let mut rows = session.ask(question).await.map_err(told)?;
+    let mut printer = Printer::new(args.output, rows.schema());
+    let mut left = args.limit_rows;
+    while let Some(batch) = rows.next().await {
+        let batch = batch.map_err(|cause| told(session.failed(&cause)))?;
+        let fits = usize::try_from(left).unwrap_or(usize::MAX).min(batch.num_rows());
+        printer.add(&batch.slice(0, fits)).context("cannot print the answer")?;
+        left -= fits as u64;
+        if fits < batch.num_rows() {
+            printer.end()?;
+            return Ok(true);
+        }
+    }
+    printer.end()?;
+    Ok(false)
+}
+
+/// What the person who asked can mend is said so by the exit code.
+fn told(cause: QueryError) -> anyhow::Error {
+    match cause {
+        QueryError::Lake(cause) => cause.into(),
+        // The text of the query comes back in it: it is the user's, but may quote a log.
+        cause => Usage::error(alerts::text::plain(&cause.to_string(), 2_000)),
+    }
+}

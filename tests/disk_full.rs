@@ -1,0 +1,148 @@
+//! The disk is full at a bad moment: work waits and says why, and is done once there is room.
+
+use crate::support::aws::Aws;
+use crate::support::disk::Disk;
+use crate::support::folder::{Config, Folder};
+use crate::support::remit::{Service, findings};
+use crate::support::tally::Tally;
+use crate::support::world::{Call, Shape, World};
+use crate::support::{eventually, http, number, oracle, records, seed};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+/// How long work may still be taken once nothing can be written.
+const STOPS: Duration = Duration::from_secs(5);
+
+struct Run {
+    moments: usize,
+    /// Whether it must say that it is not ready, and stop asking for messages.
+    says_so: bool,
+}
+
+/// What one full moment showed.
+struct Moment {
+    /// Until `/readyz` said no; none where it never did.
+    said: Option<Duration>,
+    reason: String,
+    /// Messages that were taken after [`STOPS`].
+    taken: u64,
+}
+
+fn full(stage: &Stage, service: &Service, dice: &mut ChaCha8Rng) -> Moment {
+    stage.disk.fill();
+    let start = Instant::now();
+    let lasts = STOPS + Duration::from_millis(dice.random_range(1000..3000));
+    let (mut said, mut reason, mut taken_by_then) = (None, String::new(), None);
+    while start.elapsed() < lasts {
+        let answer = http::try_get(&service.url("/readyz"), &[]);
+        if let Some(answer) = answer.filter(|answer| answer.status == 503)
+            && said.is_none()
+        {
+            (said, reason) = (Some(start.elapsed()), answer.text);
+        }
+        if start.elapsed() >= STOPS {
+            taken_by_then.get_or_insert_with(|| stage.aws.deliveries("q"));
+        }
+        // What little the service may free by itself is taken too.
+        stage.disk.fill();
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let taken = stage.aws.deliveries("q") - taken_by_then.unwrap_or_default();
+    stage.disk.free();
+    Moment { said, reason, taken }
+}
+
+struct Stage {
+    aws: Aws,
+    disk: Disk,
+    folder: Folder,
+}
+
+fn fills(run: &Run) {
+    let Some(disk) = Disk::mount(96) else {
+        eprintln!("SKIPPED: this user may mount no file system; run as root, or with sudo that asks nothing");
+        return;
+    };
+    let seed = seed(14);
+    let mut dice = ChaCha8Rng::seed_from_u64(seed);
+    let now = chrono::Utc::now().timestamp();
+    let files = run.moments * 60;
+    let world = World::of(seed, Shape { agents: 8, burst: files as u32 * 40, each_day: 8, now });
+    let folder = Folder::at(disk.path());
+    let stage = Stage { aws: Aws::start(), disk, folder };
+    world.declare(&stage.folder);
+    let queue = stage.aws.queue("q");
+    stage.aws.bucket("acme-logs", "q");
+    let port = stage.folder.configure(&Config::default().queue(&stage.aws.url, &queue, "acme-logs"));
+    let mut service = Service::run(stage.folder.path(), port);
+    let dealt: Vec<Vec<Call>> = world.dealt(files, 100, &mut dice);
+    let (fed, done) = (AtomicBool::new(false), AtomicBool::new(false));
+    let moments: Vec<Moment> = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for (number, calls) in dealt.iter().enumerate() {
+                stage.aws.put("acme-logs", &records::key(number), world.file(calls));
+                // Something always waits, until the last moment is over.
+                while stage.aws.messages("q").0 > 20 && !done.load(Ordering::Relaxed) {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+            }
+            fed.store(true, Ordering::Relaxed);
+        });
+        let mut moments = Vec::new();
+        for _ in 0..run.moments {
+            std::thread::sleep(Duration::from_millis(dice.random_range(200..1500)));
+            moments.push(full(&stage, &service, &mut dice));
+            let before = Tally::of(stage.folder.path()).done;
+            if !fed.load(Ordering::Relaxed) {
+                eventually("work goes on once there is room", Duration::from_secs(60), || {
+                    Tally::of(stage.folder.path()).done > before
+                });
+            }
+        }
+        done.store(true, Ordering::Relaxed);
+        moments
+    });
+    eventually("the queue is empty", Duration::from_secs(120), || {
+        stage.aws.expire("q");
+        std::thread::sleep(Duration::from_millis(1500));
+        stage.aws.messages("q") == (0, 0)
+    });
+    let tally = Tally::of(stage.folder.path());
+    println!("{} objects done, {} duplicates, quarantine {:?}", tally.done, tally.duplicates, tally.reasons);
+    assert_eq!(tally.difference(&world), None, "seed {seed}");
+    let found = oracle::of_listed(&findings(stage.folder.path()));
+    assert_eq!(oracle::difference(&oracle::findings(&world), &found), None, "seed {seed}");
+    service.kill();
+    let stderr = service.stderr();
+    assert!(!stderr.contains("panicked"), "{stderr}");
+
+    let silent = moments.iter().filter(|moment| moment.said.is_none()).count();
+    let latest = moments.iter().filter_map(|moment| moment.said).max();
+    let taken: u64 = moments.iter().map(|moment| moment.taken).sum();
+    let reasons: Vec<&str> = moments.iter().map(|moment| moment.reason.as_str()).collect();
+    println!(
+        "{} full moments: {silent} unsaid, said after {latest:?} at most, {taken} messages taken later than {STOPS:?}",
+        run.moments
+    );
+    if run.says_so {
+        assert_eq!((silent, taken), (0, 0), "seed {seed}: {reasons:?}");
+        assert!(latest.is_some_and(|latest| latest <= STOPS), "seed {seed}: {latest:?}");
+        assert!(
+            reasons.iter().all(|reason| reason.contains("space") || reason.contains("full")),
+            "{reasons:?}"
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    fills(&Run { moments: 5, says_so: false });
+}
+
+#[test]
+#[ignore = "says so only once readiness knows of the disk; long: `tests/endurance/run disk`"]
+fn a_full_disk_stops_the_intake_says_so_and_loses_nothing() {
+    fills(&Run { moments: number("REMIT_MOMENTS").unwrap_or(100) as usize, says_so: true });
+}
