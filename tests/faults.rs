@@ -185,6 +185,7 @@ fn on_a_bad_day_of_s3_and_sqs_everything_is_judged_once() {
         duplicate: 0.2,
         lost_delete: 0.2,
         early_expiry: 0.2,
+        ..Faults::default()
     };
     let stage = Stage { aws: Aws::with_faults(faults), ..Stage::with("") };
     let queue = stage.aws.queue("q");
