@@ -108,12 +108,13 @@ impl Canary {
             version: String::new(),
         };
         let claim = match self.pipeline.begin(&object).await.context("it was not claimed")? {
-            Begun::Mine(claim) => claim,
+            Begun::Mine(claim) | Begun::Suspect(claim) => claim,
             Begun::Ended(outcome) => bail!("it was not claimed: {outcome:?}"),
         };
-        let sheet = match self.pipeline.judge(tools, &object, &claim, &bytes).await? {
+        let sheet = match self.pipeline.judge(tools, &object, &claim, &bytes, false).await? {
             Read::Judged(sheet) => Box::new(sheet.of_canary()),
             Read::Ended(outcome) => bail!("it was not read: {outcome:?}"),
+            Read::Torn => bail!("it was not read: its bytes end too early"),
         };
         match self.pipeline.commit(&object, sheet).await.context("it was not committed")? {
             Written::Ended(Outcome::Done { events, .. }) => ensure!(events == 1, "{events} events of one"),

@@ -1,37 +1,36 @@
 //! Takes what a source hands out through the pipeline, with several workers.
 
 use crate::clouds;
-use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
+use crate::halt::Halt;
+use crate::health::{Health, Obstacle};
+use crate::pipeline::{Outcome, Pipeline};
 use crate::pulse::Pulse;
-use crate::slices::Tools;
-use dashboards::Readiness;
-use dashboards::metrics::{NotificationOutcome, ObjectOutcome};
-use engine::store::{ClaimToken, Refused};
+use crate::worker::Worker;
+use dashboards::metrics::NotificationOutcome;
+use engine::integrity::Integrity;
+use engine::store::Refused;
 use engine::time;
-use ingest::planted::{Bug, bug};
-use ingest::source::{Delivery, FetchError, Fetcher, Next, Source, Ticket, Unreadable};
-use ingest::sources::s3_sqs::Listing;
-use ingest::{ObjectRef, Quarantined, Redaction};
-use std::sync::Arc;
-use tokio::sync::{Mutex, MutexGuard, Semaphore};
+use ingest::quarantine::reason;
+use ingest::source::{FetchError, Fetcher, Next, Source, Ticket, Unreadable};
+use ingest::{ObjectRef, Quarantined};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-/// Deliveries of one object after which what may still pass (a missing object, a refused read) no longer may.
-const ATTEMPTS_MAX: u32 = 5;
+/// Buckets with a finding of their own when a message names them and they are not allowed; the names are anybody's.
+const FORBIDDEN_MAX: usize = 100;
+
+/// How often it is looked whether a source's work goes on.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Objects under way for each worker. They wait for the store together, not one after the other.
 const UNDER_WAY: usize = 64;
 
-/// Objects in memory for each worker, being fetched or judged: more than one where fetching is waiting.
-const FETCHED_FROM_AFAR: usize = 4;
-
-/// Rounds of judging against duplicates that other workers committed meanwhile; each round leaves fewer.
-const CLASHES_MAX: usize = 16;
-
 /// How often what a late policy change touches is judged again.
-const AGAIN_EVERY: std::time::Duration = std::time::Duration::from_secs(2);
+const AGAIN_EVERY: Duration = Duration::from_secs(2);
 
 /// Objects that are asked of the store at once.
 const AGAIN_MAX: i64 = 64;
@@ -45,54 +44,56 @@ pub type Watcher = Arc<dyn Fn(&ObjectRef, &Outcome) + Send + Sync>;
 /// Workers that share a pipeline.
 pub struct Intake {
     pub pipeline: Arc<Pipeline>,
-    pub readiness: Readiness,
+    pub health: Health,
+    pub halt: Halt,
     pub workers: usize,
     pub watcher: Watcher,
+    /// Cancelled when what is under way is no longer waited for.
+    pub deadline: CancellationToken,
+    /// Places with a finding about what is not allowed.
+    pub forbidden: Mutex<BTreeSet<String>>,
     pub pulse: Arc<Pulse>,
 }
 
 impl Intake {
-    /// Runs a source until it has nothing left (a folder that is read once) or until `cancel`. What is under
-    /// way when it is cancelled is finished; what is not begun is given back.
+    /// Runs a source until it has nothing left (a folder that is read once) or until `cancel`. What is being judged when
+    /// it is cancelled is finished; everything else is given back.
     pub async fn run(
         &self,
         mut source: Source,
         name: &str,
         cancel: &CancellationToken,
     ) -> anyhow::Result<()> {
-        let mut tools = Vec::with_capacity(self.workers);
-        for _ in 0..self.workers {
-            tools.push(Mutex::new(self.pipeline.worker().await?));
-        }
-        let fetched = if matches!(source, Source::S3Sqs(_)) { FETCHED_FROM_AFAR } else { 1 };
-        let worker = Arc::new(Worker {
-            pipeline: self.pipeline.clone(),
-            watcher: self.watcher.clone(),
-            pulse: self.pulse.clone(),
-            fetcher: source.fetcher(),
-            listing: source.listing(),
-            tools,
-            idle: Semaphore::new(self.workers),
-            in_memory: Semaphore::new(self.workers * fetched),
-            cancel: cancel.clone(),
-        });
+        let worker = Arc::new(Worker::of(self, &source, cancel).await?);
+        self.halt.govern(name, source.valve());
         let again =
             Rejudge { pipeline: self.pipeline.clone(), fetcher: source.fetcher(), source: name.to_owned() };
         let stop = cancel.child_token();
         let upkeep = tokio::spawn(again.clone().run(stop.clone()));
+        let watch = tokio::spawn(watch(self.health.clone(), name.to_owned(), worker.clone(), stop.clone()));
         let mut under_way = JoinSet::new();
         let read = self.read(&mut source, name, &worker, &mut under_way, cancel).await;
+        let mut source = Some(source);
+        if cancel.is_cancelled()
+            && let Some(source) = source.take()
+        {
+            // Before the rest is waited for: what nobody here will begin, another can have now.
+            source.close().await;
+        }
         while let Some(ended) = under_way.join_next().await {
-            ended?;
+            note(ended);
             self.pipeline.metrics.backlog(name, under_way.len() as u64);
         }
         stop.cancel();
+        watch.await?;
         upkeep.await?;
         if !cancel.is_cancelled() {
             // A source that is read once ends here: what waits is not left for a round that never comes.
             again.drain().await?;
         }
-        source.close().await;
+        if let Some(source) = source {
+            source.close().await;
+        }
         read
     }
 
@@ -107,36 +108,38 @@ impl Intake {
         let metrics = &self.pipeline.metrics;
         loop {
             while let Some(ended) = under_way.try_join_next() {
-                ended?;
+                note(ended);
             }
-            if under_way.len() >= self.workers * UNDER_WAY {
+            if under_way.len() >= self.workers * UNDER_WAY + worker.aside()
+                && let Some(ended) = under_way.join_next().await
+            {
                 // More would only hold messages hidden that another could take.
-                under_way.join_next().await.transpose()?;
+                note(ended);
             }
             metrics.backlog(name, under_way.len() as u64);
             let next = async {
+                self.halt.over().await;
                 self.pipeline.room().await;
                 source.next().await
             };
-            let next = tokio::select! {
-                () = cancel.cancelled() => return Ok(()),
-                next = next => next,
-            };
+            let Some(next) = cancel.run_until_cancelled(next).await else { return Ok(()) };
             let next = match next {
                 Ok(Some(next)) => next,
                 // A folder that is read once: what was given back meanwhile is there when the rest has ended.
-                Ok(None) => match under_way.join_next().await.transpose()? {
-                    Some(()) => continue,
+                Ok(None) => match under_way.join_next().await {
+                    Some(ended) => {
+                        note(ended);
+                        continue;
+                    }
                     None => return Ok(()),
                 },
                 Err(cause) => {
                     // The source waits longer after each failure by itself.
-                    warn!(source = name, %cause, "the source does not answer");
-                    self.readiness.fails(SOURCES, format!("{name}: {cause}"));
+                    self.health.hinders(name, Obstacle::Silent, cause.to_string());
                     continue;
                 }
             };
-            self.readiness.holds(SOURCES);
+            self.health.is_past(name, Obstacle::Silent);
             match next {
                 Next::Object(delivery) => {
                     if delivery.ticket.is_message() {
@@ -149,33 +152,94 @@ impl Intake {
                     metrics.notification(NotificationOutcome::Ignored);
                     info!(source = name, reason, "notification ignored");
                 }
-                Next::Unreadable(unreadable) => self.keep_unreadable(name, unreadable).await,
+                Next::Unreadable(unreadable) => {
+                    let receives_max = source.receives_max();
+                    self.keep_unreadable(name, unreadable, receives_max, cancel).await;
+                }
             }
         }
     }
 
-    /// Puts a notification into quarantine; only then is it acknowledged.
-    async fn keep_unreadable(&self, source: &str, unreadable: Unreadable) {
-        let Unreadable { object, reason, detail, head, ticket, .. } = unreadable;
+    /// Puts a notification into quarantine; only then is it acknowledged. One that nobody understands is left to the
+    /// queue's own rule first.
+    async fn keep_unreadable(
+        &self,
+        source: &str,
+        unreadable: Unreadable,
+        receives_max: u32,
+        cancel: &CancellationToken,
+    ) {
+        let Unreadable { object, reason, detail, head, ticket, attempt } = unreadable;
+        let is_unknown = matches!(reason, reason::BAD_NOTIFICATION | reason::BAD_KEY);
+        if is_unknown && attempt < receives_max {
+            info!(source, reason, attempt, detail, "a message that is not understood is left in the queue");
+            return ticket.release().await;
+        }
+        let bucket = object.as_ref().map(|object| object.bucket.clone());
         let place = object.as_ref().map_or_else(|| source.to_owned(), |object| object.display());
         let id = ingest::fingerprint(&[source, &place, reason, &head], 32);
         let quarantined = Quarantined { row: None, reason, detail, head };
         let metrics = &self.pipeline.metrics;
-        let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
-        match self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await {
-            Ok(()) => {
-                warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
-                metrics.notification(NotificationOutcome::Quarantined);
-                let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
-                metrics.quarantined(cloud, reason, 1);
-                acknowledge(ticket).await;
-            }
-            Err(cause) => {
-                metrics.store_error();
-                error!(%cause, "the store failed; the notification comes back");
-                ticket.release().await;
+        loop {
+            let kept = async {
+                if let (reason::FORBIDDEN_BUCKET, Some(bucket)) = (reason, &bucket) {
+                    self.find_forbidden(source, bucket).await?;
+                }
+                let refused = Refused { id: &id, source, place: &place, object: object.as_ref() };
+                self.pipeline.store.quarantine(&refused, &quarantined, time::now()).await
+            };
+            let Err(cause) = kept.await else { break };
+            self.halt.failed(&cause);
+            tokio::select! {
+                () = self.halt.over() => {}
+                () = cancel.cancelled() => return ticket.give_back().await,
             }
         }
+        warn!(place, reason, detail = %quarantined.detail, "notification quarantined");
+        metrics.notification(NotificationOutcome::Quarantined);
+        let cloud = object.as_ref().map_or(clouds::UNKNOWN, |object| clouds::of_place(&object.key));
+        metrics.quarantined(cloud, reason, 1);
+        acknowledge(ticket).await;
+    }
+
+    /// A finding for each bucket that messages name and nobody allowed, up to a number.
+    async fn find_forbidden(&self, source: &str, bucket: &str) -> Result<(), engine::store::StoreError> {
+        let place = {
+            let mut forbidden = self.forbidden.lock().unwrap_or_else(PoisonError::into_inner);
+            let place = format!("{source}: s3://{bucket}");
+            if forbidden.contains(&place) {
+                return Ok(());
+            }
+            let place =
+                if forbidden.len() < FORBIDDEN_MAX { place } else { format!("{source}: other buckets") };
+            if !forbidden.insert(place.clone()) {
+                return Ok(());
+            }
+            place
+        };
+        let kept = self.pipeline.find_integrity(Integrity::ForbiddenBucket, source, &place).await;
+        if kept.is_err() {
+            self.forbidden.lock().unwrap_or_else(PoisonError::into_inner).remove(&place);
+        }
+        kept
+    }
+}
+
+/// Looks at a source's work until it is stopped.
+async fn watch(health: Health, source: String, worker: Arc<Worker>, stop: CancellationToken) {
+    let watching = async {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            health.look(&source, worker.trouble(), &worker.progress);
+        }
+    };
+    stop.run_until_cancelled(watching).await;
+}
+
+/// Failures of one object's work are caught where they happen; here only what cannot be is left to say.
+fn note(ended: Result<(), tokio::task::JoinError>) {
+    if let Err(cause) = ended {
+        error!(%cause, "the work on an object ended; its message comes back");
     }
 }
 
@@ -194,7 +258,8 @@ impl Rejudge {
                 () = stop.cancelled() => return,
                 () = tokio::time::sleep(AGAIN_EVERY) => {}
             }
-            if let Err(cause) = self.drain().await {
+            let Some(drained) = stop.run_until_cancelled(self.drain()).await else { return };
+            if let Err(cause) = drained {
                 self.pipeline.metrics.store_error();
                 warn!(cause = format!("{cause:#}"), "judging again failed; it is tried again");
             }
@@ -227,151 +292,8 @@ impl Rejudge {
     }
 }
 
-/// What is done with a delivery, for many at once.
-struct Worker {
-    pipeline: Arc<Pipeline>,
-    watcher: Watcher,
-    pulse: Arc<Pulse>,
-    fetcher: Fetcher,
-    listing: Option<Listing>,
-    /// One for each worker; the permits of `idle` say how many are free.
-    tools: Vec<Mutex<Tools>>,
-    idle: Semaphore,
-    in_memory: Semaphore,
-    cancel: CancellationToken,
-}
-
-impl Worker {
-    async fn deliver(&self, delivery: Delivery) {
-        let Delivery { object, ticket, attempt } = delivery;
-        let _under_way = self.pulse.begin();
-        if self.cancel.is_cancelled() {
-            return ticket.release().await;
-        }
-        if ticket.is_message() {
-            self.pipeline.ledger.announced(&object).await;
-        }
-        if bug(Bug::AckBeforeCommit) {
-            acknowledge(ticket).await;
-            let _ = self.outcome(&object, attempt).await;
-            return;
-        }
-        match self.outcome(&object, attempt).await {
-            Ok(Some(Outcome::Held)) => ticket.release().await,
-            Ok(Some(outcome)) => {
-                (self.watcher)(&object, &outcome);
-                self.pipeline.ledger.ended(&object, &outcome).await;
-                acknowledge(ticket).await;
-            }
-            Ok(None) => {
-                self.pipeline.metrics.object(&object.source, ObjectOutcome::Failed);
-                ticket.release().await;
-            }
-            Err(cause) => {
-                self.pipeline.metrics.store_error();
-                self.pipeline.metrics.object(&object.source, ObjectOutcome::Failed);
-                error!(object = %object.display(), cause = format!("{cause:#}"), "not judged; it comes back");
-                ticket.release().await;
-            }
-        }
-    }
-
-    /// None: not now, it should come back.
-    async fn outcome(&self, object: &ObjectRef, attempt: u32) -> anyhow::Result<Option<Outcome>> {
-        let claim = match self.pipeline.begin(object).await? {
-            Begun::Mine(claim) => claim,
-            Begun::Ended(outcome) => return Ok(Some(outcome)),
-        };
-        match self.claimed(object, &claim, attempt).await {
-            Ok(outcome) => Ok(outcome),
-            Err(cause) => {
-                self.pipeline.release(&claim).await;
-                Err(cause)
-            }
-        }
-    }
-
-    async fn claimed(
-        &self,
-        object: &ObjectRef,
-        claim: &ClaimToken,
-        attempt: u32,
-    ) -> anyhow::Result<Option<Outcome>> {
-        for _ in 0..CLASHES_MAX {
-            let Some(read) = self.read(object, claim, attempt).await? else { return Ok(None) };
-            let written = match read {
-                Read::Judged(sheet) => self.pipeline.commit(object, sheet).await?,
-                Read::Ended(outcome) => Written::Ended(outcome),
-            };
-            if let Written::Ended(outcome) = written {
-                return Ok(Some(outcome));
-            }
-        }
-        anyhow::bail!(
-            "{} lost {CLASHES_MAX} races against other workers; it will be tried again",
-            object.display()
-        )
-    }
-
-    /// Fetches and judges; when it returns, the object is out of memory.
-    async fn read(
-        &self,
-        object: &ObjectRef,
-        claim: &ClaimToken,
-        attempt: u32,
-    ) -> anyhow::Result<Option<Read>> {
-        let _space = self.in_memory.acquire().await?;
-        if self.cancel.is_cancelled() {
-            self.pipeline.release(claim).await;
-            return Ok(Some(Read::Ended(Outcome::Held)));
-        }
-        let fetched = match &self.listing {
-            Some(listing) if self.pipeline.ledger.takes(object) => match listing.fetch_digest(object).await {
-                Ok((bytes, metadata)) => {
-                    return self.pipeline.keep_digest(object, claim, &bytes, &metadata).await.map(Some);
-                }
-                Err(cause) => Err(cause),
-            },
-            _ => self.fetcher.fetch(object).await,
-        };
-        let bytes = match fetched {
-            Ok(bytes) => bytes,
-            Err(cause) => return Ok(self.unfetched(object, claim, attempt, &cause).await?.map(Read::Ended)),
-        };
-        let _permit = self.idle.acquire().await?;
-        let mut tools = self.free_tools().await;
-        self.pipeline.judge(&mut tools, object, claim, &bytes).await.map(Some)
-    }
-
-    async fn free_tools(&self) -> MutexGuard<'_, Tools> {
-        loop {
-            if let Some(free) = self.tools.iter().find_map(|tools| tools.try_lock().ok()) {
-                return free;
-            }
-            // Its holder gave the permit back and is about to let it go.
-            tokio::task::yield_now().await;
-        }
-    }
-
-    async fn unfetched(
-        &self,
-        object: &ObjectRef,
-        claim: &ClaimToken,
-        attempt: u32,
-        cause: &FetchError,
-    ) -> anyhow::Result<Option<Outcome>> {
-        let may_pass = matches!(cause, FetchError::Missing | FetchError::Denied(_) | FetchError::Retry(_));
-        if let Some(reason) = cause.reason().filter(|_| !may_pass || attempt >= ATTEMPTS_MAX) {
-            let quarantined = Quarantined::new(None, reason, cause.to_string(), b"", &Redaction::default());
-            return self.pipeline.quarantine(object, claim, &quarantined).await.map(Some);
-        }
-        warn!(object = %object.display(), attempt, %cause, "not fetched; it comes back");
-        self.pipeline.release(claim).await;
-        Ok(None)
-    }
-}
-
-async fn acknowledge(ticket: Ticket) {
+/// Ends a delivery whose every part is durable.
+pub async fn acknowledge(ticket: Ticket) {
     if let Err(cause) = ticket.acknowledge().await {
         // Harmless: it comes back and is a duplicate then.
         warn!(%cause, "the message could not be deleted");

@@ -10,9 +10,12 @@ mod config;
 mod demo;
 mod desk;
 mod exit;
+mod halt;
+mod health;
 mod intake;
 mod lake;
 mod ledger;
+mod patience;
 mod pipeline;
 mod policy_changes;
 mod progress;
@@ -23,7 +26,10 @@ mod screen;
 mod service;
 mod slices;
 mod synth;
+mod turns;
+mod upkeep;
 mod watch;
+mod worker;
 
 use clap::{CommandFactory, Parser};
 use cli::{Cli, Command};
@@ -63,7 +69,11 @@ fn run(cli: Cli) -> anyhow::Result<Exit> {
     if let Some(threads) = threads {
         runtime.worker_threads(threads.max(1));
     }
-    runtime.enable_all().build()?.block_on(dispatch(cli))
+    let runtime = runtime.enable_all().build()?;
+    let ended = runtime.block_on(dispatch(cli));
+    // What is still computing (one large object) would be waited for without an end; nothing of it is lost.
+    runtime.shutdown_background();
+    ended
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<Exit> {

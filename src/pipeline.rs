@@ -10,12 +10,13 @@ use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::grant::PolicyChange;
+use engine::integrity::Integrity;
 use engine::judge::{Judge, JudgeError, Judged};
 use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store,
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store, StoreError,
     StoredCommit, Sum, Unread,
 };
 use engine::time;
@@ -23,6 +24,7 @@ use ingest::digest::Metadata;
 use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::planted::{Bug, bug};
+use ingest::quarantine::reason;
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -59,6 +61,8 @@ pub enum Outcome {
 #[derive(Debug)]
 pub enum Begun {
     Mine(ClaimToken),
+    /// The last attempt on it ended the process.
+    Suspect(ClaimToken),
     Ended(Outcome),
 }
 
@@ -69,6 +73,8 @@ pub enum Read {
     Judged(Box<Sheet>),
     /// There was nothing to judge.
     Ended(Outcome),
+    /// Its bytes end too early: they may have been lost on the way.
+    Torn,
 }
 
 /// How a commit went.
@@ -181,6 +187,16 @@ impl Pipeline {
         Ok(())
     }
 
+    /// Keeps a finding about the logs themselves, once for each place.
+    pub async fn find_integrity(&self, kind: Integrity, source: &str, place: &str) -> Result<(), StoreError> {
+        let finding = kind.finding(source, place, time::now());
+        let stored = self.store.keep_new(&[finding], &self.settling.terms()).await?;
+        for finding in &stored.new_findings {
+            self.metrics.finding(&finding.detection, finding.severity);
+        }
+        Ok(())
+    }
+
     /// Keeps the findings of a detection that no event makes, as long as they are given; people are told of them.
     pub async fn stand_for(&self, detection: &str, findings: &[Finding]) -> anyhow::Result<()> {
         self.store.stand(detection, findings, &self.settling.terms()).await?;
@@ -203,6 +219,7 @@ impl Pipeline {
         let claim = self.desk.claim(object).await?;
         Ok(match claim {
             Claim::Mine(claim) => Begun::Mine(claim),
+            Claim::Suspect(claim) => Begun::Suspect(claim),
             Claim::Done => {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
@@ -212,14 +229,8 @@ impl Pipeline {
                 Begun::Ended(Outcome::Held)
             }
             Claim::Poison(claim) => {
-                let detail = "reading it ended the process three times; it was not opened again";
-                let poison = Quarantined::new(
-                    None,
-                    ingest::quarantine::reason::POISON,
-                    detail,
-                    b"",
-                    &self.reading.redaction,
-                );
+                let detail = "reading it ended the process twice; it was not opened again";
+                let poison = Quarantined::new(None, reason::POISON, detail, b"", &self.reading.redaction);
                 Begun::Ended(self.quarantine(object, &claim, &poison).await?)
             }
         })
@@ -260,18 +271,24 @@ impl Pipeline {
 
     /// Reads and judges a claimed object.
     ///
-    /// An error means that nothing changed and that the claim should be released.
+    /// An error means that nothing changed and that the claim should be released. `may_be_torn`: bytes that end too early
+    /// are told as such, to be fetched once more.
     pub async fn judge(
         &self,
         tools: &mut Tools,
         object: &ObjectRef,
         claim: &ClaimToken,
         bytes: &[u8],
+        may_be_torn: bool,
     ) -> anyhow::Result<Read> {
         let started = Instant::now();
+        let _open = self.store.mark_open(&claim.object);
         let mut judged = Unwritten::of(object, self.store.seen().meeting(), self.lake.as_ref());
         let summary = match self.judge_slices(tools, object, bytes, &mut judged).await {
             Ok(summary) => summary,
+            Err(Broken::Object(error)) if may_be_torn && error.reason() == reason::GZIP_TRUNCATED => {
+                return Ok(Read::Torn);
+            }
             Err(Broken::Object(_)) if bug(Bug::DropOnParseError) => {
                 self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await?;
                 return Ok(Read::Ended(Outcome::Ignored("dropped")));
@@ -357,7 +374,7 @@ impl Pipeline {
             Committed::Fenced => Written::Ended(Outcome::Held),
             Committed::Miscounted(miscount) => {
                 error!(object = %object.display(), miscount, "not committed");
-                let reason = ingest::quarantine::reason::MISCOUNTED;
+                let reason = reason::MISCOUNTED;
                 let fault = Quarantined::new(None, reason, miscount, b"", &self.reading.redaction);
                 // Records read again wait on as they are.
                 let is_whole = sheet.readmitted.is_none();

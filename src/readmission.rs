@@ -121,14 +121,15 @@ impl Readmitter {
 
     async fn read(&self, tools: &mut Tools, object: &ObjectRef, bytes: &[u8]) -> anyhow::Result<Ended> {
         let claim = match self.pipeline.begin(object).await? {
-            Begun::Mine(claim) => claim,
+            Begun::Mine(claim) | Begun::Suspect(claim) => claim,
             Begun::Ended(Outcome::Held) => return Ok(Ended::Later),
             Begun::Ended(_) => return Ok(Ended::Readmitted("it was read meanwhile".to_owned())),
         };
         for _ in 0..CLASHES_MAX {
-            let written = match self.pipeline.judge(tools, object, &claim, bytes).await {
+            let written = match self.pipeline.judge(tools, object, &claim, bytes, false).await {
                 Ok(Read::Judged(sheet)) => self.pipeline.commit(object, sheet).await,
                 Ok(Read::Ended(outcome)) => Ok(Written::Ended(outcome)),
+                Ok(Read::Torn) => Err(anyhow::anyhow!("its bytes end too early")),
                 Err(cause) => Err(cause),
             };
             match written {
@@ -188,7 +189,7 @@ impl Readmitter {
         let store = &self.pipeline.store;
         let place = unread.object.display();
         let claim = match store.claim(&unread.derived, &self.source, &place, LEASE, time::now()).await? {
-            Claim::Mine(claim) => claim,
+            Claim::Mine(claim) | Claim::Suspect(claim) => claim,
             Claim::Held | Claim::Done => return Ok(Some(Ended::Later)),
             Claim::Poison(claim) => {
                 store.withdraw(&claim).await?;

@@ -4,11 +4,14 @@ use crate::assembly;
 use crate::canary::Canary;
 use crate::config::Config;
 use crate::exit::{Exit, Usage};
+use crate::halt::Halt;
+use crate::health::{Health, Obstacle};
 use crate::intake::{Intake, SOURCES, Watcher};
 use crate::ledger::{self, Accountant, LedgerDesk};
 use crate::pipeline::Pipeline;
 use crate::pulse::Pulse;
 use crate::readmission::Readmitter;
+use crate::upkeep::{DELIVERY_MEMORY, Keeps, upkeep};
 use crate::watch;
 use alerts::heartbeat::Heartbeat;
 use alerts::outbox::{DispatchConfig, Dispatcher, Observer, Outcome as Sent};
@@ -19,31 +22,27 @@ use dashboards::web::{Server, WebError};
 use dashboards::{Metrics, Postures, Readiness, Token, WebState};
 use engine::lake::Lake;
 use engine::posture::Posture;
-use engine::store::{Durability, LINKS_KEPT, Store, StoreError};
-use engine::time::{self, DAY};
+use engine::store::{Durability, Store, StoreError};
 use ingest::planted::{Bug, bug};
 use ingest::source::{Source, SourceConfig};
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::task::{JoinHandle, JoinSet};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 /// How long a stop may take; what is not done by then is given back by its lease.
-const DRAIN_MAX: Duration = Duration::from_secs(20);
+const DRAIN_MAX: Duration = Duration::from_secs(16);
 
-/// How long the lake may take then for what waits; the next start gives it what is left.
-const LAST_COMMIT_MAX: Duration = Duration::from_secs(5);
+/// How long of that what is being judged is waited for; then it is given back too.
+const JUDGING_MAX: Duration = Duration::from_secs(12);
 
-/// How long it is remembered what narrows a session: its longest life, and time for its calls to arrive (µs).
-const SESSION_MEMORY: i64 = 4 * DAY;
+/// How long the last steps of a stop may take.
+const LAST_MAX: Duration = Duration::from_secs(2);
 
-/// How long what was told to whom is remembered (µs).
-pub const DELIVERY_MEMORY: i64 = 90 * DAY;
-
-/// How often incidents are resolved and old event ids forgotten.
-const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+/// The longest pause before a source whose workers ended is started again.
+const RESTART_PAUSE_MAX: Duration = Duration::from_secs(60);
 
 /// How old a posture may be that the page shows.
 const POSTURE_AGE_MAX: Duration = Duration::from_secs(5);
@@ -55,6 +54,7 @@ pub struct Service {
     config: Config,
     intake: Arc<Intake>,
     pub readiness: Readiness,
+    halt: Halt,
     cancel: CancellationToken,
     tasks: JoinSet<()>,
     /// Ends after everything else, with what it was given.
@@ -77,8 +77,9 @@ pub async fn run(config: Config) -> anyhow::Result<Exit> {
         () = service.ended() => Ok(()),
     };
     info!("stopping: finishing what is under way");
-    service.stop().await;
-    ended.map(|()| Exit::Done)
+    let fatal = service.halt.fatal();
+    let exit = service.stop().await;
+    fatal.map_or(ended.map(|()| exit), Err)
 }
 
 impl Service {
@@ -130,14 +131,16 @@ impl Service {
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
+        let halt = Halt::new(store.clone(), readiness.clone(), metrics.clone(), cancel.clone());
         let mut tasks = JoinSet::new();
+        tasks.spawn(halt.clone().run(cancel.clone()));
         let dispatch = DispatchConfig {
             link: config.link(address),
             max_per_minute: config.alerts.max_per_minute,
             ..DispatchConfig::default()
         };
         let dispatcher = Dispatcher::new(store.clone(), receivers, dispatch)
-            .observed(Arc::new(MetricsObserver { metrics: metrics.clone() }));
+            .observed(Arc::new(MetricsObserver { metrics: metrics.clone(), halt: halt.clone() }));
         let stop = cancel.clone();
         tasks.spawn(async move { dispatcher.run(stop).await });
         let stop = cancel.clone();
@@ -153,7 +156,7 @@ impl Service {
         let accountant = Accountant::open(pipeline.clone(), config.ledger.clone()).await?;
         tasks.spawn(accountant.run(cancel.clone()));
         tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
-        tasks.spawn(upkeep(pipeline.clone(), keeps, cancel.clone()));
+        tasks.spawn(upkeep(pipeline.clone(), halt.clone(), keeps, cancel.clone()));
         let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
         tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
         if config.watch.canary {
@@ -173,12 +176,15 @@ impl Service {
         });
         let intake = Arc::new(Intake {
             pipeline: pipeline.clone(),
-            readiness: readiness.clone(),
+            health: Health::new(readiness.clone(), metrics),
+            halt: halt.clone(),
             workers: std::thread::available_parallelism().map_or(1, usize::from),
             watcher,
+            deadline: CancellationToken::new(),
+            forbidden: Mutex::default(),
             pulse,
         });
-        Ok(Service { pipeline, address, config, intake, readiness, cancel, tasks, committer, last })
+        Ok(Service { pipeline, address, config, intake, readiness, halt, cancel, tasks, committer, last })
     }
 
     /// Begins to read every configured source.
@@ -195,22 +201,16 @@ impl Service {
                 let (pipeline, listing, config, cancel) = parts();
                 self.tasks.spawn(ledger::heal(pipeline, listing, config, cancel));
             }
-            opened.push((config.name().to_owned(), source));
+            opened.push((config.clone(), source));
         }
-        for (name, source) in opened {
+        for (config, source) in opened {
             let readmitter = Readmitter {
                 pipeline: self.pipeline.clone(),
                 fetcher: source.fetcher(),
-                source: name.clone(),
+                source: config.name().to_owned(),
             };
             self.tasks.spawn(readmitter.run(self.cancel.clone()));
-            let (intake, cancel) = (self.intake.clone(), self.cancel.clone());
-            self.tasks.spawn(async move {
-                if let Err(cause) = intake.run(source, &name, &cancel).await {
-                    error!(source = name, cause = format!("{cause:#}"), "the source's workers ended");
-                    cancel.cancel();
-                }
-            });
+            self.tasks.spawn(keep_reading(self.intake.clone(), config, source, self.cancel.clone()));
         }
         self.readiness.holds(SOURCES);
         Ok(())
@@ -226,21 +226,76 @@ impl Service {
         self.cancel.cancelled().await;
     }
 
-    /// Ends everything: what is under way is finished, for at most [`DRAIN_MAX`].
-    pub async fn stop(mut self) {
+    /// Ends everything: what is being judged is finished, for at most [`DRAIN_MAX`], and the rest is given back. A second
+    /// signal ends it at once.
+    pub async fn stop(self) -> Exit {
+        tokio::select! {
+            () = self.drain() => Exit::Done,
+            Ok(()) = stop_signal() => {
+                warn!("ending at once; what is under way comes back by itself");
+                Exit::Interrupted
+            }
+        }
+    }
+
+    async fn drain(mut self) {
         self.cancel.cancel();
-        let drain = async { while self.tasks.join_next().await.is_some() {} };
-        if tokio::time::timeout(DRAIN_MAX, drain).await.is_err() {
+        let deadline = self.intake.deadline.clone();
+        let late = tokio::spawn(async move {
+            tokio::time::sleep(JUDGING_MAX).await;
+            deadline.cancel();
+        });
+        let ended = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN_MAX, ended).await.is_err() {
             warn!("not everything ended in time; it comes back by itself");
         }
-        self.tasks.shutdown().await;
-        self.last.cancel();
-        if let Some(committer) = self.committer
-            && tokio::time::timeout(LAST_COMMIT_MAX, committer).await.is_err()
-        {
-            warn!("the lake did not answer in time; the next start gives it what waits");
+        late.abort();
+        let last = async {
+            self.tasks.shutdown().await;
+            self.last.cancel();
+            if let Some(committer) = self.committer {
+                let _ = committer.await;
+            }
+            self.pipeline.store.close().await;
+        };
+        if tokio::time::timeout(LAST_MAX, last).await.is_err() {
+            warn!("the store or the lake did not end in time; the next start takes up what waits");
         }
-        self.pipeline.store.close().await;
+    }
+}
+
+/// Reads a source until `cancel`, and again when its workers end by a fault: the others and the alerts go on.
+async fn keep_reading(intake: Arc<Intake>, config: SourceConfig, source: Source, cancel: CancellationToken) {
+    let (name, limits) = (config.name(), intake.pipeline.limits());
+    let mut failures = 0;
+    let mut opened = Ok(source);
+    loop {
+        let began = Instant::now();
+        let ended = match opened {
+            Ok(source) => intake.run(source, name, &cancel).await,
+            Err(cause) => Err(anyhow::Error::new(cause)),
+        };
+        let Err(cause) = ended else { return };
+        if began.elapsed() > Duration::from_secs(600) {
+            failures = 0;
+        }
+        failures += 1;
+        error!(
+            source = name,
+            cause = format!("{cause:#}"),
+            "the source's workers ended; starting them again"
+        );
+        let reason = "its workers ended and are started again; the log says why".to_owned();
+        intake.health.hinders(name, Obstacle::Ended, reason);
+        intake.pipeline.metrics.source_restarted(name);
+        let pause = Duration::from_secs(1 << failures.min(6)).min(RESTART_PAUSE_MAX);
+        if cancel.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            return;
+        }
+        opened = Source::open(&config, limits).await;
+        if opened.is_ok() {
+            intake.health.is_past(name, Obstacle::Ended);
+        }
     }
 }
 
@@ -260,43 +315,9 @@ fn link_host(config: &Config) -> Vec<String> {
     host.and_then(|rest| rest.split(['/', ':']).next()).map(str::to_owned).into_iter().collect()
 }
 
-/// How long what is configured is kept (µs).
-#[derive(Clone, Copy)]
-struct Keeps {
-    /// Event ids, for exact deduplication.
-    events: i64,
-    /// What it takes to judge an object again.
-    lateness: i64,
-}
-
-async fn upkeep(pipeline: Arc<Pipeline>, keeps: Keeps, cancel: CancellationToken) {
-    let store = &pipeline.store;
-    let mut every = tokio::time::interval(UPKEEP_EVERY);
-    loop {
-        tokio::select! {
-            () = cancel.cancelled() => return,
-            _ = every.tick() => {}
-        }
-        let now = time::now();
-        let kept = async {
-            store.resolve_quiet(now).await?;
-            store.forget_events(now - keeps.events).await?;
-            store.forget_origins(now - keeps.lateness).await?;
-            store.forget_sessions(now - SESSION_MEMORY).await?;
-            store.forget_links(now - LINKS_KEPT).await?;
-            pipeline.rules.grants.forget_sessions(now - SESSION_MEMORY);
-            store.forget_replayed(now - DELIVERY_MEMORY).await?;
-            store.forget_deliveries(now - DELIVERY_MEMORY).await
-        };
-        if let Err(cause) = kept.await {
-            pipeline.metrics.store_error();
-            warn!(%cause, "upkeep failed; it is tried again in a minute");
-        }
-    }
-}
-
 struct MetricsObserver {
     metrics: Arc<Metrics>,
+    halt: Halt,
 }
 
 impl Observer for MetricsObserver {
@@ -316,7 +337,7 @@ impl Observer for MetricsObserver {
         self.metrics.told(event_time, now);
     }
 
-    fn store_failed(&self, _error: &StoreError) {
-        self.metrics.store_error();
+    fn store_failed(&self, error: &StoreError) {
+        self.halt.failed(error);
     }
 }

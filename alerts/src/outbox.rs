@@ -27,7 +27,7 @@ pub struct DispatchConfig {
     pub poll: Duration,
     /// The wait after a first failure; it doubles with each further one. Default 5s.
     pub backoff_base: Duration,
-    /// The longest such wait: whoever is well again hears of everything within a minute. Default 50s.
+    /// The longest such wait. Default 30s: what waits is told within a minute after its receiver is well again.
     pub backoff_max: Duration,
 }
 
@@ -38,7 +38,7 @@ impl Default for DispatchConfig {
             max_per_minute: 20,
             poll: Duration::from_secs(1),
             backoff_base: Duration::from_secs(5),
-            backoff_max: Duration::from_secs(50),
+            backoff_max: Duration::from_secs(30),
         }
     }
 }

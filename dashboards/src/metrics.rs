@@ -19,8 +19,8 @@ use engine::finding::Severity;
 use engine::measure::Measure;
 use engine::store::{Store, StoreError};
 use prometheus::{
-    Encoder, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -86,6 +86,11 @@ pub struct Metrics {
     notifications: IntCounterVec,
     watermark: GaugeVec,
     backlog: IntGaugeVec,
+    source_oldest: GaugeVec,
+    source_paused: IntGaugeVec,
+    source_restarts: IntCounterVec,
+    halted: IntGauge,
+    clock_jump: Gauge,
     judge: Histogram,
     detection_delay: Histogram,
     commit: Histogram,
@@ -158,6 +163,27 @@ impl Metrics {
                 "remit_ingest_backlog_objects",
                 "Log objects known to wait at a source",
                 &["source"],
+            )?,
+            source_oldest: made.gauge_vec(
+                "remit_source_oldest_object_seconds",
+                "How long the oldest object that a source gave is under way",
+                &["source"],
+            )?,
+            source_paused: made.gauges(
+                "remit_source_paused",
+                "1 while a source's objects cannot be read and it waits until they can",
+                &["source"],
+            )?,
+            source_restarts: made.counters(
+                "remit_source_restarts_total",
+                "How often a source's workers ended and were started again",
+                &["source"],
+            )?,
+            halted: made
+                .gauge("remit_store_halted", "1 while nothing is taken because the store cannot keep it")?,
+            clock_jump: made.plain_gauge(
+                "remit_clock_jump_seconds",
+                "How far the machine's clock jumped, as long as that is not believed; 0 else",
             )?,
             judge: made.histogram(
                 "remit_judge_duration_seconds",
@@ -261,6 +287,9 @@ impl Metrics {
         }
         for source in &self.known.sources {
             self.backlog.with_label_values(&[source]);
+            self.source_oldest.with_label_values(&[source]);
+            self.source_paused.with_label_values(&[source]);
+            self.source_restarts.with_label_values(&[source]);
             for outcome in ObjectOutcome::ALL {
                 self.objects.with_label_values(&[source, outcome.as_str()]);
             }
@@ -340,6 +369,31 @@ impl Metrics {
     pub fn backlog(&self, source: &str, objects: u64) {
         let objects = i64::try_from(objects).unwrap_or(i64::MAX);
         self.backlog.with_label_values(&[of(&self.known.sources, source)]).set(objects);
+    }
+
+    /// Sets how long a source's oldest object is under way.
+    pub fn source_oldest(&self, source: &str, age: Duration) {
+        self.source_oldest.with_label_values(&[of(&self.known.sources, source)]).set(age.as_secs_f64());
+    }
+
+    /// Sets whether a source waits until its objects can be read.
+    pub fn source_paused(&self, source: &str, is_paused: bool) {
+        self.source_paused.with_label_values(&[of(&self.known.sources, source)]).set(i64::from(is_paused));
+    }
+
+    /// Counts one more start of a source's workers.
+    pub fn source_restarted(&self, source: &str) {
+        self.source_restarts.with_label_values(&[of(&self.known.sources, source)]).inc();
+    }
+
+    /// Sets whether nothing is taken because the store cannot keep it.
+    pub fn halted(&self, is_halted: bool) {
+        self.halted.set(i64::from(is_halted));
+    }
+
+    /// Sets how far (µs) the machine's clock jumped; none where it did not.
+    pub fn clock_jump(&self, by: Option<i64>) {
+        self.clock_jump.set(by.unwrap_or_default() as f64 / 1e6);
     }
 
     /// Notes how long one object took to judge.
@@ -501,6 +555,10 @@ impl Registrar {
 
     fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
         self.with(IntGauge::new(name, help)?)
+    }
+
+    fn plain_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
+        self.with(Gauge::new(name, help)?)
     }
 
     fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {

@@ -10,6 +10,7 @@ pub mod draft;
 pub mod finding;
 pub mod grant;
 pub mod incident;
+pub mod integrity;
 pub mod judge;
 pub mod lake;
 pub mod ledger;

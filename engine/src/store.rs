@@ -12,13 +12,17 @@ mod lake;
 mod ledger;
 mod measures;
 mod objects;
+mod opened;
 mod outbox;
 mod quarantine;
 mod readmission;
+mod room;
 mod sessions;
 mod silences;
 mod standing;
 mod sum;
+mod trouble;
+mod upkeep;
 mod usage;
 mod watch;
 
@@ -32,16 +36,20 @@ pub use ledger::{
     LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile, files_as_digest,
 };
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
+pub use opened::Mark;
 pub use outbox::{AlertRule, DeliveryKey, FannedOut, ReceiverDepth};
 pub use quarantine::{QuarantineFilter, QuarantineState, QuarantinedRow, Refused};
 pub use readmission::{Readmission, Readmitted, Unread};
+pub use room::ROOM_BYTES_MIN;
 pub use sessions::LINKS_KEPT;
 pub use silences::{Matcher, Silence};
 pub use sum::Sum;
+pub use trouble::Trouble;
 pub use usage::Use;
 pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
+use opened::Opened;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
 use std::fs::{File, TryLockError};
@@ -145,6 +153,9 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     events: Arc<Events>,
+    // None beside the process that owns the file.
+    opened: Option<Arc<Opened>>,
+    path: Arc<PathBuf>,
     // Held as long as any clone lives: one remit per file.
     _lock: Option<Arc<File>>,
 }
@@ -167,7 +178,8 @@ impl Store {
             Err(TryLockError::WouldBlock) => return Err(StoreError::InUse { path: path.to_owned() }),
             Err(TryLockError::Error(cause)) => return Err(StoreError::Lock { path: lock_path, cause }),
         }
-        let store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
+        let mut store = Store::connect(path, durability, Some(Arc::new(lock))).await?;
+        store.opened = Some(Arc::new(Opened::beside(path)));
         sqlx::migrate!("./migrations").run(&store.writer).await?;
         store.events.load(&store.reader).await?;
         Ok(store)
@@ -215,7 +227,8 @@ impl Store {
             SqlitePoolOptions::new().max_connections(1).connect_with(options.clone()).await.map_err(open)?;
         let reader =
             SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
-        Ok(Store { writer, reader, events: Arc::new(Events::beside(path)), _lock: lock })
+        let (events, path) = (Arc::new(Events::beside(path)), Arc::new(path.to_owned()));
+        Ok(Store { writer, reader, events, opened: None, path, _lock: lock })
     }
 
     /// Closes the connections; what was committed is in the file.

@@ -1,6 +1,11 @@
 //! Event time: µs since 1970, UTC, in every table and type.
 
 use chrono::{DateTime, SecondsFormat};
+use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+use steady::Steady;
+
+mod steady;
 
 /// One second in µs.
 pub const SECOND: i64 = 1_000_000;
@@ -12,9 +17,30 @@ pub const HOUR: i64 = 60 * MINUTE;
 pub const DAY: i64 = 24 * HOUR;
 
 /// The current time. The only clock that the engine reads; judging never does.
+///
+/// A jump of the machine's clock is not followed for an hour: see [`jump`].
 #[must_use]
 pub fn now() -> i64 {
-    chrono::Utc::now().timestamp_micros()
+    let (wall, mut clock) = (chrono::Utc::now().timestamp_micros(), clock());
+    clock.now(wall, passed())
+}
+
+/// How far (µs) the machine's clock jumped, as long as that is not believed.
+#[must_use]
+pub fn jump() -> Option<i64> {
+    clock().jump()
+}
+
+fn clock() -> MutexGuard<'static, Steady> {
+    static CLOCK: LazyLock<Mutex<Steady>> =
+        LazyLock::new(|| Mutex::new(Steady::new(chrono::Utc::now().timestamp_micros(), passed())));
+    CLOCK.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Time since this process first asked, in µs.
+fn passed() -> i64 {
+    static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+    i64::try_from(START.elapsed().as_micros()).unwrap_or(i64::MAX)
 }
 
 /// The UTC day of a time, counted from 1970-01-01.

@@ -1,8 +1,8 @@
 //! A message is ours for a while: hidden from others as long as any of its objects is being judged, deleted only when
 //! all of them are done.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -11,21 +11,40 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep};
 use tracing::warn;
 
+use crate::deletions::Deletions;
 use crate::planted::{Bug, bug};
 use crate::source::SourceError;
 
 /// SQS keeps a message hidden for at most 12 hours after it was received.
 const HIDDEN_MAX: Duration = Duration::from_secs(12 * 3600);
 
-/// How often a delete is tried before the message is left to come back.
-const DELETE_TRIES: u32 = 3;
-
 /// A queue that hides what it hands out, as SQS does.
 #[async_trait]
 pub(crate) trait Queue: Send + Sync + 'static {
     async fn receive(&self, messages_max: usize) -> Result<Vec<Message>, SourceError>;
-    async fn delete(&self, receipt: &str) -> Result<(), SourceError>;
-    async fn hide(&self, receipt: &str, visibility: Duration) -> Result<(), SourceError>;
+    /// Deletes at most ten; says of each, in their order, how it ended.
+    async fn delete(&self, receipts: &[String]) -> Result<Vec<Deleted>, SourceError>;
+    async fn hide(&self, receipt: &str, visibility: Duration) -> Result<Hidden, SourceError>;
+    /// About how many messages wait to be received; none where it does not say.
+    async fn waiting(&self) -> Option<u64>;
+}
+
+/// How the deletion of one message of a batch ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Deleted {
+    Done,
+    /// Later may be better.
+    Failed(SourceError),
+    /// Never: the receipt is not valid, or no longer.
+    Refused(SourceError),
+}
+
+/// Whether a message is still ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Hidden {
+    Still,
+    /// Its time ended before we said so: somebody else may have it.
+    NoLonger,
 }
 
 /// A message as it was received.
@@ -43,6 +62,7 @@ pub(crate) struct Message {
 /// last may wait long. `slot` is free again when the message is no longer held.
 pub(crate) fn lease(
     queue: &Arc<dyn Queue>,
+    deletions: &Deletions,
     message: &Message,
     visibility: Duration,
     slot: OwnedSemaphorePermit,
@@ -51,13 +71,15 @@ pub(crate) fn lease(
     let heartbeat = tokio::spawn(extend(Arc::clone(queue), message.receipt.clone(), visibility));
     let lease = Arc::new(Lease {
         queue: Arc::clone(queue),
+        deletions: deletions.clone(),
         receipt: message.receipt.clone(),
         attempt: message.attempt,
         open: AtomicUsize::new(parts),
         returned: AtomicBool::new(false),
+        pause_millis: AtomicU64::new(0),
         dropped: AtomicBool::new(false),
         heartbeat: heartbeat.abort_handle(),
-        _slot: slot,
+        slot: Mutex::new(Some(slot)),
     });
     (0..parts).map(|_| Share { lease: Arc::clone(&lease), settled: false }).collect()
 }
@@ -70,16 +92,19 @@ pub(crate) struct Share {
 
 struct Lease {
     queue: Arc<dyn Queue>,
+    deletions: Deletions,
     receipt: String,
     attempt: u32,
     /// Shares that are not settled yet.
     open: AtomicUsize,
     /// One of the shares was given back: the message is not to be deleted.
     returned: AtomicBool,
+    /// How long it then stays hidden: the longest that a share asked for.
+    pause_millis: AtomicU64,
     /// One of the shares was dropped: as above, but nobody asked for it soon.
     dropped: AtomicBool,
     heartbeat: AbortHandle,
-    _slot: OwnedSemaphorePermit,
+    slot: Mutex<Option<OwnedSemaphorePermit>>,
 }
 
 impl Share {
@@ -90,14 +115,27 @@ impl Share {
     }
 
     /// Not done: the message shall come back, at once the first time, later after each failure.
-    pub(crate) async fn release(mut self) {
+    pub(crate) async fn release(self) {
+        let pause = pause_before_retry(self.lease.attempt);
+        self.come_back(pause).await;
+    }
+
+    /// Not done and not tried: the message shall come back after `pause`, however often it was received.
+    pub(crate) async fn come_back(mut self, pause: Duration) {
         self.settled = true;
+        let millis = u64::try_from(pause.as_millis()).unwrap_or(u64::MAX);
+        self.lease.pause_millis.fetch_max(millis, Ordering::AcqRel);
         self.lease.returned.store(true, Ordering::Release);
         if self.lease.is_last()
             && let Err(error) = self.lease.end().await
         {
             warn!(%error, "a message could not be given back; it returns when its time ends");
         }
+    }
+
+    /// Waits for something else than work: others may be received meanwhile, while this message stays hidden.
+    pub(crate) fn stand_aside(&self) {
+        self.lease.slot.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -115,26 +153,19 @@ impl Lease {
         self.open.fetch_sub(1, Ordering::AcqRel) == 1
     }
 
-    /// What becomes of the message once every share is settled.
+    /// What becomes of the message once every share is settled. It stays hidden until that is said.
     async fn end(&self) -> Result<(), SourceError> {
+        let ended = if self.returned.load(Ordering::Acquire) {
+            self.heartbeat.abort();
+            let pause = Duration::from_millis(self.pause_millis.load(Ordering::Acquire));
+            self.queue.hide(&self.receipt, pause).await.map(|_| ())
+        } else if self.dropped.load(Ordering::Acquire) {
+            Ok(())
+        } else {
+            self.deletions.delete(self.receipt.clone()).await
+        };
         self.heartbeat.abort();
-        if self.returned.load(Ordering::Acquire) {
-            return self.queue.hide(&self.receipt, pause_before_retry(self.attempt)).await;
-        }
-        if self.dropped.load(Ordering::Acquire) {
-            return Ok(());
-        }
-        let mut tried = 1;
-        loop {
-            match self.queue.delete(&self.receipt).await {
-                Ok(()) => return Ok(()),
-                Err(_) if bug(Bug::DeleteFailureIgnored) => return Ok(()),
-                // It comes back when its time ends, and is found to be done already.
-                Err(error) if tried == DELETE_TRIES => return Err(error),
-                Err(_) => sleep(Duration::from_millis(100) * 4u32.pow(tried)).await,
-            }
-            tried += 1;
-        }
+        ended
     }
 }
 
@@ -166,7 +197,12 @@ async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
             return;
         }
         pause = match queue.hide(&receipt, visibility).await {
-            Ok(()) => visibility / 2,
+            Ok(Hidden::Still) => visibility / 2,
+            Ok(Hidden::NoLonger) => {
+                // Whoever has it now finds the object held or done; what is committed is committed once.
+                warn!("a message's time ended early; it comes again");
+                return;
+            }
             Err(error) => {
                 warn!(%error, "a message could not be kept hidden; trying again soon");
                 visibility / 8
@@ -180,8 +216,7 @@ async fn extend(queue: Arc<dyn Queue>, receipt: String, visibility: Duration) {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::collections::VecDeque;
-    use std::sync::Mutex;
+    use std::collections::{BTreeMap, VecDeque};
 
     use tokio::sync::Semaphore;
 
@@ -192,7 +227,14 @@ pub(crate) mod tests {
     pub(crate) struct FakeQueue {
         pub(crate) asked: Mutex<Vec<String>>,
         pub(crate) answers: Mutex<VecDeque<Result<Vec<Message>, SourceError>>>,
+        /// Calls that fail as a whole.
         pub(crate) failing_deletes: AtomicUsize,
+        /// How often the deletion of a message fails within its batch; `usize::MAX`: its receipt is not valid.
+        pub(crate) failing: Mutex<BTreeMap<String, usize>>,
+        /// What it says that it has.
+        pub(crate) waiting: AtomicUsize,
+        /// Messages that are no longer hidden.
+        pub(crate) expired: AtomicBool,
     }
 
     impl FakeQueue {
@@ -219,18 +261,30 @@ pub(crate) mod tests {
                 None => std::future::pending().await,
             }
         }
-        async fn delete(&self, receipt: &str) -> Result<(), SourceError> {
-            self.note(format!("delete {receipt}"));
+        async fn delete(&self, receipts: &[String]) -> Result<Vec<Deleted>, SourceError> {
+            self.note(format!("delete {}", receipts.join(" ")));
             let failing = self.failing_deletes.load(Ordering::Relaxed);
             if failing > 0 {
                 self.failing_deletes.store(failing - 1, Ordering::Relaxed);
                 return Err(down());
             }
-            Ok(())
+            let mut failing = self.failing.lock().unwrap();
+            let ended = receipts.iter().map(|receipt| match failing.get_mut(receipt) {
+                Some(&mut usize::MAX) => Deleted::Refused(down()),
+                Some(left @ 1..) => {
+                    *left -= 1;
+                    Deleted::Failed(down())
+                }
+                _ => Deleted::Done,
+            });
+            Ok(ended.collect())
         }
-        async fn hide(&self, receipt: &str, visibility: Duration) -> Result<(), SourceError> {
+        async fn hide(&self, receipt: &str, visibility: Duration) -> Result<Hidden, SourceError> {
             self.note(format!("hide {receipt} {}s", visibility.as_secs()));
-            Ok(())
+            Ok(if self.expired.load(Ordering::Relaxed) { Hidden::NoLonger } else { Hidden::Still })
+        }
+        async fn waiting(&self) -> Option<u64> {
+            Some(self.waiting.load(Ordering::Relaxed) as u64)
         }
     }
 
@@ -239,7 +293,8 @@ pub(crate) mod tests {
         let slot = slots.clone().acquire_owned().await.unwrap();
         let message = Message { receipt: "m".into(), body: String::new(), attempt };
         let queue: Arc<dyn Queue> = queue.clone();
-        (lease(&queue, &message, Duration::from_secs(60), slot, parts), slots)
+        let deletions = Deletions::of(&queue);
+        (lease(&queue, &deletions, &message, Duration::from_secs(60), slot, parts), slots)
     }
 
     #[tokio::test(start_paused = true)]
@@ -296,15 +351,40 @@ pub(crate) mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_failed_delete_is_tried_again_but_not_for_ever() {
+    async fn a_message_stays_hidden_until_its_delete_is_answered() {
         let queue = Arc::new(FakeQueue::default());
-        queue.failing_deletes.store(2, Ordering::Relaxed);
-        let (mut some, _) = shares(&queue, 1, 1).await;
+        queue.failing_deletes.store(5, Ordering::Relaxed);
+        let (mut some, slots) = shares(&queue, 1, 1).await;
         some.pop().unwrap().acknowledge().await.unwrap();
-        assert_eq!(queue.log().len(), 3);
-        queue.failing_deletes.store(3, Ordering::Relaxed);
+        let hidden = queue.log().iter().filter(|asked| asked.starts_with("hide")).count();
+        assert!(hidden >= 1, "the deletes failed for longer than the message is hidden: {:?}", queue.log());
+        assert_eq!(slots.available_permits(), 1);
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(queue.log().iter().filter(|asked| asked.starts_with("hide")).count(), hidden);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_message_whose_time_ended_early_is_no_longer_held_but_its_work_goes_on() {
+        let queue = Arc::new(FakeQueue::default());
+        queue.expired.store(true, Ordering::Relaxed);
         let (mut some, _) = shares(&queue, 1, 1).await;
-        assert!(some.pop().unwrap().acknowledge().await.is_err());
+        sleep(Duration::from_secs(600)).await;
+        assert_eq!(queue.log(), ["hide m 60s"], "asked once, not for ever");
+        some.pop().unwrap().acknowledge().await.unwrap();
+        assert_eq!(queue.log().last().unwrap(), "delete m", "deleting it is right still");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_stands_aside_gives_its_slot_up_and_stays_hidden() {
+        let queue = Arc::new(FakeQueue::default());
+        let (mut some, slots) = shares(&queue, 3, 2).await;
+        some[0].stand_aside();
+        assert_eq!(slots.available_permits(), 1);
+        sleep(Duration::from_secs(65)).await;
+        assert_eq!(queue.log(), ["hide m 60s"; 2]);
+        some.pop().unwrap().come_back(Duration::ZERO).await;
+        some.pop().unwrap().come_back(Duration::from_secs(20)).await;
+        assert_eq!(queue.log().last().unwrap(), "hide m 20s", "as long as the most patient wants");
     }
 
     #[tokio::test(start_paused = true)]

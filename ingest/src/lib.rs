@@ -4,6 +4,7 @@
 //! [`EventBatch`] and the records that could not be read.
 
 pub mod agent;
+mod deletions;
 pub mod denial;
 pub mod digest;
 pub mod duration;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod formats;
 pub mod inflate;
+mod jitter;
 mod lease;
 pub mod lookup_events;
 pub mod object;
@@ -23,6 +25,7 @@ pub mod source;
 pub mod sources;
 mod time;
 mod token;
+mod valve;
 
 pub use envelope::{Notification, NotificationError, NotifiedObject, notification};
 pub use event::{Columns, EventBatch};

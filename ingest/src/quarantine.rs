@@ -50,6 +50,8 @@ pub mod reason {
     pub const CHANGED_OBJECT: &str = "changed_object";
     /// The object lies in an archive tier.
     pub const ARCHIVED: &str = "archived";
+    /// Its bytes could not be had whole, however often they were asked for.
+    pub const FETCH_FAILED: &str = "fetch_failed";
     /// Reading it ended the process several times: it is no longer opened.
     pub const POISON: &str = "poison";
     /// What was read of it does not add up: a fault of ours, and better set aside than wrong.
@@ -80,6 +82,7 @@ pub mod reason {
         ACCESS_DENIED,
         CHANGED_OBJECT,
         ARCHIVED,
+        FETCH_FAILED,
         POISON,
         MISCOUNTED,
     ];

@@ -5,8 +5,12 @@ use crate::fingerprint::fingerprint;
 use crate::inflate::Limits;
 use crate::lease::Share;
 use crate::quarantine::reason;
+use crate::sources::s3_sqs::memory::Room;
 pub use crate::sources::{DirectoryConfig, S3SqsConfig, SourceConfig};
 use crate::sources::{directory, s3_sqs};
+pub use crate::valve::Valve;
+use std::ops::Deref;
+use std::time::Duration;
 
 /// A place that objects come from.
 ///
@@ -113,12 +117,33 @@ impl Ticket {
         }
     }
 
-    /// Not now: the object comes back, at once the first time, later after each further attempt.
+    /// It failed: the object comes back, at once the first time, later after each further attempt.
     pub async fn release(self) {
         match self.0 {
             Held::Message(share) => share.release().await,
             Held::File(loan) => drop(loan),
             Held::Nothing => {}
+        }
+    }
+
+    /// We stop: the object comes back at once, so that another may take it.
+    pub async fn give_back(self) {
+        self.come_back(Duration::ZERO).await;
+    }
+
+    /// Not tried: the object comes back after `pause` (a file after the pause of its own).
+    pub async fn come_back(self, pause: Duration) {
+        match self.0 {
+            Held::Message(share) => share.come_back(pause).await,
+            Held::File(loan) => drop(loan),
+            Held::Nothing => {}
+        }
+    }
+
+    /// The object waits for something else than work. Its message stays hidden, and another is received in its place.
+    pub fn stand_aside(&self) {
+        if let Held::Message(share) = &self.0 {
+            share.stand_aside();
         }
     }
 }
@@ -158,6 +183,31 @@ impl Source {
         match self {
             Self::Directory(source) => source.next().await,
             Self::S3Sqs(source) => source.next().await.map(Some),
+        }
+    }
+
+    /// How long an object is tried that cannot be fetched; none where it comes back by itself instead.
+    pub fn retry_for(&self) -> Option<Duration> {
+        match self {
+            Self::Directory(_) => None,
+            Self::S3Sqs(source) => Some(source.retry_for()),
+        }
+    }
+
+    /// How often what nobody understands is received before it is put into quarantine.
+    pub fn receives_max(&self) -> u32 {
+        match self {
+            Self::Directory(_) => 1,
+            Self::S3Sqs(source) => source.receives_max(),
+        }
+    }
+
+    /// Closes and opens the way in; what was received stays.
+    pub fn valve(&self) -> Valve {
+        match self {
+            // Nothing is taken from a folder that is not asked for.
+            Self::Directory(_) => Valve::default(),
+            Self::S3Sqs(source) => source.valve(),
         }
     }
 
@@ -226,6 +276,52 @@ impl Fetcher {
             Self::S3(bucket) => bucket.fetch(object).await,
         }
     }
+
+    /// As [`Fetcher::fetch`], within the memory that the source may use, and not as long as nothing can be read from it:
+    /// waits then. May be cancelled at any time.
+    ///
+    /// # Errors
+    /// See [`FetchError`]; what may pass was already tried several times.
+    pub async fn load(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        match self {
+            Self::Directory(files) => Ok(Loaded { bytes: files.fetch(object).await?, room: None }),
+            Self::S3(bucket) => bucket.load(object).await,
+        }
+    }
+
+    /// Why nothing can be read from the source now, where that is so.
+    pub fn trouble(&self) -> Option<String> {
+        match self {
+            Self::Directory(_) => None,
+            Self::S3(bucket) => bucket.trouble(),
+        }
+    }
+}
+
+/// The bytes of an object, which count as its source's memory until they are dropped.
+#[derive(Debug)]
+pub struct Loaded {
+    bytes: Vec<u8>,
+    room: Option<Room>,
+}
+
+impl Loaded {
+    pub(crate) fn within(bytes: Vec<u8>, room: Room) -> Self {
+        Self { bytes, room: Some(room) }
+    }
+
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        drop(self.room);
+        self.bytes
+    }
+}
+
+impl Deref for Loaded {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 /// Why an object cannot be fetched.
@@ -237,8 +333,8 @@ pub enum FetchError {
     /// It may not be read.
     #[error("the object may not be read: {0}")]
     Denied(String),
-    /// Its bucket is not in the allow list; nothing was asked.
-    #[error("the bucket `{0}` is not in `buckets`; add it there if its logs are yours")]
+    /// It is none of those that the configuration allows; nothing was asked.
+    #[error("{0}; add it to the source if these logs are yours")]
     Forbidden(String),
     /// It lies in an archive tier.
     #[error("the object is archived; restore it to have it read")]

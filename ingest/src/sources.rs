@@ -61,6 +61,29 @@ pub struct S3SqsConfig {
     /// The only buckets to read from, whatever a message says. Default empty: any.
     #[serde(default)]
     pub buckets: Vec<String>,
+    /// The only beginnings of keys to read, whatever a message says. Default empty: any.
+    #[serde(default)]
+    pub prefixes: Vec<String>,
+    /// The only accounts to read: the twelve digits behind `AWSLogs/` in a key. Default empty: any, and other keys too.
+    #[serde(default)]
+    pub accounts: Vec<String>,
+    /// The account that must own the buckets; S3 refuses the request if another does. Default: not asked.
+    #[serde(default)]
+    pub bucket_owner: Option<String>,
+    /// Whether to read from buckets whose reader pays. Default false: S3 refuses these.
+    #[serde(default)]
+    pub requester_pays: bool,
+    /// How long an object is tried that is not there, or that alone cannot be read, until it is put into quarantine.
+    /// Default 5m. Range 1s–15m.
+    #[serde(default = "retry_for", deserialize_with = "within::<RetryFor, _>")]
+    pub retry_for: Duration,
+    /// How often a message that nobody understands is received, left to the queue's own dead-letter rule, until it is put
+    /// into quarantine here. Default 5. Range 1–1000.
+    #[serde(default = "receives_max", deserialize_with = "receives")]
+    pub receives_max: u32,
+    /// Most memory for the bytes of objects, in MiB; a larger object is read alone. Default 256. Range 16–65536.
+    #[serde(default = "memory_mib", deserialize_with = "mebibytes")]
+    pub memory_mib: u64,
     /// How long a message stays hidden while it is judged; extended at half of it. Default 5m. Range 30s–12h.
     #[serde(default = "visibility", deserialize_with = "within::<Visibility, _>")]
     pub visibility: Duration,
@@ -115,6 +138,18 @@ fn wait() -> Duration {
     Duration::from_secs(20)
 }
 
+fn retry_for() -> Duration {
+    Duration::from_secs(5 * 60)
+}
+
+fn receives_max() -> u32 {
+    5
+}
+
+fn memory_mib() -> u64 {
+    256
+}
+
 fn in_flight() -> usize {
     8
 }
@@ -165,6 +200,13 @@ impl Bounds for Visibility {
     const MOST: Duration = Duration::from_secs(12 * 3600);
 }
 
+struct RetryFor;
+impl Bounds for RetryFor {
+    const NAME: &'static str = "retry_for";
+    const LEAST: Duration = Duration::from_secs(1);
+    const MOST: Duration = Duration::from_secs(15 * 60);
+}
+
 struct Wait;
 impl Bounds for Wait {
     const NAME: &'static str = "wait";
@@ -178,6 +220,22 @@ fn messages_in_flight<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Resu
         return Ok(number);
     }
     Err(serde::de::Error::custom(format!("`in_flight` must be from 1 to 1000, not {number}")))
+}
+
+fn receives<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u32, D::Error> {
+    let number = u32::deserialize(deserializer)?;
+    if (1..=1000).contains(&number) {
+        return Ok(number);
+    }
+    Err(serde::de::Error::custom(format!("`receives_max` must be from 1 to 1000, not {number}")))
+}
+
+fn mebibytes<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let number = u64::deserialize(deserializer)?;
+    if (16..=65_536).contains(&number) {
+        return Ok(number);
+    }
+    Err(serde::de::Error::custom(format!("`memory_mib` must be from 16 to 65536, not {number}")))
 }
 
 #[cfg(test)]
@@ -199,6 +257,11 @@ mod tests {
         let Ok(SourceConfig::S3Sqs(config)) = read(s3_sqs()) else { panic!() };
         assert_eq!((config.visibility, config.wait), (Duration::from_secs(300), Duration::from_secs(20)));
         assert_eq!((config.in_flight, config.buckets.len(), config.name.as_str()), (8, 0, "s3_sqs"));
+        assert_eq!(
+            (config.retry_for, config.receives_max, config.memory_mib),
+            (Duration::from_secs(300), 5, 256)
+        );
+        assert!(config.prefixes.is_empty() && config.accounts.is_empty() && !config.requester_pays);
         let Ok(SourceConfig::Directory(config)) = read(json!({"type": "directory", "path": "/logs"})) else {
             panic!()
         };
@@ -225,5 +288,11 @@ mod tests {
         let mut config = s3_sqs();
         config["in_flight"] = 0.into();
         assert_eq!(read(config).unwrap_err(), "`in_flight` must be from 1 to 1000, not 0");
+        let mut config = s3_sqs();
+        config["memory_mib"] = 8.into();
+        assert_eq!(read(config).unwrap_err(), "`memory_mib` must be from 16 to 65536, not 8");
+        let mut config = s3_sqs();
+        config["retry_for"] = "16m".into();
+        assert_eq!(read(config).unwrap_err(), "`retry_for` must be from `1s` to `15m`, not `16m`");
     }
 }

@@ -6,7 +6,7 @@ use crate::cli::{Listing, StatusArgs};
 use crate::config::Config;
 use crate::exit::Exit;
 use crate::screen;
-use crate::service::DELIVERY_MEMORY;
+use crate::upkeep::DELIVERY_MEMORY;
 use alerts::text::plain;
 use engine::store::{Account, Watched};
 use engine::time;

@@ -162,7 +162,7 @@ async fn an_object_that_does_not_add_up_is_set_aside_whole_and_read_once_it_does
     let (object, bytes) = world.file(&[call(1, "StopLogging"), call(2, "DeleteTrail")]);
     let Begun::Mine(claim) = world.pipeline.begin(&object).await.unwrap() else { panic!() };
     let Read::Judged(mut sheet) =
-        world.pipeline.judge(&mut world.tools, &object, &claim, &bytes).await.unwrap()
+        world.pipeline.judge(&mut world.tools, &object, &claim, &bytes, false).await.unwrap()
     else {
         panic!()
     };
@@ -230,7 +230,8 @@ async fn an_object_that_was_never_read_is_read_as_if_it_had_just_come() {
     let (again, bytes) =
         world.file(&[call(1, "StopLogging"), call(2, "DeleteTrail"), call(3, "UpdateTrail")]);
     let Begun::Mine(claim) = world.pipeline.begin(&again).await.unwrap() else { panic!() };
-    let Read::Judged(sheet) = world.pipeline.judge(&mut world.tools, &again, &claim, &bytes).await.unwrap()
+    let Read::Judged(sheet) =
+        world.pipeline.judge(&mut world.tools, &again, &claim, &bytes, false).await.unwrap()
     else {
         panic!()
     };

@@ -5,6 +5,7 @@
 
 mod bucket;
 mod queue;
+mod refusal;
 
 use super::runtime;
 use axum::Router;
@@ -90,6 +91,7 @@ struct Cloud {
     sent: Notify,
     faults: Mutex<(Faults, ChaCha8Rng)>,
     log: Mutex<Vec<Access>>,
+    refusals: Mutex<refusal::Refusals>,
 }
 
 impl Cloud {
@@ -129,6 +131,7 @@ impl Aws {
             sent: Notify::new(),
             faults: Mutex::new((faults, dice)),
             log: Mutex::default(),
+            refusals: Mutex::default(),
         });
         let listener = runtime().block_on(tokio::net::TcpListener::bind(("127.0.0.1", 0))).unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

@@ -213,6 +213,11 @@ impl Service {
         ended.code()
     }
 
+    /// Sends it a signal, `-TERM`, and does not wait.
+    pub fn signal(&self, signal: &str) {
+        let _ = Command::new("kill").args([signal, &self.child.id().to_string()]).status();
+    }
+
     /// An address of it.
     pub fn url(&self, path: &str) -> String {
         format!("http://127.0.0.1:{}{path}", self.port)

@@ -17,7 +17,7 @@ const PAGE: i64 = 50;
 /// Alerts in one summary; more than these wait for the next.
 const SUMMARIZED_MAX: usize = 5_000;
 /// The longest that a failing receiver is left alone before one message asks again.
-const HOLD_MAX: Duration = Duration::from_secs(50);
+const HOLD_MAX: Duration = Duration::from_secs(30);
 /// How long alerts are put aside while the summary that tells them is written and sent (µs).
 const SUMMARY_LEASE: i64 = 10 * MINUTE;
 
@@ -38,6 +38,8 @@ struct Pace {
     hold_until: i64,
     // Failures since the last success: the receiver's, whatever message it was.
     failures: u32,
+    // The last time that was looked, µs: an earlier one now means that the clock went back.
+    looked: i64,
 }
 
 /// How one send ended, seen by the lane.
@@ -63,6 +65,7 @@ impl Lane {
         let mut pace = self.pace.lock().await;
         let mut drained = Drained::default();
         let now = (dispatcher.clock)();
+        pace.look(now);
         if now < pace.hold_until {
             return Ok(drained);
         }
@@ -113,6 +116,10 @@ impl Lane {
         match answer {
             Ok(()) => {
                 dispatcher.store.delivered(&key, now).await?;
+                if pace.failures > 0 {
+                    // It is well again: nobody waits out a pause from before.
+                    dispatcher.store.hasten(self.receiver.name(), now).await?;
+                }
                 pace.succeeded(now);
                 drained.delivered += 1;
                 self.count(dispatcher, Outcome::Delivered, 1);
@@ -246,6 +253,18 @@ impl Lane {
 }
 
 impl Pace {
+    /// Takes the clock as it is: when it went back, what was noted by the later one is moved back too, or it would keep
+    /// everything waiting until that time comes again.
+    fn look(&mut self, now: i64) {
+        let back = self.looked.saturating_sub(now);
+        if back > 0 {
+            self.hold_until = self.hold_until.saturating_sub(back);
+            self.over = self.over.map(|at| at.saturating_sub(back));
+            self.sent.iter_mut().for_each(|at| *at = at.saturating_sub(back));
+        }
+        self.looked = now;
+    }
+
     /// Messages that may still go out one by one within the minute that ends now.
     fn room(&mut self, max_per_minute: Option<usize>, now: i64) -> usize {
         let Some(max) = max_per_minute else { return usize::MAX };
@@ -302,15 +321,16 @@ fn micros(duration: Duration) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use engine::time::DAY;
 
     fn key(incident: &str) -> DeliveryKey {
         DeliveryKey { incident: incident.into(), revision: 1, receiver: "soc".into() }
     }
 
     #[test]
-    fn waits_double_from_five_seconds_to_fifty() {
+    fn waits_double_from_five_seconds_to_half_a_minute() {
         let config = DispatchConfig::default();
-        for (attempts, whole) in [(0, 5), (1, 10), (3, 40), (4, 50), (60, 50)] {
+        for (attempts, whole) in [(0, 5), (1, 10), (2, 20), (8, 30), (60, 30)] {
             let wait = wait(&config, None, attempts, &key("a")).as_secs_f64();
             assert!((f64::from(whole) / 2.0..=f64::from(whole)).contains(&wait), "{attempts}: {wait}");
         }
@@ -323,6 +343,22 @@ mod tests {
         let config = DispatchConfig::default();
         assert_eq!(wait(&config, Some(Duration::from_secs(77)), 9, &key("a")), Duration::from_secs(77));
         assert_eq!(wait(&config, Some(Duration::ZERO), 0, &key("a")), Duration::from_secs(1));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_holds_nothing_up() {
+        for jump in [DAY, 3_650 * DAY] {
+            let (mut pace, config) = (Pace::default(), DispatchConfig::default());
+            pace.look(jump);
+            (0..3).for_each(|n| pace.succeeded(jump + n));
+            pace.over = Some(jump);
+            pace.failed(&config, None, jump, &key("a"));
+            pace.look(MINUTE);
+            assert!(pace.hold_until <= MINUTE + 5 * SECOND, "held as long as before the clock went back");
+            assert_eq!(pace.room(Some(3), MINUTE), 0);
+            assert_eq!(pace.room(Some(3), 2 * MINUTE + SECOND), 3);
+            assert!(pace.may_go_over(2 * MINUTE + SECOND));
+        }
     }
 
     #[test]

@@ -337,3 +337,39 @@ async fn silenced_and_lower_alerts_are_not_told() {
     assert_eq!(ids(&fake), ["i-f2.1"]);
     assert_eq!(desk.seen.count("soc", Outcome::Silenced), 1);
 }
+
+#[tokio::test]
+async fn what_waited_is_told_at_once_when_the_receiver_is_well_again() {
+    let fake = Fake::start(Answer::Status(500, "")).await;
+    let desk = Desk::new(vec![hook("soc", &fake)]).await;
+    commit(&desk.store, "a", &crowd(3), desk.now()).await;
+    for _ in 0..240 {
+        desk.drain().await;
+        desk.later(15 * SECOND);
+    }
+    assert_eq!(desk.waiting("soc").await, 3, "an hour long");
+    fake.answer(Answer::Status(200, ""));
+    for _ in 0..4 {
+        desk.later(15 * SECOND);
+        desk.drain().await;
+    }
+    assert_eq!(desk.waiting("soc").await, 0, "within a minute");
+    assert_eq!(fake.json().len() as u64 - desk.seen.count("soc", Outcome::Retried), 3, "each once");
+}
+
+#[tokio::test]
+async fn a_clock_that_was_years_ahead_loses_and_delays_nothing() {
+    let fake = Fake::start(Answer::Status(200, "")).await;
+    let desk = Desk::new(vec![hook("soc", &fake)]).await;
+    let right = desk.now();
+    desk.later(3_650 * DAY);
+    commit(&desk.store, "a", &[finding(0)], right).await;
+    // Fanned out under the wrong clock, and not sent before it is right again.
+    desk.store.fan_out(&desk.dispatcher.rules, desk.now()).await.unwrap();
+    desk.clock.store(right, Ordering::SeqCst);
+    assert_eq!(desk.drain().await.delivered, 1);
+    commit(&desk.store, "b", &[Finding { agent: Some("late".into()), ..finding(900) }], right).await;
+    desk.later(-1_825 * DAY);
+    assert_eq!(desk.drain().await.delivered, 1, "five years back");
+    assert_eq!(ids(&fake).len(), 2);
+}

@@ -15,12 +15,13 @@ fn metrics() -> Metrics {
 }
 
 /// The names that dashboards and rules are written against.
-const NAMES: [&str; 45] = [
+const NAMES: [&str; 50] = [
     "remit_agent_state",
     "remit_agents",
     "remit_build_info",
     "remit_canary_last_success_timestamp_seconds",
     "remit_canary_lost_total",
+    "remit_clock_jump_seconds",
     "remit_commit_duration_seconds",
     "remit_conservation_breaches",
     "remit_conservation_checked_timestamp_seconds",
@@ -58,7 +59,11 @@ const NAMES: [&str; 45] = [
     "remit_receiver_dead_total",
     "remit_receiver_queue_depth",
     "remit_receiver_sends_total",
+    "remit_source_oldest_object_seconds",
+    "remit_source_paused",
+    "remit_source_restarts_total",
     "remit_store_errors_total",
+    "remit_store_halted",
     "remit_verdicts_total",
     "remit_verdicts_unknown_total",
 ];

@@ -5,8 +5,8 @@ use ingest::planted::{Bug, bug};
 use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
 use std::collections::HashMap;
 
-/// Claims of one object that may end without a word (a crash) before it is no longer opened.
-const ATTEMPTS_MAX: i64 = 3;
+/// Attempts on one object that may end without a word (a crash) before it is no longer opened.
+const CRASHES_MAX: i64 = 2;
 
 /// A worker's right to commit one object. A later claim of the same object takes it away.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,11 +22,13 @@ pub struct ClaimToken {
 pub enum Claim {
     /// Judge it and commit with this token.
     Mine(ClaimToken),
+    /// The same, and the last attempt on it ended the process.
+    Suspect(ClaimToken),
     /// It was ended before: acknowledge and count a duplicate.
     Done,
     /// Another worker holds it: leave it.
     Held,
-    /// It was begun [`ATTEMPTS_MAX`] times and never ended: quarantine it unopened with this token.
+    /// It was open [`CRASHES_MAX`] times when the process ended: quarantine it unopened with this token.
     Poison(ClaimToken),
 }
 
@@ -131,18 +133,6 @@ impl Store {
         Ok(())
     }
 
-    /// Ends the leases that a killed process left behind. Only for the process that owns the file.
-    ///
-    /// # Errors
-    /// [`StoreError::Sql`].
-    pub async fn end_stale_leases(&self) -> Result<u64, StoreError> {
-        let ended =
-            sqlx::query("UPDATE objects SET lease_until = 0 WHERE state = 'claimed' AND lease_until > 0")
-                .execute(&self.writer)
-                .await?;
-        Ok(ended.rows_affected())
-    }
-
     /// Ends an object that gave no events; one that cannot be read counts as one unreadable record. False when a
     /// later claim fenced this one off.
     ///
@@ -210,6 +200,38 @@ impl Store {
     }
 }
 
+impl Store {
+    /// Whether an object at `place` other than `id` was ended: another version of it, or the same under another name.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn ended_elsewhere(&self, place: &str, id: &str) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM objects WHERE place = $1 AND id <> $2 AND state IN ('done', 'ignored') LIMIT 1",
+        )
+        .bind(place)
+        .bind(id)
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(found.is_some())
+    }
+
+    /// Whether an ended object was stored over another with other bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn overwrote(&self, id: &str) -> Result<bool, StoreError> {
+        let found: Option<i64> = sqlx::query_scalar(
+            "SELECT 1 FROM objects AS o JOIN objects AS e ON e.place = o.place AND e.id <> o.id
+             WHERE o.id = $1 AND o.state = 'done' AND e.state = 'done' AND e.sha256 <> o.sha256 LIMIT 1",
+        )
+        .bind(id)
+        .fetch_optional(&self.reader)
+        .await?;
+        Ok(found.is_some())
+    }
+}
+
 async fn claim_piece<'w>(
     tx: &mut Transaction<'static, Sqlite>,
     wanted: &[Wanted<'w>],
@@ -239,7 +261,11 @@ async fn claim_piece<'w>(
         let claim = match claimed.remove(want.object) {
             Some((token, attempts)) => {
                 let token = ClaimToken { object: want.object.to_owned(), token };
-                if attempts > ATTEMPTS_MAX { Claim::Poison(token) } else { Claim::Mine(token) }
+                match attempts {
+                    ..=1 => Claim::Mine(token),
+                    2..=CRASHES_MAX => Claim::Suspect(token),
+                    _ => Claim::Poison(token),
+                }
             }
             None => {
                 let state: String = sqlx::query_scalar("SELECT state FROM objects WHERE id = $1")

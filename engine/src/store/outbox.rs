@@ -5,9 +5,13 @@ use super::silences::Silence;
 use super::{Store, StoreError};
 use crate::finding::{Finding, Severity};
 use crate::incident::{Alert, AlertKind, Incident};
+use crate::time::HOUR;
 use ingest::planted::{Bug, bug};
 use sqlx::{Row, Sqlite, Transaction};
 use std::collections::BTreeMap;
+
+/// No message waits for longer (µs): what a receiver may ask for is an hour.
+const WAIT_MAX: i64 = 2 * HOUR;
 
 /// Which incidents a receiver wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -111,7 +115,8 @@ impl Store {
         Ok(fanned)
     }
 
-    /// The next messages due for a receiver, oldest first: of one incident only its lowest waiting revision.
+    /// The next messages due for a receiver, oldest first: of one incident only its lowest waiting revision. One that would
+    /// wait for longer than anybody asks for is due too: the clock was wrong when that was written.
     ///
     /// # Errors
     /// [`StoreError::Sql`] or [`StoreError::Damaged`].
@@ -119,7 +124,7 @@ impl Store {
         let mut tx = self.reader.begin().await?;
         let rows = sqlx::query(
             "SELECT incident, revision, kind, state, attempts FROM deliveries AS d
-             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND (next_attempt <= $2 OR next_attempt > $4)
                AND NOT EXISTS (SELECT 1 FROM deliveries AS e
                                WHERE e.incident = d.incident AND e.receiver = d.receiver
                                  AND e.revision < d.revision AND e.state IN ('pending', 'sending'))
@@ -128,6 +133,7 @@ impl Store {
         .bind(receiver)
         .bind(now)
         .bind(limit)
+        .bind(now.saturating_add(WAIT_MAX))
         .fetch_all(&mut *tx)
         .await?;
         let mut alerts = Vec::with_capacity(rows.len());
@@ -154,12 +160,29 @@ impl Store {
     pub async fn due_count(&self, receiver: &str, now: i64) -> Result<i64, StoreError> {
         Ok(sqlx::query_scalar(
             "SELECT count(*) FROM deliveries
-             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt <= $2",
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND (next_attempt <= $2 OR next_attempt > $3)",
         )
         .bind(receiver)
         .bind(now)
+        .bind(now.saturating_add(WAIT_MAX))
         .fetch_one(&self.reader)
         .await?)
+    }
+
+    /// Makes whatever waits for a receiver due at once: it answers again.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`].
+    pub async fn hasten(&self, receiver: &str, now: i64) -> Result<u64, StoreError> {
+        let hastened = sqlx::query(
+            "UPDATE deliveries SET next_attempt = $2
+             WHERE receiver = $1 AND state IN ('pending', 'sending') AND next_attempt > $2",
+        )
+        .bind(receiver)
+        .bind(now)
+        .execute(&self.writer)
+        .await?;
+        Ok(hastened.rows_affected())
     }
 
     /// Notes that a send begins. A message found in this state later may have arrived: it is a resend.

@@ -67,4 +67,30 @@ impl Store {
         tx.commit().await?;
         Ok(stored)
     }
+
+    /// Keeps findings that no event makes, each once: one that is known stays as it is, whatever became of it.
+    ///
+    /// # Errors
+    /// [`StoreError::Sql`] or [`StoreError::Damaged`]; nothing was written then.
+    pub async fn keep_new(
+        &self,
+        findings: &[Finding],
+        terms: &Terms<'_>,
+    ) -> Result<StoredCommit, StoreError> {
+        let mut tx = self.begin().await?;
+        let ids: Vec<&str> = findings.iter().map(|finding| finding.id.as_str()).collect();
+        let known = read_findings(&mut tx, &ids).await?;
+        let is_new = |finding: &&Finding| !known.iter().any(|known| known.finding.id == finding.id);
+        let new = findings.iter().filter(is_new).map(|finding| {
+            let stored = StoredFinding { finding: finding.clone(), settled: false, is_new: true };
+            (finding.id.clone(), stored)
+        });
+        let new: HashMap<String, StoredFinding> = new.collect();
+        if new.is_empty() {
+            return Ok(StoredCommit::default());
+        }
+        let stored = tell(&mut tx, terms, new).await?;
+        tx.commit().await?;
+        Ok(stored)
+    }
 }

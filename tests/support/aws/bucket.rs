@@ -291,6 +291,7 @@ async fn act(cloud: &Cloud, head: &Parts, path: &str, body: Bytes) -> Result<Res
             Ok(respond(StatusCode::OK, "application/xml", list))
         }
         ("GET" | "HEAD", key) => {
+            super::refusal::of(cloud, key)?;
             let version = query.get("versionId").map(String::as_str);
             let told =
                 cloud.buckets.lock().unwrap().ail(cloud, bucket, key)?.and_then(|stored| stored.notification);

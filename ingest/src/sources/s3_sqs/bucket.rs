@@ -9,29 +9,41 @@ use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
-use tokio::time::{sleep, timeout};
+use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::allowed::Allowed;
+use super::circuit::Circuit;
+use super::memory::Memory;
 use super::{jitter, said};
 use crate::inflate::{Limits, is_gzip};
 use crate::planted::{Bug, bug};
-use crate::source::{FetchError, ObjectRef};
+use crate::source::{FetchError, Loaded, ObjectRef};
 use crate::sources::S3SqsConfig;
 
-/// How often an object is tried before its message is given back.
+/// How often an object is tried before its failure is told.
 const TRIES: u32 = 4;
 
-/// Longest wait for the next piece of a body.
+/// Longest wait for an answer, and for the next piece of a body.
 const STALL_MAX: Duration = Duration::from_secs(30);
 
-/// Longest wait for a whole object.
-const FETCH_MAX: Duration = Duration::from_secs(120);
+/// A body must bring this many bytes in each stretch of this length: one that trickles holds a place for ever.
+const FLOOR_BYTES: usize = 256 << 10;
+const FLOOR_EVERY: Duration = Duration::from_secs(20);
 
-/// The buckets that may be read.
+/// Longest wait for a whole object, whatever its size.
+const FETCH_MAX: Duration = Duration::from_secs(600);
+
+/// The objects that may be read.
 #[derive(Clone)]
 pub struct Bucket {
     client: Client,
-    allowed: Arc<Vec<String>>,
+    allowed: Arc<Allowed>,
+    owner: Option<String>,
+    payer: Option<RequestPayer>,
     limits: Arc<Limits>,
+    memory: Memory,
+    circuit: Arc<Circuit>,
 }
 
 impl Bucket {
@@ -47,53 +59,116 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             .force_path_style(config.endpoint_url.is_some())
             .build();
-        let client = Client::from_conf(own);
-        Self { client, allowed: Arc::new(config.buckets.clone()), limits: Arc::new(limits.clone()) }
-    }
-
-    /// Whether `bucket` may be read: it is in the list, or the list is empty.
-    pub(super) fn allows(&self, bucket: &str) -> bool {
-        bug(Bug::AnyBucket) || self.allowed.is_empty() || self.allowed.iter().any(|allowed| allowed == bucket)
-    }
-
-    pub(crate) async fn fetch(&self, object: &ObjectRef) -> Result<Vec<u8>, FetchError> {
-        if !self.allows(&object.bucket) {
-            return Err(FetchError::Forbidden(object.bucket.clone()));
+        Self {
+            client: Client::from_conf(own),
+            allowed: Arc::new(Allowed::of(config)),
+            owner: config.bucket_owner.clone(),
+            payer: config.requester_pays.then_some(RequestPayer::Requester),
+            limits: Arc::new(limits.clone()),
+            memory: Memory::of(config.memory_mib << 20),
+            circuit: Arc::default(),
         }
+    }
+
+    pub(super) fn check(&self, object: &ObjectRef) -> Result<(), FetchError> {
+        if bug(Bug::AnyBucket) { Ok(()) } else { self.allowed.check(object) }
+    }
+
+    pub(super) fn circuit(&self) -> &Circuit {
+        &self.circuit
+    }
+
+    /// Why nothing is read now.
+    pub(crate) fn trouble(&self) -> Option<String> {
+        self.circuit.why()
+    }
+
+    /// Fetches an object within the source's memory. Waits while S3 refuses everything.
+    pub(crate) async fn load(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        self.check(object)?;
+        self.circuit.enter().await;
+        self.tried(object).await
+    }
+
+    /// The same at once.
+    pub(crate) async fn fetch(&self, object: &ObjectRef) -> Result<Vec<u8>, FetchError> {
+        self.check(object)?;
+        Ok(self.tried(object).await?.into_bytes())
+    }
+
+    async fn tried(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        // While nothing works, each request is a question whether it does again: one is enough.
+        let tries = if self.circuit.why().is_some() { 1 } else { TRIES };
         let mut tried = 1;
         loop {
             let fetched = timeout(FETCH_MAX, self.fetch_once(object)).await;
             match fetched.unwrap_or_else(|_| Err(FetchError::Retry("it took too long".to_owned()))) {
-                Err(FetchError::Retry(_)) if tried < TRIES => {
+                Err(FetchError::Retry(_)) if tried < tries => {
                     let longest = Duration::from_millis(200) * 2u32.pow(tried);
                     sleep(longest - jitter(longest / 2)).await;
                 }
-                done => return done,
+                done => {
+                    match &done {
+                        Ok(_) => self.circuit.succeeded(),
+                        Err(FetchError::Denied(why)) => self.circuit.failed(why.clone(), true),
+                        Err(FetchError::Retry(why)) => self.circuit.failed(why.clone(), false),
+                        Err(_) => self.circuit.answered(),
+                    }
+                    return done;
+                }
             }
             tried += 1;
         }
     }
 
-    async fn fetch_once(&self, object: &ObjectRef) -> Result<Vec<u8>, FetchError> {
-        let mut get = self.client.get_object().bucket(&object.bucket).key(&object.key);
+    async fn fetch_once(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        let found = self.get(object).await?;
+        let most = self.limits.inflated_bytes_max.max(self.limits.compressed_bytes_max);
+        let size = found.content_length().and_then(|size| u64::try_from(size).ok());
+        if size.is_some_and(|size| size > most) {
+            return Err(FetchError::TooLarge { limit: most });
+        }
+        // What a notification says of the size is anybody's word; this is S3's. Without it, as much as may come.
+        let wanted = size.unwrap_or(most);
+        let (found, room) = match self.memory.try_take(wanted) {
+            Some(room) => (found, room),
+            None => {
+                // An answer that waits would break off: asked again when there is room.
+                drop(found);
+                let Some(room) = self.memory.take(wanted).await else {
+                    return Err(FetchError::Retry("the source is closing".to_owned()));
+                };
+                let again = self.get(object).await?;
+                if again.content_length().and_then(|size| u64::try_from(size).ok()) != size {
+                    return Err(FetchError::Retry("its size changed meanwhile".to_owned()));
+                }
+                (again, room)
+            }
+        };
+        Ok(Loaded::within(self.body(found, size).await?, room))
+    }
+
+    async fn get(&self, object: &ObjectRef) -> Result<GetObjectOutput, FetchError> {
+        let mut get = self
+            .client
+            .get_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .checksum_mode(ChecksumMode::Enabled)
+            .set_expected_bucket_owner(self.owner.clone())
+            .set_request_payer(self.payer.clone());
         if object.version.starts_with('"') {
             get = get.if_match(&object.version);
         } else if !object.version.is_empty() {
             get = get.version_id(&object.version);
         }
-        let found = get.send().await.map_err(|error| refused(&error))?;
-        self.body(found).await
+        get.send().await.map_err(|error| refused(&error))
     }
 
     /// The body, under the cap that its first bytes ask for.
-    async fn body(&self, mut found: GetObjectOutput) -> Result<Vec<u8>, FetchError> {
-        let size = found.content_length().and_then(|size| u64::try_from(size).ok());
-        // Of no kind may more be read than this; what is gzip may have less.
-        let most = self.limits.inflated_bytes_max.max(self.limits.compressed_bytes_max);
-        if size.is_some_and(|size| size > most) {
-            return Err(FetchError::TooLarge { limit: most });
-        }
+    async fn body(&self, mut found: GetObjectOutput, size: Option<u64>) -> Result<Vec<u8>, FetchError> {
         let mut bytes = Vec::new();
+        let mut floor = Floor::at(Instant::now());
         loop {
             let piece = timeout(STALL_MAX, found.body.next()).await;
             let piece = piece.map_err(|_| FetchError::Retry("the body stalled".to_owned()))?;
@@ -103,11 +178,36 @@ impl Bucket {
             if bytes.len() as u64 > limit || is_gzip(&bytes) && size.is_some_and(|size| size > limit) {
                 return Err(FetchError::TooLarge { limit });
             }
+            if !floor.holds(bytes.len(), Instant::now()) {
+                return Err(FetchError::Retry("the body came too slowly".to_owned()));
+            }
         }
+        // A prefix is never taken for the whole.
         if size.is_some_and(|size| size != bytes.len() as u64) {
             return Err(FetchError::Retry("the body broke off".to_owned()));
         }
         Ok(bytes)
+    }
+}
+
+/// The least that a body must bring.
+struct Floor {
+    since: Instant,
+    had: usize,
+}
+
+impl Floor {
+    fn at(now: Instant) -> Self {
+        Self { since: now, had: 0 }
+    }
+
+    fn holds(&mut self, bytes: usize, now: Instant) -> bool {
+        if now.duration_since(self.since) < FLOOR_EVERY {
+            return true;
+        }
+        let brought = bytes - self.had;
+        *self = Self { since: now, had: bytes };
+        brought >= FLOOR_BYTES
     }
 }
 
@@ -131,5 +231,21 @@ fn refused(error: &SdkError<GetObjectError>) -> FetchError {
         (Some(301), _) => FetchError::Denied("the bucket is in another region; set `region`".to_owned()),
         (Some(400..=499), _) => FetchError::Denied(words()),
         _ => FetchError::Retry(words()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_body_that_trickles_is_given_up_and_a_steady_one_is_not() {
+        let start = Instant::now();
+        let after = |seconds| start + Duration::from_secs(seconds);
+        let mut steady = Floor::at(start);
+        assert!((1..200).all(|second| steady.holds(second as usize * (FLOOR_BYTES / 15), after(second))));
+        let mut trickle = Floor::at(start);
+        assert!(trickle.holds(1, after(1)) && trickle.holds(19, after(19)), "its first moments are its own");
+        assert!(!trickle.holds(21, after(21)));
     }
 }

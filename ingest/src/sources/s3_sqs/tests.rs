@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::sync::Mutex;
+use std::sync::atomic::Ordering;
 
 use serde_json::json;
 
@@ -137,7 +138,8 @@ async fn a_bucket_outside_the_list_is_not_touched() {
     let unreadable = unreadable(&mut source).await;
     assert_eq!(unreadable.reason, reason::FORBIDDEN_BUCKET);
     let object = unreadable.object.unwrap();
-    assert_eq!(source.bucket().fetch(&object).await, Err(FetchError::Forbidden("bucket".into())));
+    let refused = source.bucket().load(&object).await.unwrap_err().to_string();
+    assert!(refused.starts_with("the bucket `bucket` is not in `buckets`; add it"), "{refused}");
     let (mut source, _) = start(&config(8, &["bucket"]), vec![Ok(vec![message("m", &["a"])])]);
     assert_eq!(delivery(&mut source).await.object.key, "a");
 }
@@ -151,6 +153,36 @@ async fn closing_gives_back_what_was_not_handed_out() {
     assert!(queue.log().contains(&"hide n 0s".into()), "{:?}", queue.log());
     taken.ticket.acknowledge().await.unwrap();
     assert!(queue.log().contains(&"delete m".into()), "a ticket that is out stays valid");
+}
+
+// Others: vector#17075: after a broken connection the source is silent, and nobody is told.
+// https://github.com/vectordotdev/vector/issues/17075
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_has_messages_and_gives_none_is_told() {
+    let empty = || (0..1000).map(|_| Ok(Vec::new())).collect();
+    let (mut source, queue) = start(&config(8, &[]), empty());
+    queue.waiting.store(12, Ordering::Relaxed);
+    let began = Instant::now();
+    let told = source.next().await.err().unwrap().to_string();
+    assert!(told.contains("12 messages wait in the queue"), "{told}");
+    assert!(began.elapsed() < Duration::from_secs(150));
+    let (mut source, _) = start(&config(8, &[]), empty());
+    let quiet = timeout(Duration::from_secs(600), source.next()).await;
+    assert!(quiet.is_err(), "a queue without messages is only quiet");
+}
+
+// Others: vector#20172: ten messages are taken at once, however few are worked on.
+// https://github.com/vectordotdev/vector/issues/20172
+#[tokio::test(start_paused = true)]
+async fn nothing_is_received_while_the_valve_is_closed() {
+    let (mut source, queue) = start(&config(8, &[]), vec![Ok(vec![message("m", &["a"])])]);
+    let first = delivery(&mut source).await;
+    source.valve().set(false);
+    first.ticket.acknowledge().await.unwrap();
+    sleep(Duration::from_secs(60)).await;
+    let receives = queue.log().iter().filter(|asked| asked.starts_with("receive")).count();
+    assert!(receives <= 2, "at most the one that was under way: {:?}", queue.log());
+    assert!(!source.valve().is_open());
 }
 
 #[test]
