@@ -5,6 +5,7 @@
 //! measures, reports or counts of events. Who it is about is chosen at random each time: no log can bring a finding
 //! that would be taken for the canary's.
 
+use crate::halt::Halt;
 use crate::pipeline::{Begun, Outcome, Pipeline, Read, Written};
 use crate::slices::Tools;
 use anyhow::{Context, bail, ensure};
@@ -44,6 +45,9 @@ const EVERY: Duration = Duration::from_secs(24 * 3600);
 /// How soon it flies again after it was lost.
 const EVERY_LOST: Duration = Duration::from_secs(5 * 60);
 
+/// How often work may stand still during a flight before the canary is lost by that.
+const INTERRUPTED_MAX: u32 = 10;
+
 /// How often the store is asked whether it has come out.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 
@@ -52,6 +56,7 @@ const MEMORY: i64 = 7 * DAY;
 
 pub struct Canary {
     pub pipeline: Arc<Pipeline>,
+    pub halt: Halt,
     pub readiness: Readiness,
     /// How soon it must come out.
     pub within: Duration,
@@ -66,7 +71,9 @@ impl Canary {
         }
         let mut tools = None;
         loop {
-            let pause = if self.try_once(&mut tools).await { EVERY } else { EVERY_LOST };
+            let flown = cancel.run_until_cancelled(self.try_once(&mut tools)).await;
+            let Some(is_found) = flown else { return };
+            let pause = if is_found { EVERY } else { EVERY_LOST };
             if tokio::time::timeout(pause, cancel.cancelled()).await.is_ok() {
                 return;
             }
@@ -74,18 +81,34 @@ impl Canary {
     }
 
     /// One flight and what follows from it. True when it came out.
+    ///
+    /// While work stands still nothing can come out: that is told of as it is, and the canary flies when it is over.
     pub async fn try_once(&self, tools: &mut Option<Tools>) -> bool {
-        let started = Instant::now();
-        let flight = async {
-            let tools = match tools {
-                Some(tools) => tools,
-                none => none.insert(self.pipeline.worker().await?),
+        let mut interrupted = 0;
+        let (started, ended) = loop {
+            self.halt.over().await;
+            let started = Instant::now();
+            let flight = async {
+                let tools = match &mut *tools {
+                    Some(tools) => tools,
+                    none => none.insert(self.pipeline.worker().await?),
+                };
+                self.fly(tools).await
             };
-            self.fly(tools).await
+            let ended = tokio::time::timeout(self.within, flight).await.unwrap_or_else(|_| {
+                Err(anyhow::anyhow!("it did not come out within {} s", self.within.as_secs()))
+            });
+            match &ended {
+                Err(cause)
+                    if interrupted < INTERRUPTED_MAX
+                        && (self.halt.is_due_to(cause) || !self.halt.is_over()) =>
+                {
+                    interrupted += 1;
+                    info!(cause = format!("{cause:#}"), "the canary waits until the store works again");
+                }
+                _ => break (started, ended),
+            }
         };
-        let ended = tokio::time::timeout(self.within, flight).await.unwrap_or_else(|_| {
-            Err(anyhow::anyhow!("it did not come out within {} s", self.within.as_secs()))
-        });
         let told = match &ended {
             Ok(()) => self.found(started.elapsed()).await,
             Err(cause) => self.lost(&format!("{cause:#}")).await,

@@ -7,6 +7,7 @@ mod keys;
 mod sweep;
 
 use crate::config::LedgerConfig;
+use crate::halt::Halt;
 use crate::pipeline::{Outcome, Pipeline};
 use engine::finding::Finding;
 use engine::ledger::{DETECTION, is_looked_up, is_silence};
@@ -36,6 +37,8 @@ const AGAIN_EVERY: Duration = Duration::from_secs(15 * 60);
 const DIGESTS_MAX: i64 = 64;
 /// Facts that wait to be written.
 const FACTS_MAX: usize = 4_096;
+/// How often facts are written that a store refuses which works for others.
+const WRITES_MAX: usize = 5;
 /// How long facts are gathered before they are written together.
 const GATHER: Duration = Duration::from_millis(100);
 
@@ -110,8 +113,13 @@ impl LedgerDesk {
     }
 }
 
-/// Writes what intake tells, many facts at once.
-pub async fn write_facts(pipeline: Arc<Pipeline>, mut told: mpsc::Receiver<Fact>, cancel: CancellationToken) {
+/// Writes what intake tells, many facts at once; those that find no room are written when there is some.
+pub async fn write_facts(
+    pipeline: Arc<Pipeline>,
+    halt: Halt,
+    mut told: mpsc::Receiver<Fact>,
+    cancel: CancellationToken,
+) {
     let mut facts = Vec::new();
     loop {
         tokio::select! {
@@ -124,25 +132,34 @@ pub async fn write_facts(pipeline: Arc<Pipeline>, mut told: mpsc::Receiver<Fact>
         {
             facts.push(fact);
         }
-        if let Err(cause) = write(&pipeline.store, facts.drain(..)).await {
+        let written = async {
+            for _ in 0..WRITES_MAX {
+                halt.over().await;
+                let Err(cause) = write(&pipeline.store, &facts).await else { return };
+                warn!(%cause, facts = facts.len(), "what the ledger is told is not written yet");
+                halt.failed(&cause);
+            }
             // A listing or a repeated message tells of it again.
-            pipeline.metrics.store_error();
-            warn!(%cause, "the ledger missed some announcements");
+            warn!(facts = facts.len(), "the ledger missed some announcements");
+        };
+        if cancel.run_until_cancelled(written).await.is_none() {
+            return;
         }
+        facts.clear();
     }
 }
 
-async fn write(store: &Store, facts: impl Iterator<Item = Fact>) -> Result<(), StoreError> {
+async fn write(store: &Store, facts: &[Fact]) -> Result<(), StoreError> {
     let mut announced = Vec::new();
     let mut ended = Vec::new();
     for fact in facts {
         match fact {
-            Fact::Announced(object) => announced.push(object),
+            Fact::Announced(object) => announced.push(object.clone()),
             Fact::Ended(object) => ended.push(object),
         }
     }
     store.announced(&announced, time::now()).await?;
-    for object in &ended {
+    for object in ended {
         store.ended_before(object, time::now()).await?;
     }
     Ok(())
@@ -166,7 +183,7 @@ impl Accountant {
         Ok(Accountant { pipeline, config, keys, since: time::now(), told: None })
     }
 
-    pub async fn run(mut self, cancel: CancellationToken) {
+    pub async fn run(mut self, halt: Halt, cancel: CancellationToken) {
         let mut every = tokio::time::interval(RECKON_EVERY);
         every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut again = Instant::now();
@@ -174,7 +191,8 @@ impl Accountant {
         loop {
             tokio::select! {
                 () = cancel.cancelled() => return,
-                _ = every.tick() => {}
+                // Not while the store cannot keep it.
+                () = async { every.tick().await; halt.over().await; } => {}
             }
             let is_late = rounds.is_multiple_of(LATE_EVERY);
             rounds = rounds.wrapping_add(1);

@@ -137,15 +137,19 @@ impl Pipeline {
         self.release_all().await;
     }
 
-    async fn release_all(&self) {
+    /// Whether any claim was given back.
+    async fn release_all(&self) -> bool {
         let mut unreleased = self.unreleased.lock().await;
+        let mut some = false;
         while let Some(claim) = unreleased.last() {
             if let Err(cause) = self.store.release(claim).await {
                 warn!(%cause, claims = unreleased.len(), "not given back yet");
-                return;
+                break;
             }
             unreleased.pop();
+            some = true;
         }
+        some
     }
 
     /// The same with a ledger of the log files of some sources.
@@ -216,7 +220,11 @@ impl Pipeline {
 
     /// Claims an object.
     pub async fn begin(&self, object: &ObjectRef) -> anyhow::Result<Begun> {
-        let claim = self.desk.claim(object).await?;
+        let mut claim = self.desk.claim(object).await?;
+        if matches!(claim, Claim::Held) && self.release_all().await {
+            // It may have been ours, from when the store could not take it back.
+            claim = self.desk.claim(object).await?;
+        }
         Ok(match claim {
             Claim::Mine(claim) => Begun::Mine(claim),
             Claim::Suspect(claim) => Begun::Suspect(claim),
@@ -224,10 +232,7 @@ impl Pipeline {
                 self.metrics.object(&object.source, ObjectOutcome::Duplicate);
                 Begun::Ended(Outcome::Duplicate)
             }
-            Claim::Held => {
-                self.release_all().await;
-                Begun::Ended(Outcome::Held)
-            }
+            Claim::Held => Begun::Ended(Outcome::Held),
             Claim::Poison(claim) => {
                 let detail = "reading it ended the process twice; it was not opened again";
                 let poison = Quarantined::new(None, reason::POISON, detail, b"", &self.reading.redaction);

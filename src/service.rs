@@ -125,13 +125,15 @@ impl Service {
 
         let (lake, committer) = Lake::open_if(&store, config.lake.config(&config.store.path)).await?;
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
-        let pipeline = Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake);
+        let pipeline =
+            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake.clone());
         let (desk, facts) = LedgerDesk::open(&config.sources);
         let pipeline = pipeline.with_ledger(desk);
         let pipeline = Arc::new(pipeline);
         pipeline.stand().await?;
         let cancel = CancellationToken::new();
-        let halt = Halt::new(store.clone(), readiness.clone(), metrics.clone(), cancel.clone());
+        let halt =
+            Halt::new(store.clone(), readiness.clone(), metrics.clone(), cancel.clone()).with_lake(lake);
         let mut tasks = JoinSet::new();
         tasks.spawn(halt.clone().run(cancel.clone()));
         let dispatch = DispatchConfig {
@@ -154,14 +156,14 @@ impl Service {
             lateness: config.scope.lateness.as_micros() as i64,
         };
         let accountant = Accountant::open(pipeline.clone(), config.ledger.clone()).await?;
-        tasks.spawn(accountant.run(cancel.clone()));
-        tasks.spawn(ledger::write_facts(pipeline.clone(), facts, cancel.clone()));
+        tasks.spawn(accountant.run(halt.clone(), cancel.clone()));
+        tasks.spawn(ledger::write_facts(pipeline.clone(), halt.clone(), facts, cancel.clone()));
         tasks.spawn(upkeep(pipeline.clone(), halt.clone(), keeps, cancel.clone()));
         let (accounted, is_ready, stop) = (pipeline.clone(), readiness.clone(), cancel.clone());
         tasks.spawn(watch::accounts(accounted, is_ready, DELIVERY_MEMORY, stop));
         if config.watch.canary {
-            let (pipeline, readiness) = (pipeline.clone(), readiness.clone());
-            let canary = Canary { pipeline, readiness, within: config.watch.canary_within };
+            let (pipeline, halt, readiness) = (pipeline.clone(), halt.clone(), readiness.clone());
+            let canary = Canary { pipeline, halt, readiness, within: config.watch.canary_within };
             tasks.spawn(canary.run(cancel.clone()));
         }
         let pulse = Arc::new(Pulse::default());

@@ -3,6 +3,7 @@
 //! A message stays hidden while its object waits for S3 or for the store: what passes by itself must not use up the receives
 //! after which a queue gives a message to its dead letters.
 
+use crate::desk::DeskError;
 use crate::halt::Halt;
 use crate::health::Progress;
 use crate::intake::{Intake, Watcher, acknowledge};
@@ -13,6 +14,7 @@ use crate::slices::Tools;
 use crate::turns::Turns;
 use dashboards::metrics::ObjectOutcome;
 use engine::integrity::{Integrity, is_trail_log};
+use engine::lake::LakeError;
 use engine::store::{ClaimToken, StoreError};
 use futures::FutureExt;
 use ingest::planted::{Bug, bug};
@@ -71,6 +73,14 @@ pub struct Worker {
     calm: Instant,
     cancel: CancellationToken,
     deadline: CancellationToken,
+}
+
+/// Whether too many rows wait for the lake: nothing failed, and there will be room.
+fn is_no_room(cause: &anyhow::Error) -> bool {
+    cause.chain().any(|cause| {
+        matches!(cause.downcast_ref(), Some(DeskError::Lake(LakeError::Full { .. })))
+            || matches!(cause.downcast_ref(), Some(LakeError::Full { .. }))
+    })
 }
 
 /// How an attempt on an object went.
@@ -162,7 +172,7 @@ impl Worker {
                         Err(cause) if self.halt.is_due_to(&cause) => {
                             self.wait_aside(&ticket, self.halt.over()).await;
                         }
-                        Err(cause) => return self.failed(&object, &cause, ticket).await,
+                        Err(cause) => return self.failed(&object, &cause, ticket, stale).await,
                     }
                 }
                 Err(cause) if store_failures < STORE_FAILURES_MAX && self.halt.is_due_to(&cause) => {
@@ -170,7 +180,10 @@ impl Worker {
                     warn!(object = %object.display(), cause = format!("{cause:#}"), "not stored; it is tried again");
                     self.wait_aside(&ticket, self.halt.over()).await;
                 }
-                Err(cause) => return self.failed(&object, &cause, ticket).await,
+                Err(cause) if is_no_room(&cause) => {
+                    self.wait_aside(&ticket, self.pipeline.room()).await;
+                }
+                Err(cause) => return self.failed(&object, &cause, ticket, stale).await,
             }
         }
         if let Some(claim) = &stale {
@@ -189,7 +202,17 @@ impl Worker {
         acknowledge(ticket).await;
     }
 
-    async fn failed(&self, object: &ObjectRef, cause: &anyhow::Error, ticket: Ticket) {
+    async fn failed(
+        &self,
+        object: &ObjectRef,
+        cause: &anyhow::Error,
+        ticket: Ticket,
+        stale: Option<ClaimToken>,
+    ) {
+        if let Some(claim) = &stale {
+            // Else it would keep the object from everybody until its lease ends.
+            self.pipeline.release(claim).await;
+        }
         self.pipeline.metrics.object(&object.source, ObjectOutcome::Failed);
         error!(object = %object.display(), cause = format!("{cause:#}"), "not judged; it comes back");
         ticket.release().await;

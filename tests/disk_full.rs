@@ -4,7 +4,7 @@ use crate::support::aws::Aws;
 use crate::support::disk::Disk;
 use crate::support::folder::{Config, Folder};
 use crate::support::remit::{Service, findings};
-use crate::support::tally::Tally;
+use crate::support::tally::{self, Tally};
 use crate::support::world::{Call, Shape, World};
 use crate::support::{eventually, http, number, oracle, records, seed};
 use rand::{Rng, SeedableRng};
@@ -15,11 +15,8 @@ use std::time::{Duration, Instant};
 /// How long work may still be taken once nothing can be written.
 const STOPS: Duration = Duration::from_secs(5);
 
-struct Run {
-    moments: usize,
-    /// Whether it must say that it is not ready, and stop asking for messages.
-    says_so: bool,
-}
+/// How soon it goes on once there is room.
+const RESUMES: Duration = Duration::from_secs(30);
 
 /// What one full moment showed.
 struct Moment {
@@ -28,6 +25,8 @@ struct Moment {
     reason: String,
     /// Messages that were taken after [`STOPS`].
     taken: u64,
+    /// From when there was room until `/readyz` said yes.
+    ready: Duration,
 }
 
 fn full(stage: &Stage, service: &Service, dice: &mut ChaCha8Rng) -> Moment {
@@ -51,7 +50,11 @@ fn full(stage: &Stage, service: &Service, dice: &mut ChaCha8Rng) -> Moment {
     }
     let taken = stage.aws.deliveries("q") - taken_by_then.unwrap_or_default();
     stage.disk.free();
-    Moment { said, reason, taken }
+    let start = Instant::now();
+    eventually("it is ready again", Duration::from_secs(60), || {
+        http::try_get(&service.url("/readyz"), &[]).is_some_and(|answer| answer.status == 200)
+    });
+    Moment { said, reason, taken, ready: start.elapsed() }
 }
 
 struct Stage {
@@ -60,7 +63,8 @@ struct Stage {
     folder: Folder,
 }
 
-fn fills(run: &Run) {
+/// Fills the disk at so many moments: each time it must say that it is not ready, and stop asking for messages.
+fn fills(full_moments: usize) {
     let Some(disk) = Disk::mount(96) else {
         eprintln!("SKIPPED: this user may mount no file system; run as root, or with sudo that asks nothing");
         return;
@@ -68,7 +72,7 @@ fn fills(run: &Run) {
     let seed = seed(14);
     let mut dice = ChaCha8Rng::seed_from_u64(seed);
     let now = chrono::Utc::now().timestamp();
-    let files = run.moments * 60;
+    let files = full_moments * 60;
     let world = World::of(seed, Shape { agents: 8, burst: files as u32 * 40, each_day: 8, now });
     let folder = Folder::at(disk.path());
     let stage = Stage { aws: Aws::start(), disk, folder };
@@ -91,7 +95,7 @@ fn fills(run: &Run) {
             fed.store(true, Ordering::Relaxed);
         });
         let mut moments = Vec::new();
-        for _ in 0..run.moments {
+        for _ in 0..full_moments {
             std::thread::sleep(Duration::from_millis(dice.random_range(200..1500)));
             moments.push(full(&stage, &service, &mut dice));
             let before = Tally::of(stage.folder.path()).done;
@@ -109,8 +113,16 @@ fn fills(run: &Run) {
         std::thread::sleep(Duration::from_millis(1500));
         stage.aws.messages("q") == (0, 0)
     });
+    let mut held = None;
+    eventually("the lake holds every event once", Duration::from_secs(60), || {
+        held = tally::of_lake(stage.folder.path());
+        held.as_ref().is_none_or(|held| *held == Ok((world.calls.len() as u64, world.calls.len() as u64)))
+    });
     let tally = Tally::of(stage.folder.path());
-    println!("{} objects done, {} duplicates, quarantine {:?}", tally.done, tally.duplicates, tally.reasons);
+    println!(
+        "lake: {held:?}; {} objects done, {} duplicates, quarantine {:?}",
+        tally.done, tally.duplicates, tally.reasons
+    );
     assert_eq!(tally.difference(&world), None, "seed {seed}");
     let found = oracle::of_listed(&findings(stage.folder.path()));
     assert_eq!(oracle::difference(&oracle::findings(&world), &found), None, "seed {seed}");
@@ -120,29 +132,26 @@ fn fills(run: &Run) {
 
     let silent = moments.iter().filter(|moment| moment.said.is_none()).count();
     let latest = moments.iter().filter_map(|moment| moment.said).max();
+    let ready = moments.iter().map(|moment| moment.ready).max();
     let taken: u64 = moments.iter().map(|moment| moment.taken).sum();
     let reasons: Vec<&str> = moments.iter().map(|moment| moment.reason.as_str()).collect();
     println!(
-        "{} full moments: {silent} unsaid, said after {latest:?} at most, {taken} messages taken later than {STOPS:?}",
-        run.moments
+        "{full_moments} full moments: {silent} unsaid, said after {latest:?} at most, {taken} messages taken later than \
+         {STOPS:?}, ready again after {ready:?} at most"
     );
-    if run.says_so {
-        assert_eq!((silent, taken), (0, 0), "seed {seed}: {reasons:?}");
-        assert!(latest.is_some_and(|latest| latest <= STOPS), "seed {seed}: {latest:?}");
-        assert!(
-            reasons.iter().all(|reason| reason.contains("space") || reason.contains("full")),
-            "{reasons:?}"
-        );
-    }
+    assert_eq!((silent, taken), (0, 0), "seed {seed}: {reasons:?}");
+    assert!(latest.is_some_and(|latest| latest <= STOPS), "seed {seed}: {latest:?}");
+    assert!(reasons.iter().all(|reason| reason.contains("full")), "{reasons:?}");
+    assert!(ready.is_some_and(|ready| ready <= RESUMES), "seed {seed}: {ready:?}");
 }
 
 #[test]
-fn a_full_disk_loses_nothing() {
-    fills(&Run { moments: 5, says_so: false });
-}
-
-#[test]
-#[ignore = "says so only once readiness knows of the disk; long: `tests/endurance/run disk`"]
 fn a_full_disk_stops_the_intake_says_so_and_loses_nothing() {
-    fills(&Run { moments: number("REMIT_MOMENTS").unwrap_or(100) as usize, says_so: true });
+    fills(3);
+}
+
+#[test]
+#[ignore = "long: `tests/endurance/run disk`"]
+fn a_disk_that_is_full_again_and_again_loses_nothing() {
+    fills(number("REMIT_MOMENTS").unwrap_or(100) as usize);
 }

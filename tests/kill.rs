@@ -203,9 +203,8 @@ fn killed_at_any_moment_it_finds_everything_once_and_tells_it_under_one_id() {
         agents: 12,
         flows: Duration::from_secs(20),
         runs: 200..2000,
-        // Few, and all there: see what the long run tells of innocent objects in its README.
-        in_flight: 8,
-        faults: Faults { changed: 0.0, missing: 0.0, ..Faults::bad_day(seed) },
+        in_flight: 16,
+        faults: Faults { changed: 0.0, ..Faults::bad_day(seed) },
         drains: Duration::from_secs(120),
     });
 }

@@ -29,7 +29,8 @@ pub use place::LakeAt;
 pub use rows::Rows;
 pub use spool::{Spool, SpoolFile};
 
-use crate::store::StoreError;
+use crate::store::{StoreError, Trouble};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -155,6 +156,21 @@ pub enum LakeError {
     Task(#[from] tokio::task::JoinError),
 }
 
+impl LakeError {
+    /// What to do about it, where the store or its disk failed; rows wait on that disk.
+    #[must_use]
+    pub fn trouble(&self) -> Option<Trouble> {
+        match self {
+            LakeError::Spool { cause, .. } => Some(match cause.kind() {
+                ErrorKind::StorageFull | ErrorKind::QuotaExceeded => Trouble::Full,
+                _ => Trouble::Passing,
+            }),
+            LakeError::Store(error) => error.is_of_all().then(|| error.trouble()),
+            _ => None,
+        }
+    }
+}
+
 /// What gives rows to the lake. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Lake {
@@ -202,11 +218,26 @@ impl Lake {
         self.spool.remove(&file.name);
     }
 
+    /// Whether there is room for more.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.waiting.bytes.load(Ordering::Relaxed) < self.waiting.bytes_max
+    }
+
+    /// Writes something where rows wait, and takes it away again: whether rows can be kept.
+    ///
+    /// # Errors
+    /// [`LakeError::Spool`], as [`Lake::keep`] would have it.
+    pub async fn probe(&self) -> Result<(), LakeError> {
+        let spool = self.spool.clone();
+        tokio::task::spawn_blocking(move || spool.probe()).await?
+    }
+
     /// Completes when there is room for more.
     pub async fn room(&self) {
         loop {
             let room = self.waiting.room.notified();
-            if self.waiting.bytes.load(Ordering::Relaxed) < self.waiting.bytes_max {
+            if self.has_room() {
                 return;
             }
             room.await;

@@ -14,7 +14,13 @@ async fn world(detections: Vec<Detection>) -> (tempfile::TempDir, Canary) {
     let rules = assembly::rules(manifests, grants, &config.baseline, &store).await.unwrap();
     let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, Some(DAY), None));
     let readiness = Readiness::new(&[]);
-    (folder, Canary { pipeline, readiness, within: Duration::from_secs(60) })
+    let halt = halt_of(&pipeline);
+    (folder, Canary { pipeline, halt, readiness, within: Duration::from_secs(60) })
+}
+
+fn halt_of(pipeline: &Pipeline) -> Halt {
+    let (readiness, end) = (Readiness::new(&[]), CancellationToken::new());
+    Halt::new(pipeline.store.clone(), readiness, pipeline.metrics.clone(), end)
 }
 
 async fn findings(canary: &Canary, states: &[FindingState]) -> Vec<(String, FindingState)> {
@@ -72,7 +78,8 @@ async fn a_watch_that_does_not_see_it_says_so_until_it_does() {
     let metrics = assembly::metrics(&Config::default(), &detections, manifests.latest()).unwrap();
     let rules = assembly::rules(manifests, grants, &Config::default().baseline, &store).await.unwrap();
     let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, Some(DAY), None));
-    let mended = Canary { pipeline, readiness: Readiness::new(&[]), within: Duration::from_secs(60) };
+    let (halt, readiness) = (halt_of(&pipeline), Readiness::new(&[]));
+    let mended = Canary { pipeline, halt, readiness, within: Duration::from_secs(60) };
     assert!(mended.try_once(&mut None).await);
     assert_eq!(findings(&mended, &[FindingState::Open]).await, []);
     assert_eq!(mended.pipeline.store.incidents(true, 10).await.unwrap().len(), 0, "and its end is told");

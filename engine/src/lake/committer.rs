@@ -22,8 +22,8 @@ const COMMIT_BYTES_MAX: u64 = 32 << 20;
 /// Waiting files that become one version.
 const COMMIT_FILES_MAX: u32 = 4_096;
 
-/// Longest pause after failures.
-const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// Longest pause after failures: what waits takes room of a disk that may be short of it.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// What a version added.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,6 +18,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 const ENDING: &str = ".rows";
 
+/// What a probe writes: about as much as a commit of some objects.
+const PROBE_BYTES: usize = 256 << 10;
+
 /// The folder of them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Spool {
@@ -116,6 +119,13 @@ impl Spool {
     /// A file that goes with its last holder.
     pub(super) fn nameless(&self) -> Result<File, LakeError> {
         tempfile::tempfile_in(&self.dir).map_err(|cause| self.failed(cause))
+    }
+
+    /// Writes something and takes it away again.
+    pub(super) fn probe(&self) -> Result<(), LakeError> {
+        let mut file = self.nameless()?;
+        let written = file.write_all(&vec![0; PROBE_BYTES]).and_then(|()| file.sync_all());
+        written.map_err(|cause| self.failed(cause))
     }
 
     pub(super) fn failed(&self, cause: std::io::Error) -> LakeError {

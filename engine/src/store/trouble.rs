@@ -26,6 +26,12 @@ const NOTADB: u32 = 26;
 const SYNC_FAILED: [u32; 2] = [IOERR | 4 << 8, IOERR | 5 << 8];
 
 impl StoreError {
+    /// Whether whatever is written next may fail in the same way. One row that is damaged says nothing of others.
+    #[must_use]
+    pub fn is_of_all(&self) -> bool {
+        matches!(self, StoreError::Sql(_) | StoreError::Seen(_))
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn trouble(&self) -> Trouble {
