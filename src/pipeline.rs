@@ -1,22 +1,25 @@
 //! One object's way from its bytes to the store: claim, read, judge, commit.
 
-use crate::clouds::{self, Clouds};
+mod ends;
+mod unwritten;
+
+pub use ends::{Begun, Outcome, Read, Written};
+
+use crate::clouds;
 use crate::desk::{Desk, Settling, Sheet};
 use crate::ledger::LedgerDesk;
-use crate::slices::{Broken, Reading, Take, Tools, new_rows, new_rows_of};
+use crate::slices::{Broken, Reading, Take, Tools};
 use dashboards::Metrics;
 use dashboards::metrics::{ObjectOutcome, Unfamiliar};
 use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
-use engine::grant::PolicyChange;
 use engine::integrity::Integrity;
-use engine::judge::{Judge, JudgeError, Judged};
-use engine::lake::{Lake, Rows};
-use engine::seen::{Meeting, SeenError};
+use engine::judge::{Judge, JudgeError};
+use engine::lake::Lake;
 use engine::standing;
 use engine::store::{
-    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Origin, Readmitted, Store, StoreError,
+    Again, Claim, ClaimToken, Committed, Content, LogRead, ObjectEnd, Readmitted, Store, StoreError,
     StoredCommit, Sum, Unread,
 };
 use engine::time;
@@ -25,66 +28,18 @@ use ingest::event::Columns;
 use ingest::object::{Room, Summary};
 use ingest::planted::{Bug, bug};
 use ingest::quarantine::reason;
-use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined};
-use std::collections::{BTreeSet, HashSet};
+use ingest::{Limits, ObjectError, ObjectRef, Quarantined};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 use tokio::task::block_in_place;
 use tracing::{debug, error, warn};
+use unwritten::{Rejudged, Unwritten};
 
 /// Objects of fewer bytes are read and judged in about a millisecond: not worth telling the runtime.
 const LONG_WORK_BYTES: usize = 32 << 10;
-
-/// What became of an object.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
-    /// Judged and committed.
-    Done {
-        /// Unique events in it.
-        events: u64,
-        /// What the commit changed.
-        stored: Box<StoredCommit>,
-    },
-    /// It was ended before.
-    Duplicate,
-    /// Nothing of ours, and why.
-    Ignored(&'static str),
-    /// It cannot be read; the quarantine says why.
-    Quarantined(&'static str),
-    /// Another worker holds it.
-    Held,
-}
-
-/// A claimed object, or what is to be said instead.
-#[derive(Debug)]
-pub enum Begun {
-    Mine(ClaimToken),
-    /// The last attempt on it ended the process.
-    Suspect(ClaimToken),
-    Ended(Outcome),
-}
-
-/// What judging a claimed object gave.
-#[derive(Debug)]
-pub enum Read {
-    /// To be committed.
-    Judged(Box<Sheet>),
-    /// There was nothing to judge.
-    Ended(Outcome),
-    /// Its bytes end too early: they may have been lost on the way.
-    Torn,
-}
-
-/// How a commit went.
-#[derive(Debug)]
-pub enum Written {
-    /// The object's end.
-    Ended(Outcome),
-    /// Some of its events were judged elsewhere meanwhile: read it again.
-    Clash,
-}
 
 /// Everything that objects pass through.
 #[derive(Debug)]
@@ -452,137 +407,5 @@ impl Pipeline {
             self.metrics.finding(&finding.detection, finding.severity);
         }
         debug!(object = %object.display(), rows = sheet.events.len(), findings = sheet.findings.len(), "committed");
-    }
-}
-
-/// What the slices of an object add up to, before anything is written.
-struct Unwritten<'s> {
-    meeting: Meeting<'s>,
-    sum: Sum,
-    changes: Vec<PolicyChange>,
-    /// The oldest that a slice was judged by.
-    grants_revision: u64,
-    quarantined: Vec<Quarantined>,
-    origin: Origin,
-    rows: usize,
-    clouds: Clouds,
-    /// The only rows that count; none where all do.
-    only: Option<&'s HashSet<u32>>,
-    lake: Option<&'s Lake>,
-    kept: Rows,
-    /// Whose records these are, read again, and which of them are new.
-    readmitted: Option<Readmitted>,
-}
-
-impl<'s> Unwritten<'s> {
-    fn of(object: &ObjectRef, meeting: Meeting<'s>, lake: Option<&'s Lake>) -> Self {
-        Self {
-            meeting,
-            lake,
-            kept: Rows::default(),
-            sum: Sum::default(),
-            changes: Vec::new(),
-            grants_revision: u64::MAX,
-            quarantined: Vec::new(),
-            origin: Origin {
-                object: object.clone(),
-                left_out: Vec::new(),
-                last_event: 0,
-                callers: BTreeSet::new(),
-            },
-            rows: 0,
-            clouds: Clouds::default(),
-            only: None,
-            readmitted: None,
-        }
-    }
-
-    fn sheet(self, object: &ObjectRef, claim: &ClaimToken, summary: Summary, log: Option<LogRead>) -> Sheet {
-        let events = self.meeting.ids();
-        Sheet {
-            claim: claim.clone(),
-            place: object.display(),
-            sha256: summary.sha256,
-            read: summary.read,
-            duplicates: (self.rows - events.len()) as u64,
-            events,
-            quarantined: self.quarantined,
-            findings: self.sum.findings.into_values().collect(),
-            baseline: self.sum.baseline,
-            measures: self.sum.measures,
-            issued: self.sum.issued,
-            changes: self.changes,
-            grants_revision: self.grants_revision,
-            readmitted: self.readmitted,
-            is_canary: false,
-            unfamiliar: summary.unfamiliar,
-            origin: Some(Origin { last_event: self.clouds.latest().unwrap_or_default(), ..self.origin }),
-            clouds: self.clouds,
-            kept: self.kept,
-            log,
-        }
-    }
-}
-
-impl Take for Unwritten<'_> {
-    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        let is_new = match self.only {
-            None => new_rows(&mut self.meeting, batch)?,
-            Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
-        };
-        let view = batch.view();
-        if let Some(readmitted) = &mut self.readmitted {
-            let new = is_new.iter().enumerate().filter(|(_, is_new)| **is_new);
-            readmitted.rows.extend(new.filter_map(|(at, _)| view.row(at)));
-        }
-        let left_out = is_new.iter().enumerate().filter(|(_, is_new)| !**is_new);
-        self.origin.left_out.extend(left_out.filter_map(|(at, _)| view.row(at)));
-        Ok(is_new)
-    }
-
-    fn take(
-        &mut self,
-        all: &EventBatch,
-        chosen: &EventBatch,
-        judged: Judged,
-        quarantined: Vec<Quarantined>,
-    ) -> anyhow::Result<()> {
-        let view = chosen.view();
-        self.rows += all.rows();
-        self.clouds.add(all, chosen);
-        if let Some(lake) = self.lake {
-            self.kept.add(chosen, &lake.spool)?;
-        }
-        self.origin.callers.append(&mut judged.calls.callers(&view));
-        self.grants_revision = self.grants_revision.min(judged.calls.grants_revision);
-        self.quarantined.extend(quarantined);
-        self.changes.extend_from_slice(&judged.calls.changes);
-        self.sum.add_judged(judged);
-        Ok(())
-    }
-}
-
-/// What an object adds to findings and measures when it is judged again.
-struct Rejudged<'a> {
-    left_out: &'a HashSet<u32>,
-    sum: Sum,
-}
-
-impl Take for Rejudged<'_> {
-    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        let view = batch.view();
-        let counted = |at: usize| view.row(at).is_none_or(|row| !self.left_out.contains(&row));
-        Ok((0..batch.rows()).map(counted).collect())
-    }
-
-    fn take(
-        &mut self,
-        _all: &EventBatch,
-        _chosen: &EventBatch,
-        judged: Judged,
-        _quarantined: Vec<Quarantined>,
-    ) -> anyhow::Result<()> {
-        self.sum.add_judged(judged);
-        Ok(())
     }
 }

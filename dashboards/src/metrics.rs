@@ -6,6 +6,7 @@
 mod lake;
 mod ledger;
 mod outcome;
+mod registrar;
 mod standing;
 mod watch;
 
@@ -19,9 +20,10 @@ use engine::finding::Severity;
 use engine::measure::Measure;
 use engine::store::{Store, StoreError};
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry,
+    TextEncoder,
 };
+use registrar::Registrar;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -538,48 +540,6 @@ fn of<'a>(known: &BTreeSet<String>, value: &'a str) -> &'a str {
 
 fn provider_of(provider: &str) -> &'static str {
     PROVIDERS.into_iter().chain([UNKNOWN]).find(|known| *known == provider).unwrap_or(OTHER)
-}
-
-struct Registrar {
-    registry: Registry,
-}
-
-impl Registrar {
-    fn counter(&self, name: &str, help: &str) -> Result<IntCounter, prometheus::Error> {
-        self.with(IntCounter::new(name, help)?)
-    }
-
-    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntCounterVec, prometheus::Error> {
-        self.with(IntCounterVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge(&self, name: &str, help: &str) -> Result<IntGauge, prometheus::Error> {
-        self.with(IntGauge::new(name, help)?)
-    }
-
-    fn plain_gauge(&self, name: &str, help: &str) -> Result<Gauge, prometheus::Error> {
-        self.with(Gauge::new(name, help)?)
-    }
-
-    fn gauges(&self, name: &str, help: &str, labels: &[&str]) -> Result<IntGaugeVec, prometheus::Error> {
-        self.with(IntGaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn gauge_vec(&self, name: &str, help: &str, labels: &[&str]) -> Result<GaugeVec, prometheus::Error> {
-        self.with(GaugeVec::new(Opts::new(name, help), labels)?)
-    }
-
-    fn histogram(&self, name: &str, help: &str, buckets: &[f64]) -> Result<Histogram, prometheus::Error> {
-        self.with(Histogram::with_opts(HistogramOpts::new(name, help).buckets(buckets.to_vec()))?)
-    }
-
-    fn with<C>(&self, collector: C) -> Result<C, prometheus::Error>
-    where
-        C: prometheus::core::Collector + Clone + 'static,
-    {
-        self.registry.register(Box::new(collector.clone()))?;
-        Ok(collector)
-    }
 }
 
 #[cfg(test)]
