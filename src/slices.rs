@@ -6,7 +6,6 @@ use engine::seen::{Meeting, Seen, SeenError, event_of};
 use ingest::digest::Shelf;
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Summary};
-use ingest::planted::{Bug, bug};
 use ingest::{EventBatch, Limits, ObjectError, ObjectRef, Quarantined, Redaction};
 use std::collections::{BTreeSet, HashSet};
 
@@ -102,10 +101,7 @@ impl Reading {
         let mut next = reader.next()?;
         let mut is_first = true;
         while let Some(slice) = next {
-            next = match reader.next() {
-                Err(_) if bug(Bug::PrefixOfTruncated) => None,
-                next => next?,
-            };
+            next = reader.next()?;
             let is_new = take.choose(&slice.batch, is_first && next.is_none())?;
             is_first = false;
             let chosen = only(&slice.batch, is_new);

@@ -11,6 +11,9 @@ use ingest::planted::Bug;
 use serde_json::json;
 use std::time::{Duration, Instant};
 
+/// What is waited for is not waited for long, and nothing is looked for that no message tells of.
+const SHORT: &str = "retry_for = \"1s\"\nreceives_max = 1\nsweep = \"0s\"";
+
 /// A service with or without a bug, a well cloud, and a small world.
 struct Trial {
     aws: Aws,
@@ -33,7 +36,7 @@ impl Trial {
         world.declare(&folder);
         let port = folder.configure(
             &Config::default()
-                .queue(&aws.url, &queue, "acme-logs")
+                .queue_with(&aws.url, &queue, "acme-logs", SHORT)
                 .receiver("webhook", &format!("url = \"{}\"\nsecret = \"hush\"", webhook.url)),
         );
         let environment = bug.map(|bug| ("REMIT_PLANTED_BUG", bug.name())).into_iter().collect();
@@ -49,16 +52,16 @@ impl Trial {
         self.aws.put("acme-logs", key, self.world.file(calls));
     }
 
-    /// Until the queue is empty; whatever waits for its time is hurried on, but for what is being worked on.
+    /// Until the queue is empty.
     fn drained(&self) {
         eventually("the queue is empty", Duration::from_secs(120), || self.aws.messages("q") == (0, 0));
     }
 
-    /// As [`Trial::drained`], without the pauses between tries.
-    fn drained_soon(&self) {
+    /// As [`Trial::drained`]; whatever waits for its time is hurried on.
+    fn drained_soon(&self, queue: &str) {
         eventually("the queue is empty", Duration::from_secs(120), || {
-            let is_empty = self.aws.messages("q") == (0, 0);
-            self.aws.expire("q");
+            let is_empty = self.aws.messages(queue) == (0, 0);
+            self.aws.expire(queue);
             std::thread::sleep(Duration::from_millis(500));
             is_empty
         });
@@ -88,25 +91,28 @@ fn is(so: bool, otherwise: &str) -> Verdict {
     if so { Ok(()) } else { Err(otherwise.to_owned()) }
 }
 
-/// With the bug the check fails, without it holds.
-fn catches(bug: Bug, check: fn(&Trial) -> Verdict) {
+/// With each of the bugs the check fails, without them it holds.
+fn catches(bugs: &[Bug], check: fn(&Trial) -> Verdict) {
     if !cfg!(debug_assertions) || std::env::var_os("REMIT_BIN").is_some() {
         eprintln!("skipped: a release has no planted bugs");
         return;
     }
-    let (well, ill) = std::thread::scope(|scope| {
+    std::thread::scope(|scope| {
         let well = scope.spawn(|| check(&Trial::of(None)));
-        let ill = scope.spawn(|| check(&Trial::of(Some(bug))));
-        (well.join(), ill.join())
+        let ill: Vec<_> =
+            bugs.iter().map(|bug| (bug, scope.spawn(|| check(&Trial::of(Some(*bug)))))).collect();
+        assert_eq!(well.join().unwrap(), Ok(()), "without a bug");
+        for (bug, verdict) in ill {
+            let noticed = verdict.join().unwrap();
+            println!("{}: {noticed:?}", bug.name());
+            assert!(noticed.is_err(), "{} is not noticed", bug.name());
+        }
     });
-    assert_eq!(well.unwrap(), Ok(()), "without a bug");
-    let why = ill.unwrap().expect_err("the bug is not noticed");
-    println!("{}: {why}", bug.name());
 }
 
 #[test]
 fn acknowledging_before_the_commit_is_noticed() {
-    catches(Bug::AckBeforeCommit, |trial| {
+    catches(&[Bug::AckBeforeCommit], |trial| {
         trial.aws.ail(Faults { trickle: Duration::from_secs(8), ..Faults::default() });
         let mut service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
@@ -123,7 +129,7 @@ fn acknowledging_before_the_commit_is_noticed() {
 
 #[test]
 fn reading_only_the_first_record_of_a_notification_is_noticed() {
-    catches(Bug::FirstRecordOnly, |trial| {
+    catches(&[Bug::FirstRecordOnly], |trial| {
         // Told of in one message, as S3 may and SNS does.
         let mut told = Vec::new();
         for (number, calls) in trial.world.calls.chunks(200).enumerate() {
@@ -143,40 +149,38 @@ fn reading_only_the_first_record_of_a_notification_is_noticed() {
 
 #[test]
 fn a_plus_that_is_not_decoded_is_noticed() {
-    catches(Bug::PlusNotDecoded, |trial| {
+    catches(&[Bug::PlusNotDecoded], |trial| {
         let _service = trial.start();
         trial.put("AWSLogs/a blank/1.json.gz", &trial.world.calls);
-        trial.drained_soon();
+        trial.drained_soon("q");
         trial.is_whole()
     });
 }
 
-/// A file that takes 40 s to come: longer than its message is hidden without being asked for more.
-fn stays_hidden(trial: &Trial) -> Verdict {
-    trial.aws.ail(Faults { trickle: Duration::from_secs(40), ..Faults::default() });
-    let service = trial.start();
-    trial.put("1.json.gz", &trial.world.calls);
-    trial.drained();
-    let times = trial.aws.deliveries("q");
-    is(times == 1, &format!("its message was delivered {times} times"))?;
-    let asked = trial.aws.asked("ChangeMessageVisibility") + trial.aws.asked("ChangeMessageVisibilityBatch");
-    is(asked >= 2, &format!("hidden for 30 s, and kept hidden {asked} times in 40 s"))?;
-    is(service.metric("remit_objects_total", &["outcome=\"done\""]) == 1.0, "not done")
-}
-
+/// A file that takes 34 s to come: longer than its message is hidden without being asked for more.
 #[test]
-fn a_message_that_is_not_kept_hidden_is_noticed() {
-    catches(Bug::NoHeartbeat, stays_hidden);
-}
-
-#[test]
-fn a_message_that_is_kept_hidden_only_once_is_noticed() {
-    catches(Bug::LeaseExtendedOnce, stays_hidden);
+fn a_message_that_is_not_kept_hidden_or_only_once_is_noticed() {
+    catches(&[Bug::NoHeartbeat, Bug::LeaseExtendedOnce], |trial| {
+        trial.aws.ail(Faults { trickle: Duration::from_secs(34), ..Faults::default() });
+        let service = trial.start();
+        // Too large to be taken for a body that comes too slowly.
+        let mut text = trial.world.text(&trial.world.calls);
+        text.extend(std::iter::repeat_n(b' ', 4 << 20));
+        trial.aws.put("acme-logs", "1.json", text);
+        trial.drained();
+        let times = trial.aws.deliveries("q");
+        is(times == 1, &format!("its message was delivered {times} times"))?;
+        let asked =
+            ["ChangeMessageVisibility", "ChangeMessageVisibilityBatch"].map(|what| trial.aws.asked(what));
+        let asked: usize = asked.iter().sum();
+        is(asked >= 2, &format!("hidden for 30 s, and kept hidden {asked} times in 34 s"))?;
+        is(service.metric("remit_objects_total", &["outcome=\"done\""]) == 1.0, "not done")
+    });
 }
 
 #[test]
 fn dropping_what_cannot_be_read_is_noticed() {
-    catches(Bug::DropOnParseError, |trial| {
+    catches(&[Bug::DropOnParseError], |trial| {
         let mut bytes = trial.world.file(&trial.world.calls);
         bytes.truncate(bytes.len() / 2);
         trial.aws.put("acme-logs", "1.json.gz", bytes);
@@ -189,7 +193,7 @@ fn dropping_what_cannot_be_read_is_noticed() {
 
 #[test]
 fn an_alert_that_counts_as_told_before_it_is_sent_is_noticed() {
-    catches(Bug::DeliveredBeforeSend, |trial| {
+    catches(&[Bug::DeliveredBeforeSend], |trial| {
         trial.webhook.plan([Behaviour::Hang]);
         let mut service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
@@ -204,22 +208,31 @@ fn an_alert_that_counts_as_told_before_it_is_sent_is_noticed() {
     });
 }
 
+/// Told of by two queues, as when a bucket was given a new one: what one source works on, the other leaves alone.
 #[test]
 fn a_claim_that_fences_nobody_off_is_noticed() {
-    catches(Bug::ClaimWithoutFencing, |trial| {
+    catches(&[Bug::ClaimWithoutFencing], |trial| {
+        let other = trial.aws.queue("other");
+        let config = trial.folder.read("remit.toml");
+        let keys = format!("name = \"other\"\n{SHORT}");
+        let source = Config::default().queue_with(&trial.aws.url, &other, "acme-logs", &keys).sources;
+        trial.folder.write("remit.toml", format!("{source}\n{config}"));
         trial.aws.ail(Faults { trickle: Duration::from_secs(4), ..Faults::default() });
         let _service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
+        trial.aws.bucket("acme-logs", "other");
         trial.aws.tell_again("acme-logs", "1.json.gz");
-        trial.drained_soon();
+        for queue in ["q", "other"] {
+            trial.drained_soon(queue);
+        }
         trial.counts_once()?;
-        is(trial.aws.asked("GET") == 1, "two workers fetched it side by side")
+        is(trial.aws.asked("GET") == 1, "two sources fetched it side by side")
     });
 }
 
 #[test]
 fn a_failed_deletion_that_nobody_looks_at_is_noticed() {
-    catches(Bug::DeleteFailureIgnored, |trial| {
+    catches(&[Bug::DeleteFailureIgnored], |trial| {
         trial.aws.ail(Faults { failed_delete: 1.0, ..Faults::default() });
         let service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
@@ -227,7 +240,12 @@ fn a_failed_deletion_that_nobody_looks_at_is_noticed() {
         let deletions = || trial.aws.asked("DeleteMessage") + 3 * trial.aws.asked("DeleteMessageBatch");
         eventually("its deletion is refused", Duration::from_secs(60), || deletions() >= 3);
         trial.aws.heal();
-        trial.drained();
+        // Tried again within a second; one that nobody tries again stays until it comes back, after 30 s.
+        let start = Instant::now();
+        while trial.aws.messages("q") != (0, 0) && start.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        is(trial.aws.messages("q") == (0, 0), "the message is still there")?;
         let again = service.metric("remit_objects_total", &["outcome=\"duplicate\""]);
         is(again == 0.0, "the message came again")
     });
@@ -235,24 +253,29 @@ fn a_failed_deletion_that_nobody_looks_at_is_noticed() {
 
 #[test]
 fn the_beginning_of_a_truncated_file_that_is_committed_is_noticed() {
-    catches(Bug::PrefixOfTruncated, |trial| {
+    catches(&[Bug::PrefixOfTruncated], |trial| {
         // More than one window of 16 MiB: the first is judged before the end is missed.
         let now = chrono::Utc::now().timestamp();
-        let large = World::of(8, Shape { agents: 2, burst: 20_000, each_day: 1, now });
-        let mut packed = records::zstd(&large.text(&large.calls));
+        let large = World::of(8, Shape { agents: 2, burst: 25_000, each_day: 1, now });
+        let text = large.text(&large.calls);
+        assert!(text.len() > 18 << 20, "{} bytes", text.len());
+        let mut packed = records::zstd(&text);
         packed.truncate(packed.len() - 100);
         trial.aws.put("acme-logs", "1.json.zst", packed);
         let _service = trial.start();
         trial.drained();
         let tally = trial.tally();
         is(tally.events.is_empty(), &format!("{} events of a truncated file are kept", tally.events.len()))?;
-        is(tally.quarantined == 1, "a truncated file is not in quarantine")
+        is(
+            tally.reasons.keys().eq(["gzip_truncated"]),
+            &format!("a truncated file is kept as {:?}", tally.reasons),
+        )
     });
 }
 
 #[test]
 fn forgetting_events_at_a_restart_is_noticed() {
-    catches(Bug::DedupForgotten, |trial| {
+    catches(&[Bug::DedupForgotten], |trial| {
         let mut service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
         trial.drained();
@@ -267,7 +290,7 @@ fn forgetting_events_at_a_restart_is_noticed() {
 
 #[test]
 fn losing_what_another_object_adds_to_a_finding_is_noticed() {
-    catches(Bug::MergedFindingLost, |trial| {
+    catches(&[Bug::MergedFindingLost], |trial| {
         let _service = trial.start();
         for (number, calls) in trial.world.calls.chunks(60).enumerate() {
             trial.put(&format!("{number}.json.gz"), calls);
@@ -280,7 +303,7 @@ fn losing_what_another_object_adds_to_a_finding_is_noticed() {
 
 #[test]
 fn leases_of_the_dead_that_live_on_are_noticed() {
-    catches(Bug::StaleLeasesKept, |trial| {
+    catches(&[Bug::StaleLeasesKept], |trial| {
         trial.aws.ail(Faults { trickle: Duration::from_secs(8), ..Faults::default() });
         let mut service = trial.start();
         trial.put("1.json.gz", &trial.world.calls);
@@ -290,7 +313,7 @@ fn leases_of_the_dead_that_live_on_are_noticed() {
         service.restart();
         let _service = service.ready();
         let start = Instant::now();
-        let limit = Duration::from_secs(if trial.environment.is_empty() { 90 } else { 20 });
+        let limit = Duration::from_secs(if trial.environment.is_empty() { 90 } else { 12 });
         while start.elapsed() < limit && trial.tally().done == 0 {
             trial.aws.expire("q");
             std::thread::sleep(Duration::from_millis(500));
@@ -301,7 +324,7 @@ fn leases_of_the_dead_that_live_on_are_noticed() {
 
 #[test]
 fn a_request_to_a_bucket_that_is_not_ours_is_noticed() {
-    catches(Bug::AnyBucket, |trial| {
+    catches(&[Bug::AnyBucket], |trial| {
         trial.aws.bucket("somebody-elses", "q");
         trial.aws.put("somebody-elses", "1.json.gz", trial.world.file(&trial.world.calls));
         let _service = trial.start();
@@ -317,7 +340,7 @@ fn a_request_to_a_bucket_that_is_not_ours_is_noticed() {
 /// A crash between the lake's commit and the store's note of it: the store as it was before, the lake as after.
 #[test]
 fn giving_the_lake_what_it_holds_is_noticed() {
-    catches(Bug::LakeWithoutVersionCheck, |trial| {
+    catches(&[Bug::LakeWithoutVersionCheck], |trial| {
         let config = trial.folder.read("remit.toml");
         trial.folder.write("remit.toml", format!("{config}\n[lake]\ncommit_every = \"24h\"\n"));
         let (state, before) = (trial.folder.path(), trial.folder.path().join("before"));
@@ -371,7 +394,7 @@ fn giving_the_lake_what_it_holds_is_noticed() {
 fn every_bug_has_a_story_and_a_release_has_none() {
     let story = include_str!("planted.rs");
     for bug in Bug::ALL {
-        assert!(story.contains(&format!("catches(Bug::{bug:?},")), "no story for {bug:?}");
+        assert!(story.contains(&format!("Bug::{bug:?}")), "no story for {bug:?}");
     }
     // That a release cannot have them is asserted where they are, when it is compiled. If one lies here, look at it too.
     let here = binary();

@@ -6,6 +6,7 @@ use flate2::bufread::GzDecoder;
 
 use super::{Limits, MIB, ObjectError, is_gzip};
 use crate::formats::frames::Window;
+use crate::planted::{Bug, bug};
 
 /// How much is in memory at most. A record, or a line that is a file of its own, must fit.
 const WINDOW_BYTES_MAX: usize = 64 << 20;
@@ -165,6 +166,9 @@ impl Decoder<'_> {
                 Ok(0) => break,
                 Ok(more) => read += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::UnexpectedEof && bug(Bug::PrefixOfTruncated) => {
+                    break;
+                }
                 Err(error) => return Err(damage(&error)),
             }
         }
