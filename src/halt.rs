@@ -228,6 +228,7 @@ fn full(store: &Store) -> String {
 mod tests {
     use super::*;
     use dashboards::Labels;
+    use engine::lake::{LakeAt, LakeConfig};
     use engine::store::Durability;
 
     #[tokio::test]
@@ -283,5 +284,26 @@ mod tests {
         let row = || StoreError::NotFound { what: "row", id: "1".into(), command: "findings" };
         assert_eq!(found(DeskError::Store(row()).into()), None);
         assert_eq!(found(row().into()), None);
+    }
+
+    #[tokio::test]
+    async fn nothing_is_received_while_too_much_waits_for_the_lake() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(&folder.path().join("remit.db"), Durability::None).await.unwrap();
+        for (pending_bytes_max, takes) in [(0, false), (1 << 20, true)] {
+            let at = LakeAt::Folder(folder.path().join("lake"));
+            let config = LakeConfig::new(at, folder.path().join("remit.rows"));
+            let (lake, _) = Lake::open(&store, LakeConfig { pending_bytes_max, ..config }).await.unwrap();
+            let readiness = Readiness::new(&[]);
+            let metrics = Arc::new(Metrics::new("1", &Labels::default()).unwrap());
+            let halt = Halt::new(store.clone(), readiness.clone(), metrics, CancellationToken::new());
+            let halt = halt.with_lake(Some(lake));
+            let source = Valve::default();
+            halt.govern("trail", source.clone());
+            halt.look_at_lake();
+            assert_eq!(source.is_open(), takes);
+            assert_eq!(readiness.reasons().contains_key(LAKE), !takes);
+            halt.over().await;
+        }
     }
 }
