@@ -199,9 +199,9 @@ impl Service {
             if let (SourceConfig::S3Sqs(config), Some(listing)) = (config, source.listing()) {
                 let parts = || (self.pipeline.clone(), listing.clone(), config.clone(), self.cancel.clone());
                 let (pipeline, listing, config, cancel) = parts();
-                self.tasks.spawn(ledger::sweep(pipeline, listing, config, cancel));
+                self.tasks.spawn(ledger::sweep(pipeline, listing, *config, cancel));
                 let (pipeline, listing, config, cancel) = parts();
-                self.tasks.spawn(ledger::heal(pipeline, listing, config, cancel));
+                self.tasks.spawn(ledger::heal(pipeline, listing, *config, cancel));
             }
             opened.push((config.clone(), source));
         }

@@ -17,7 +17,7 @@ pub enum SourceConfig {
     /// A folder.
     Directory(DirectoryConfig),
     /// A bucket whose new objects are told through a queue.
-    S3Sqs(S3SqsConfig),
+    S3Sqs(Box<S3SqsConfig>),
 }
 
 /// A folder of log files, read once or watched.
