@@ -37,10 +37,6 @@ use exit::Exit;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
-// Rows make many small texts on one thread that another lets go; the system's allocator takes a tenth of judging.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     // Two are linked; who asks for none must find one. It fails only where one is set already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

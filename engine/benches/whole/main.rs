@@ -34,10 +34,6 @@ use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction
 use libdeflater::Decompressor;
 use sha2::{Digest, Sha256};
 
-// As in `remit`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 const ROUNDS: usize = 5;
 const EVENTS: usize = 104_000;
 const FILES: usize = 15;
@@ -58,10 +54,6 @@ fn main() {
         std::env::var_os("LOGS").map_or_else(|| events::files(EVENTS, FILES, 42), |dir| logs(dir.as_ref()));
     let dir = tempfile::tempdir().expect("a folder");
     let detections = detection::built_in().expect("detections");
-    let judge = || {
-        let rules = rules(dir.path());
-        (block_on(Judge::new(rules.clone(), &detections)).expect("a judge"), rules)
-    };
     let (limits, redaction) = (Limits::default(), Redaction::default());
     let object = ObjectRef {
         source: "bench".to_owned(),
@@ -87,8 +79,20 @@ fn main() {
     let (mut gzip, mut other_gzip) = (Decompressor::new(), Decompressor::new());
     let size = files.iter().map(|file| file.plain).max().unwrap_or_default();
     let (mut buffer, mut other_buffer) = (vec![0; size], vec![0; size]);
-    let (mut own_judge, own_rules) = judge();
-    let (mut other_judge, other_rules) = judge();
+    let judge = |room: &mut Room| {
+        let rules = rules(dir.path());
+        let mut judge = block_on(Judge::new(rules.clone(), &detections)).expect("a judge");
+        // All of the set is of a day or two: what is called in it is usual here, as it is in a company's second month.
+        read(room, &mut |batch| {
+            let judged = block_on(judge.judge(batch)).expect("judged");
+            for (who, what, block, presence) in judged.calls.baseline.uses.iter() {
+                rules.baseline.learn(who, what, *block, presence.days >> 1);
+            }
+        });
+        (judge, rules)
+    };
+    let (mut own_judge, own_rules) = judge(&mut first_room);
+    let (mut other_judge, other_rules) = judge(&mut second_room);
     let judged = |judge: &mut Judge, rules: &Rules, batch: &EventBatch| {
         let judged = block_on(judge.judge(batch)).expect("judged");
         rules.baseline.apply(&judged.calls.baseline);
