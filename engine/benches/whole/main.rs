@@ -85,7 +85,7 @@ fn main() {
         // All of the set is of a day or two: what is called in it is usual here, as it is in a company's second month.
         read(room, &mut |batch| {
             let judged = block_on(judge.judge(batch)).expect("judged");
-            for (who, what, block, presence) in judged.calls.baseline.uses.iter() {
+            for ((who, what, block), presence) in &judged.calls.baseline.uses {
                 rules.baseline.learn(who, what, *block, presence.days >> 1);
             }
         });
