@@ -37,6 +37,11 @@ use exit::Exit;
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
+// Batches are made by one thread and let go by another: after 2.4 million events in three minutes the system's allocator
+// held 2.7 GiB, this one 1.3.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     // Two are linked; who asks for none must find one. It fails only where one is set already.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();

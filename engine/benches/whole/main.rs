@@ -34,6 +34,10 @@ use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction
 use libdeflater::Decompressor;
 use sha2::{Digest, Sha256};
 
+// As in `remit`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const ROUNDS: usize = 5;
 const EVENTS: usize = 104_000;
 const FILES: usize = 15;
