@@ -1,9 +1,7 @@
 //! The whole way of an event, one core: gzip, event table, verdict, baseline, findings
 //!
-//! `cargo bench --workspace --bench whole`. Every round runs each way once, and the ways are compared by the median of
-//! their paired ratios of CPU time, so that the figures mean the same on any machine and survive a noisy one. The
-//! yardsticks are inflating the same bytes with libdeflate, and `serde_json` into the same table with the same judge
-//! behind it.
+//! `cargo bench --workspace --bench whole`. The yardsticks are inflating the same bytes with libdeflate, and `serde_json`
+//! into the same table with the same judge behind it.
 //!
 //! `LOGS=FOLDER` judges the `.gz` files in it (`remit synth --load 1000000 --files 90 --seed 42 --out FOLDER`) instead of
 //! a set of its own; nobody is a declared agent then. `ONLY=whole` runs one way alone, for a profiler.
@@ -14,13 +12,14 @@
 mod events;
 #[path = "../../../ingest/benches/read/serde_reader.rs"]
 mod serde_reader;
+#[path = "../../../ingest/benches/read/ways.rs"]
+mod ways;
 
 use std::fmt::Write as _;
 use std::fs;
 use std::hint::black_box;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use engine::baseline::{Baseline, BaselineRule};
 use engine::calls::{COLUMNS, Rules};
@@ -33,6 +32,7 @@ use futures::executor::block_on;
 use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction, Room};
 use libdeflater::Decompressor;
 use sha2::{Digest, Sha256};
+use ways::{Way, compare, inflate, timed};
 
 // As in `remit`.
 #[global_allocator]
@@ -46,12 +46,6 @@ const SLICE_BYTES: usize = 4 << 20;
 
 /// Identities of the set that are declared agents; they make a quarter of the calls.
 const AGENTS: std::ops::Range<u64> = 12..36;
-
-struct Way<'w> {
-    name: &'static str,
-    work: Box<dyn FnMut() -> usize + 'w>,
-    seconds: Vec<f64>,
-}
 
 fn main() {
     let files =
@@ -104,33 +98,21 @@ fn main() {
     };
     let other_judged = judged;
     let mut ways = [
-        Way {
-            name: "inflate",
-            work: Box::new(|| files.iter().map(|file| inflate(&mut gzip, &file.gz, &mut buffer)).sum()),
-            seconds: Vec::new(),
-        },
-        Way { name: "read", work: Box::new(|| read(&mut first_room, &mut |_| {})), seconds: Vec::new() },
-        Way {
-            name: "whole",
-            work: Box::new(|| read(&mut second_room, &mut |batch| judged(&mut own_judge, &own_rules, batch))),
-            seconds: Vec::new(),
-        },
-        Way {
-            name: "serde",
-            work: Box::new(|| {
-                let mut rows = 0;
-                for file in &files {
-                    // Every object's bytes are hashed, whoever reads them.
-                    black_box(Sha256::digest(&file.gz));
-                    let size = inflate(&mut other_gzip, &file.gz, &mut other_buffer);
-                    let batch = serde_reader::read(&other_buffer[..size]);
-                    rows += batch.rows();
-                    other_judged(&mut other_judge, &other_rules, black_box(&batch));
-                }
-                rows
-            }),
-            seconds: Vec::new(),
-        },
+        Way::new("inflate", || files.iter().map(|file| inflate(&mut gzip, &file.gz, &mut buffer)).sum()),
+        Way::new("read", || read(&mut first_room, &mut |_| {})),
+        Way::new("whole", || read(&mut second_room, &mut |batch| judged(&mut own_judge, &own_rules, batch))),
+        Way::new("serde", || {
+            let mut rows = 0;
+            for file in &files {
+                // Every object's bytes are hashed, whoever reads them.
+                black_box(Sha256::digest(&file.gz));
+                let size = inflate(&mut other_gzip, &file.gz, &mut other_buffer);
+                let batch = serde_reader::read(&other_buffer[..size]);
+                rows += batch.rows();
+                other_judged(&mut other_judge, &other_rules, black_box(&batch));
+            }
+            rows
+        }),
     ];
     if let Ok(only) = std::env::var("ONLY") {
         let way = ways.iter_mut().find(|way| way.name == only).expect("a way: inflate, read, whole, serde");
@@ -140,29 +122,8 @@ fn main() {
         return;
     }
     let events = (ways[1].work)();
-    for _ in 0..=ROUNDS {
-        for way in &mut ways {
-            let took = timed(&mut way.work);
-            way.seconds.push(took.as_secs_f64());
-        }
-    }
-    // The first round warmed up.
-    let (inflating, serde) = (ways[0].seconds[1..].to_vec(), ways[3].seconds[1..].to_vec());
     println!("{events} events, {} files", files.len());
-    println!("{:10} {:>9} {:>12} {:>12} {:>10}", "", "µs/event", "events/s", "x inflating", "x serde");
-    for way in &ways {
-        let seconds = &way.seconds[1..];
-        let each = median(seconds.iter().copied()) / events as f64;
-        let against = |other: &[f64]| median(other.iter().zip(seconds).map(|(other, own)| other / own));
-        println!(
-            "{:10} {:9.3} {:12.0} {:12.3} {:10.2}",
-            way.name,
-            each * 1e6,
-            1.0 / each,
-            against(&inflating),
-            against(&serde)
-        );
-    }
+    compare(&mut ways, ROUNDS, events);
 }
 
 /// The packed files below a folder.
@@ -206,27 +167,4 @@ fn rules(dir: &Path) -> Arc<Rules> {
     let manifests = Manifests::load(dir, now).expect("manifests");
     let baseline = Baseline::new(BaselineRule::default());
     Arc::new(Rules { manifests: manifests.into(), grants: Grants::default(), baseline })
-}
-
-fn inflate(gzip: &mut Decompressor, gz: &[u8], buffer: &mut [u8]) -> usize {
-    gzip.gzip_decompress(black_box(gz), buffer).unwrap_or_default()
-}
-
-fn timed(work: &mut dyn FnMut() -> usize) -> Duration {
-    let began = cpu_time();
-    black_box(work());
-    cpu_time().saturating_sub(began)
-}
-
-/// CPU time of this thread: <https://docs.kernel.org/scheduler/sched-stats.html>
-fn cpu_time() -> Duration {
-    let told = fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
-    let nanos = told.split_whitespace().next().and_then(|nanos| nanos.parse().ok());
-    Duration::from_nanos(nanos.unwrap_or_default())
-}
-
-fn median(values: impl Iterator<Item = f64>) -> f64 {
-    let mut values: Vec<f64> = values.collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
