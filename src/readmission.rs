@@ -193,7 +193,7 @@ impl Readmitter {
             Claim::Held | Claim::Done => return Ok(Some(Ended::Later)),
             Claim::Poison(claim) => {
                 store.withdraw(&claim).await?;
-                let cause = "reading it again ended the process three times";
+                let cause = "reading it again ended the process twice";
                 return Ok(Some(Ended::Waits(None, cause.to_owned())));
             }
         };
