@@ -22,18 +22,31 @@ pub async fn run(args: QueryArgs) -> anyhow::Result<Exit> {
     let question = Question::parse(&args.sql).map_err(told)?;
     let config = Config::load(&args.config.config)?;
     let (longest, most) = (args.timeout, args.limit_rows);
-    // A task of its own: a join can compute for minutes without giving this one its turn, and the clock with it.
-    let answered = tokio::spawn(async move { answer(&args, &config, question).await });
-    let Ok(answered) = tokio::time::timeout(longest, answered).await else {
+    let Ok(answered) = tokio::time::timeout(longest, apart(args, config, question)).await else {
         anyhow::bail!(
             "the query took longer than {}; ask for less (one `date`, fewer columns), or allow more with --timeout",
             ingest::duration::text(longest)
         );
     };
-    if answered.context("the query broke down")?? {
+    if answered? {
         eprintln!("remit: there are more than {most} rows; --limit-rows allows more");
     }
     Ok(Exit::Done)
+}
+
+/// Answers on a thread and a runtime of its own: a join computes for minutes without giving up its turn, and on a
+/// machine with few cores it takes every worker of a shared runtime, and the clock that should end it with them.
+async fn apart(args: QueryArgs, config: Config, question: Question) -> anyhow::Result<bool> {
+    let (says, answered) = tokio::sync::oneshot::channel();
+    let computes = move || {
+        let runtime = tokio::runtime::Runtime::new()?;
+        let answer = runtime.block_on(answer(&args, &config, question));
+        runtime.shutdown_background();
+        answer
+    };
+    // Whoever asked may be gone: the time was up.
+    std::thread::Builder::new().name("query".into()).spawn(move || says.send(computes()).ok())?;
+    answered.await.context("the query broke down")?
 }
 
 /// Prints the answer; whether there was more.
