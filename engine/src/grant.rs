@@ -22,7 +22,7 @@ mod guardrail;
 mod history;
 mod holder;
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
@@ -310,6 +310,7 @@ impl Grants {
                 Place::Scp { level } => guardrails.add(level, read),
             }
         }
+        history.relate_told();
         Ok(Grants { unparsed, azure, gcp, history: RwLock::new(history), guardrails, ..Grants::default() })
     }
 
@@ -327,19 +328,29 @@ impl Grants {
         }
         if new > 0 {
             let touched = history.touched(changes);
+            // A session narrows itself alone: what identities hold stays as it is remembered.
+            if !changes.iter().all(PolicyChange::is_of_a_session) {
+                self.forget(&touched);
+                self.holders_revision.fetch_add(1, Ordering::Release);
+            }
             let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
             if recent.len() >= RECENT_MAX {
                 recent.pop_front();
             }
             recent.push_back((self.revision() + 1, touched));
-            // A session narrows itself alone: what identities hold stays as it is remembered.
-            if !changes.iter().all(PolicyChange::is_of_a_session) {
-                self.remembered.write().unwrap_or_else(PoisonError::into_inner).clear();
-                self.holders_revision.fetch_add(1, Ordering::Release);
-            }
             self.revision.fetch_add(1, Ordering::Release);
         }
         new
+    }
+
+    /// Forgets what the touched identities hold, and no other's: it would be made again for every one that calls.
+    fn forget(&self, touched: &[Touch]) {
+        let touched: HashSet<&str> = touched.iter().map(|touch| touch.principal.as_str()).collect();
+        let is_touched = |identity: &str| {
+            Touch::principal_of(identity).is_some_and(|principal| touched.contains(principal.as_str()))
+        };
+        let mut remembered = self.remembered.write().unwrap_or_else(PoisonError::into_inner);
+        remembered.retain(|identity, _| !is_touched(identity));
     }
 
     /// Whose grants changes touch, and from when on.

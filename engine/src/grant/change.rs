@@ -4,6 +4,7 @@
 //! (time, id), so the same changes in any order give the same grants.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -61,7 +62,7 @@ pub enum Change {
         /// The policy's name
         policy: String,
         /// Its document; `None` where the log leaves it out
-        document: Option<String>,
+        document: Option<Arc<str>>,
     },
     /// An inline policy was deleted
     Remove {
@@ -126,7 +127,7 @@ pub enum Change {
         /// `v3`
         version: String,
         /// Its document; `None` where the log leaves it out
-        document: Option<String>,
+        document: Option<Arc<str>>,
         /// It counts from now on
         is_default: bool,
     },
@@ -147,7 +148,7 @@ pub enum Change {
         /// The access key id that its calls carry
         session: String,
         /// Documents given with it; `None` where the log leaves one out
-        documents: Vec<Option<String>>,
+        documents: Vec<Option<Arc<str>>>,
         /// ARNs of managed policies given with it
         policies: Vec<String>,
         /// Session tags
@@ -176,6 +177,16 @@ impl Change {
             | Change::DeletePolicy { .. }
             | Change::Session { .. } => None,
         }
+    }
+
+    /// The policy documents in it.
+    pub(super) fn documents_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
+        let (one, several) = match self {
+            Change::Put { document, .. } | Change::Version { document, .. } => (Some(document), None),
+            Change::Session { documents, .. } => (None, Some(documents)),
+            _ => (None, None),
+        };
+        one.into_iter().chain(several.into_iter().flatten()).flatten()
     }
 }
 
@@ -364,10 +375,10 @@ fn text(value: &Value, field: &str) -> Option<String> {
     (!text.is_empty() && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
 }
 
-fn document(value: &Value, field: &str) -> Option<String> {
+fn document(value: &Value, field: &str) -> Option<Arc<str>> {
     match value.get(field)? {
-        Value::String(text) if text.len() <= DOCUMENT_BYTES_MAX => Some(text.clone()),
-        object @ Value::Object(_) => Some(object.to_string()),
+        Value::String(text) if text.len() <= DOCUMENT_BYTES_MAX => Some(text.as_str().into()),
+        object @ Value::Object(_) => Some(object.to_string().into()),
         _ => None,
     }
 }

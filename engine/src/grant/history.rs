@@ -1,6 +1,7 @@
 //! The accounts as they were first told of, and every change since
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use policy::arn::Arn;
 use policy::aws::Policy;
@@ -15,8 +16,8 @@ use crate::time::now;
 /// Moments at which what one identity holds may differ; later ones are not told apart any more, and then it is unknown.
 const MOMENTS_MAX: usize = 10_000;
 
-/// When a change holds: event time, then the event's id.
-type Moment = (i64, String);
+/// One change: event time and event id, which order changes, and what it does.
+type Entry = (i64, Box<str>, Box<Change>);
 
 /// Everything that is known, and when it changed.
 #[derive(Debug, Default)]
@@ -25,7 +26,14 @@ pub(super) struct History {
     managed: BTreeMap<String, ManagedPolicy>,
     /// Of policies that were given by themselves, for the identity of that name in any account
     named: BTreeMap<String, Principal>,
-    changes: HashMap<Subject, BTreeMap<Moment, Change>>,
+    /// Each list is in order
+    changes: HashMap<Subject, Vec<Entry>>,
+    /// Each text once: most documents are written again and again
+    documents: HashSet<Arc<str>>,
+    /// Who ever held a managed policy, as told or by a change; by ARN
+    ever_held: HashMap<String, BTreeSet<PrincipalName>>,
+    /// Which users were ever in a group
+    ever_members: HashMap<PrincipalName, BTreeSet<PrincipalName>>,
     /// When each session became known, by the clock: history that is read late is as fresh as any
     session_learned: HashMap<String, i64>,
 }
@@ -76,8 +84,49 @@ impl History {
                 Subject::Principal(holder.clone())
             }
         };
-        let moment = (change.time, change.event_id.clone());
-        self.changes.entry(subject).or_default().insert(moment, change.what.clone()).is_none()
+        let changes = self.changes.entry(subject).or_default();
+        let moment = (change.time, change.event_id.as_str());
+        // Most come in order: last.
+        let Err(place) = changes.binary_search_by(|(time, id, _)| (*time, &**id).cmp(&moment)) else {
+            return false;
+        };
+        let mut what = change.what.clone();
+        for document in what.documents_mut() {
+            match self.documents.get(document) {
+                Some(known) => *document = known.clone(),
+                None => drop(self.documents.insert(document.clone())),
+            }
+        }
+        changes.insert(place, (change.time, change.event_id.as_str().into(), Box::new(what)));
+        self.relate(&change.what);
+        true
+    }
+
+    /// Remembers who holds a policy or is in a group by this change.
+    fn relate(&mut self, change: &Change) {
+        match change {
+            Change::Create { holder, boundary: Some(policy), .. }
+            | Change::Attach { holder, policy }
+            | Change::Bound { holder, policy: Some(policy) } => {
+                self.ever_held.entry(policy.clone()).or_default().insert(holder.clone());
+            }
+            Change::Join { user, group } => {
+                self.ever_members.entry(group_of(user, group)).or_default().insert(user.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Takes in who holds what by what was told. To be called once all is told.
+    pub(super) fn relate_told(&mut self) {
+        for (name, told) in &self.principals {
+            for policy in told.attached.iter().chain(&told.boundary) {
+                self.ever_held.entry(policy.clone()).or_default().insert(name.clone());
+            }
+            for group in &told.groups {
+                self.ever_members.entry(group_of(name, group)).or_default().insert(name.clone());
+            }
+        }
     }
 
     /// Whose grants changes touch, each once, sorted.
@@ -87,37 +136,23 @@ impl History {
     }
 
     fn touched_by(&self, change: &PolicyChange) -> Vec<Touch> {
-        let holders: Vec<PrincipalName> = match &change.what {
+        let holders: Vec<&PrincipalName> = match &change.what {
             Change::Session { session, .. } => {
                 return vec![Touch { principal: Touch::session_of(session), from: change.time }];
             }
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
-            | Change::DeletePolicy { policy } => self
-                .principals()
-                .into_iter()
-                .filter(|name| {
-                    self.states(name).iter().any(|(_, state)| {
-                        state.attached.contains(policy) || state.boundary.as_ref() == Some(policy)
-                    })
-                })
-                .collect(),
-            what => what.holder().into_iter().cloned().collect(),
+            | Change::DeletePolicy { policy } => self.ever_held.get(policy).into_iter().flatten().collect(),
+            what => what.holder().into_iter().collect(),
         };
-        let mut touched: BTreeSet<String> = BTreeSet::new();
-        for holder in holders {
-            if holder.kind != PrincipalKind::Group {
-                touched.insert(holder.to_string());
-                continue;
-            }
-            let is_member = |user: &PrincipalName| {
-                user.kind == PrincipalKind::User
-                    && user.account == holder.account
-                    && self.states(user).iter().any(|(_, state)| state.groups.contains(&holder.name))
-            };
-            touched.extend(self.principals().into_iter().filter(is_member).map(|user| user.to_string()));
-        }
-        touched.into_iter().map(|principal| Touch { principal, from: change.time }).collect()
+        let touched: BTreeSet<&PrincipalName> = holders
+            .into_iter()
+            .flat_map(|holder| match holder.kind {
+                PrincipalKind::Group => self.ever_members.get(holder).into_iter().flatten().collect(),
+                PrincipalKind::Role | PrincipalKind::User => vec![holder],
+            })
+            .collect();
+        touched.into_iter().map(|name| Touch { principal: name.to_string(), from: change.time }).collect()
     }
 
     fn principals(&self) -> BTreeSet<PrincipalName> {
@@ -157,7 +192,7 @@ impl History {
 
     fn arn_of(&self, name: &PrincipalName) -> String {
         let created = self.changes.get(&Subject::Principal(name.clone())).and_then(|changes| {
-            changes.values().rev().find_map(|change| match change {
+            changes.iter().rev().find_map(|(_, _, change)| match &**change {
                 Change::Create { arn, .. } => arn.clone(),
                 _ => None,
             })
@@ -171,43 +206,46 @@ impl History {
 
     /// What an identity (an ARN, or a name that is known alone) holds from each moment on. Empty: nothing is known.
     pub(super) fn holders(&self, identity: &str) -> Dated<Holder> {
-        let Some(name) = PrincipalName::of(identity) else {
-            let Some(alone) = self.named.get(identity) else { return Vec::new() };
-            return vec![(i64::MIN, self.holder(None, identity, alone, i64::MIN))];
+        let name = PrincipalName::of(identity);
+        let own = match &name {
+            Some(name) => self.states(name),
+            None => self.named.get(identity).map(|alone| (i64::MIN, alone.clone())).into_iter().collect(),
         };
-        let own = self.states(&name);
         let mut moments: BTreeSet<i64> = own.iter().map(|(from, _)| *from).collect();
-        let mut groups: BTreeSet<&str> = BTreeSet::new();
-        let mut policies: BTreeSet<&str> = BTreeSet::new();
+        let mut around = Around::default();
         for (_, state) in &own {
-            groups.extend(state.groups.iter().map(String::as_str));
-            policies.extend(state.attached.iter().chain(&state.boundary).map(String::as_str));
+            for group in name.iter().flat_map(|_| &state.groups) {
+                around.groups.entry(group).or_default();
+            }
         }
-        let groups: Vec<Dated<Principal>> =
-            groups.iter().map(|group| self.states(&group_of(&name, group))).collect();
-        for (from, state) in groups.iter().flatten() {
-            moments.insert(*from);
-            policies.extend(state.attached.iter().map(String::as_str));
+        for (group, states) in &mut around.groups {
+            *states = name.iter().flat_map(|name| self.states(&group_of(name, group))).collect();
+            moments.extend(states.iter().map(|(from, _)| *from));
         }
+        let groups = around.groups.values().flatten().map(|(_, group)| group);
+        let policies: BTreeSet<&str> = own
+            .iter()
+            .map(|(_, state)| state)
+            .chain(groups)
+            .flat_map(|state| state.attached.iter().chain(&state.boundary))
+            .map(String::as_str)
+            .collect();
         for policy in policies {
-            moments.extend(self.moments(&Subject::Policy(policy.to_owned())));
+            let documents = self.documents(policy);
+            moments.extend(documents.iter().map(|(from, _)| *from));
+            around.policies.insert(policy.to_owned(), documents);
         }
         let mut holders: Dated<Holder> = Vec::new();
         for from in moments {
             let Some(state) = at(&own, from) else { continue };
-            let mut holder = self.holder(Some(&name), identity, state, from);
             if holders.len() >= MOMENTS_MAX {
-                holder = Holder::unknown(format!("it changed more than {MOMENTS_MAX} times"));
+                let holder = Holder::unknown(format!("it changed more than {MOMENTS_MAX} times"));
                 holders.push((from, holder));
                 break;
             }
-            holders.push((from, holder));
+            holders.push((from, around.holder(identity, state, from)));
         }
         holders
-    }
-
-    fn moments(&self, subject: &Subject) -> impl Iterator<Item = i64> + '_ {
-        self.changes.get(subject).into_iter().flat_map(|changes| changes.keys().map(|(time, _)| *time))
     }
 
     /// A role, user or group from each moment on; empty where nothing is known of it.
@@ -228,7 +266,7 @@ impl History {
         let mut states: Dated<Principal> = Vec::new();
         states.extend(state.clone().map(|state| (i64::MIN, state)));
         let changes = self.changes.get(&Subject::Principal(name.clone()));
-        for ((time, _), change) in changes.into_iter().flatten() {
+        for (time, _, change) in changes.into_iter().flatten() {
             let mut next =
                 state.take().unwrap_or_else(|| Principal { is_partial: true, ..Principal::default() });
             next.apply(change);
@@ -241,19 +279,73 @@ impl History {
         states
     }
 
-    fn policy(&self, arn: &str, when: i64) -> Option<Written> {
-        let mut state = self.managed.get(arn).cloned();
-        let changes = self.changes.get(&Subject::Policy(arn.to_owned()));
-        for ((time, _), change) in changes.into_iter().flatten() {
-            if *time > when {
-                break;
+    /// A managed policy's document that counts from each moment on; empty where nothing is known of it.
+    fn documents(&self, arn: &str) -> Dated<Written> {
+        let told = self.managed.get(arn).cloned();
+        let mut documents: Dated<Written> = Vec::new();
+        documents.extend(told.as_ref().map(|policy| (i64::MIN, policy.document())));
+        let mut policy = told.unwrap_or_default();
+        for (time, _, change) in self.changes.get(&Subject::Policy(arn.to_owned())).into_iter().flatten() {
+            policy.apply(arn, change);
+            match documents.last_mut() {
+                Some((from, last)) if from == time => *last = policy.document(),
+                _ => documents.push((*time, policy.document())),
             }
-            state.get_or_insert_default().apply(arn, change);
         }
-        state.map(|state| state.document())
+        documents
     }
 
-    fn holder(&self, name: Option<&PrincipalName>, identity: &str, state: &Principal, when: i64) -> Holder {
+    pub(super) fn forget_sessions(&mut self, before: i64) {
+        let learned = &mut self.session_learned;
+        learned.retain(|_, at| *at >= before);
+        self.changes.retain(|subject, _| match subject {
+            Subject::Session(session) => learned.contains_key(session),
+            Subject::Principal(_) | Subject::Policy(_) => true,
+        });
+        self.documents.retain(|document| Arc::strong_count(document) > 1);
+    }
+
+    #[cfg(test)]
+    pub(super) fn documents_len(&self) -> usize {
+        self.documents.len()
+    }
+
+    /// What narrows a session, if something does.
+    pub(super) fn session(&self, session: &str) -> Option<Session> {
+        let changes = self.changes.get(&Subject::Session(session.to_owned()))?;
+        let (from, _, change) = changes.first()?;
+        let Change::Session { documents, policies, tags, .. } = &**change else { return None };
+        let mut narrowed = Session { tags: tags.clone(), ..Session::default() };
+        for (at, document) in documents.iter().enumerate() {
+            let name = format!("session policy {at}");
+            match document.as_ref().map(|document| read(&name, document)) {
+                Some(Ok(policy)) => narrowed.policies.push(policy),
+                _ => narrowed.unread.push(name),
+            }
+        }
+        for arn in policies {
+            match at(&self.documents(arn), *from) {
+                Some(Ok(policy)) => narrowed.policies.push(policy.clone()),
+                _ => narrowed.unread.push(arn.clone()),
+            }
+        }
+        Some(narrowed)
+    }
+}
+
+/// The groups and managed policies that an identity ever held, with what they were like from each moment on.
+#[derive(Default)]
+struct Around<'a> {
+    groups: BTreeMap<&'a str, Dated<Principal>>,
+    policies: BTreeMap<String, Dated<Written>>,
+}
+
+impl Around<'_> {
+    fn document(&self, arn: &str, when: i64) -> Option<&Written> {
+        at(self.policies.get(arn)?, when)
+    }
+
+    fn holder(&self, identity: &str, state: &Principal, when: i64) -> Holder {
         let mut holder = Holder { tags: state.tags.clone(), ..Holder::default() };
         if state.is_gone {
             holder.unread.push(format!("{identity} was deleted"));
@@ -264,18 +356,16 @@ impl History {
         }
         self.hold(&mut holder, state, when);
         for group in &state.groups {
-            let states = name.map(|name| self.states(&group_of(name, group))).unwrap_or_default();
-            match at(&states, when) {
+            match self.groups.get(group.as_str()).and_then(|states| at(states, when)) {
                 Some(group) => self.hold(&mut holder, group, when),
                 None => holder.unread.push(format!("group {group}")),
             }
         }
-        let boundary = state.boundary.as_ref().map(|arn| (arn.as_str(), self.policy(arn, when)));
+        let unknown = Err("is not known".to_owned());
         let boundary =
-            boundary.map(|(arn, policy)| (arn, policy.unwrap_or_else(|| Err("is not known".into()))));
-        let plain = state.plain_boundary.clone().map(|policy| ("boundary", policy));
-        match boundary.or(plain) {
-            Some((_, Ok(policy))) => holder.boundary = Some(vec![policy]),
+            state.boundary.as_ref().map(|arn| (&**arn, self.document(arn, when).unwrap_or(&unknown)));
+        match boundary.or(state.plain_boundary.as_ref().map(|policy| ("boundary", policy))) {
+            Some((_, Ok(policy))) => holder.boundary = Some(vec![policy.clone()]),
             Some((arn, Err(_))) => holder.unread.push(arn.to_owned()),
             None => {}
         }
@@ -292,44 +382,11 @@ impl History {
         }
         for arn in &state.attached {
             holder.attached.insert(arn.clone());
-            match self.policy(arn, when) {
-                Some(Ok(policy)) => holder.policies.push(policy),
+            match self.document(arn, when) {
+                Some(Ok(policy)) => holder.policies.push(policy.clone()),
                 _ => holder.unread.push(arn.clone()),
             }
         }
-    }
-
-    pub(super) fn forget_sessions(&mut self, before: i64) {
-        let learned = &mut self.session_learned;
-        learned.retain(|_, at| *at >= before);
-        self.changes.retain(|subject, _| match subject {
-            Subject::Session(session) => learned.contains_key(session),
-            Subject::Principal(_) | Subject::Policy(_) => true,
-        });
-    }
-
-    /// What narrows a session, if something does.
-    pub(super) fn session(&self, session: &str) -> Option<Session> {
-        let changes = self.changes.get(&Subject::Session(session.to_owned()))?;
-        let ((from, _), Change::Session { documents, policies, tags, .. }) = changes.first_key_value()?
-        else {
-            return None;
-        };
-        let mut narrowed = Session { tags: tags.clone(), ..Session::default() };
-        for (at, document) in documents.iter().enumerate() {
-            let name = format!("session policy {at}");
-            match document.as_ref().map(|document| read(&name, document)) {
-                Some(Ok(policy)) => narrowed.policies.push(policy),
-                _ => narrowed.unread.push(name),
-            }
-        }
-        for arn in policies {
-            match self.policy(arn, *from) {
-                Some(Ok(policy)) => narrowed.policies.push(policy),
-                _ => narrowed.unread.push(arn.clone()),
-            }
-        }
-        Some(narrowed)
     }
 }
 
@@ -337,7 +394,7 @@ impl History {
 #[derive(Debug, Clone, Default)]
 pub struct Session {
     /// Its policies; empty: nothing narrows it
-    pub(super) policies: Vec<std::sync::Arc<Policy>>,
+    pub(super) policies: Vec<Arc<Policy>>,
     /// Its policies that cannot be read
     pub(super) unread: Vec<String>,
     /// Its tags
@@ -364,7 +421,7 @@ fn read(name: &str, document: &str) -> Written {
         &decoded
     };
     Policy::parse(name, text)
-        .map(std::sync::Arc::new)
+        .map(Arc::new)
         .map_err(|error| format!("{}: {}", error.place, error.reason))
 }
 

@@ -198,7 +198,7 @@ fn change(time: i64, what: Change) -> PolicyChange {
 }
 
 fn put(time: i64, policy: &str, document: &Value) -> PolicyChange {
-    let document = Some(document.to_string());
+    let document = Some(document.to_string().into());
     change(time, Change::Put { holder: role_name(), policy: policy.into(), document })
 }
 
@@ -237,7 +237,7 @@ fn a_change_counts_from_its_own_time_on_whenever_it_arrives() {
 fn a_managed_policy_is_followed_through_its_versions() {
     let arn = "arn:aws:iam::111122223333:policy/M";
     let version = |time, version: &str, document: &Value, is_default| {
-        let document = Some(document.to_string());
+        let document = Some(document.to_string().into());
         change(time, Change::Version { policy: arn.into(), version: version.into(), document, is_default })
     };
     let grants = load(&[("account.json", json!({"RoleDetailList": [role("x", json!({}))]}))]);
@@ -320,7 +320,7 @@ fn a_session_policy_narrows_its_session_alone() {
     let grants = load(&[("x.json", allow("s3:*", "*"))]);
     let what = Change::Session {
         session: "ASIA1".into(),
-        documents: vec![Some(allow("s3:Get*", "*").to_string())],
+        documents: vec![Some(allow("s3:Get*", "*").to_string().into())],
         policies: Vec::new(),
         tags: [("team".to_owned(), "red".to_owned())].into(),
     };
@@ -358,4 +358,73 @@ fn a_session_touches_its_own_calls_alone_and_is_forgotten_in_time() {
     // near-miss: a change of the role itself
     assert_eq!(grants.apply(&[put(20, "p", &allow("ec2:*", "*"))]), 1);
     assert_ne!(grants.holders_revision(), holders);
+}
+
+#[test]
+fn a_change_makes_new_what_it_touches_and_no_more() {
+    let arn = "arn:aws:iam::111122223333:policy/M";
+    let other = "arn:aws:iam::111122223333:role/agents/y";
+    let export = json!({
+        "Policies": [{"Arn": arn, "DefaultVersionId": "v1", "PolicyVersionList": [
+            {"VersionId": "v1", "IsDefaultVersion": true, "Document": allow("s3:Get*", "*")}]}],
+        "RoleDetailList": [
+            role("x", json!({"AttachedManagedPolicies": [{"PolicyArn": arn}]})),
+            role("y", json!({"PermissionsBoundary": {"PermissionsBoundaryArn": "arn:aws:iam::1:policy/B"}})),
+        ],
+    });
+    let grants = load(&[("account.json", export)]);
+    let serials = || [ROLE, other].map(|identity| grants.at(identity, 90).unwrap().serial());
+    let version = |time, policy: &str, document: &Value| {
+        let (version, document) = (format!("v{time}"), Some(document.to_string().into()));
+        change(time, Change::Version { policy: policy.into(), version, document, is_default: true })
+    };
+
+    let before = serials();
+    grants.apply(&[version(10, arn, &allow("s3:Put*", "*"))]);
+    let after = serials();
+    assert_ne!(before[0], after[0], "told: it is attached");
+    assert_eq!(before[1], after[1]);
+    assert_eq!(at(&grants, 90, "s3:PutObject"), Grant::Allowed);
+
+    grants.apply(&[version(20, "arn:aws:iam::1:policy/B", &allow("s3:*", "*"))]);
+    assert_ne!(serials()[1], after[1], "it is the boundary of the other one");
+    assert_eq!(serials()[0], after[0]);
+
+    grants.apply(&[version(30, "arn:aws:iam::1:policy/none", &allow("s3:*", "*"))]);
+    assert_eq!(serials()[0], after[0], "a policy that nobody holds");
+
+    // an attachment that came by a change counts as a told one
+    let late = "arn:aws:iam::1:policy/late";
+    grants.apply(&[change(40, Change::Attach { holder: role_name(), policy: late.into() })]);
+    let attached = serials();
+    grants.apply(&[version(50, late, &allow("s3:Delete*", "*"))]);
+    assert_ne!(serials()[0], attached[0]);
+    assert_eq!(at(&grants, 90, "s3:DeleteObject"), Grant::Allowed);
+}
+
+#[test]
+fn a_policy_that_changes_all_the_time_is_followed() {
+    let arn = "arn:aws:iam::111122223333:policy/M";
+    let grants = load(&[("x.json", allow("s3:List*", "*"))]);
+    let mut changes = vec![change(1, Change::Attach { holder: role_name(), policy: arn.into() })];
+    // Each moment once read every document before it: millions.
+    for time in 2..3_000 {
+        let verb = if time % 2 == 0 { "s3:Get*" } else { "s3:Put*" };
+        changes.push(change(
+            time,
+            Change::Version {
+                policy: arn.into(),
+                version: format!("v{time}"),
+                document: Some(allow(verb, "*").to_string().into()),
+                is_default: true,
+            },
+        ));
+    }
+    grants.apply(&changes);
+    for when in [2, 1_000, 2_998] {
+        assert_eq!(at(&grants, when, "s3:GetObject"), Grant::Allowed, "{when}");
+        assert_eq!(at(&grants, when + 1, "s3:GetObject"), Grant::Denied, "{when}");
+    }
+    let history = grants.history.read().unwrap();
+    assert_eq!(history.documents_len(), 2, "each text is kept once");
 }
