@@ -1,14 +1,14 @@
 //! Everything that was delivered was judged, and can be proved to have been; what was not is told.
 
 use crate::support::digests::{Bucket, Trail, gzip};
-use crate::support::eventually;
 use crate::support::folder::{Config, Folder};
 use crate::support::records::{Record, log_file};
 use crate::support::remit::{Service, findings, remit};
 use crate::support::trail_cloud::TrailCloud;
+use crate::support::{eventually, number};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::Value;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(120);
 
@@ -126,10 +126,16 @@ fn a_clean_chain_is_verified_to_its_end_and_tells_nothing() {
     assert!(said.stdout.contains("DIFFERS"), "{}", said.stdout);
 }
 
-#[test]
-fn every_kind_of_tampering_is_told_and_its_neighbours_are_not() {
-    let cloud = TrailCloud::start();
-    let account = |number: u32| format!("{number:012}");
+fn account(number: u32) -> String {
+    format!("{number:012}")
+}
+
+/// Log files of [`tampered`] that are in order, and those whose own digest is gone or forged.
+const IN_ORDER: f64 = 71.0;
+const UNSIGNED: f64 = 4.0;
+
+/// Puts nine accounts of a few hours there, something done to each but the first; gives what is to be told.
+fn tampered(cloud: &TrailCloud) -> Vec<(String, String)> {
     let scene = |number: u32| {
         let (bucket, trail) = hours(&account(number), 5, 2);
         let names = |is_log_name: bool| -> Vec<(String, String)> {
@@ -181,9 +187,7 @@ fn every_kind_of_tampering_is_told_and_its_neighbours_are_not() {
     trail.now += TimeDelta::hours(3);
     trail.hour(&mut bucket, 2);
     cloud.put(&bucket, |_| true);
-
-    let (folder, service) = watch(&cloud);
-    let expected: Vec<(String, String)> = [
+    [
         (2, "deleted_before_ingest"),
         (3, "log_unattested"),
         (4, "log_hash"),
@@ -195,7 +199,14 @@ fn every_kind_of_tampering_is_told_and_its_neighbours_are_not() {
         (9, "gap_restart"),
     ]
     .map(|(number, kind)| (account(number), kind.to_owned()))
-    .to_vec();
+    .to_vec()
+}
+
+#[test]
+fn every_kind_of_tampering_is_told_and_its_neighbours_are_not() {
+    let cloud = TrailCloud::start();
+    let expected = tampered(&cloud);
+    let (folder, service) = watch(&cloud);
     // What is on its way may be missed for a moment: two seconds are a short grace.
     eventually("everything is told, and nothing else", LIMIT, || told(&folder) == expected);
     assert_eq!(files(&service, "unattested"), 1.0);
@@ -213,6 +224,50 @@ fn every_kind_of_tampering_is_told_and_its_neighbours_are_not() {
     let service = service.ready();
     eventually("it is known again", LIMIT, || files(&service, "unattested") == 1.0);
     assert_eq!(told(&folder), expected);
+}
+
+/// Long: `tests/endurance/run digests`.
+#[test]
+#[ignore = "minutes"]
+fn ten_thousand_signed_files_are_verified_through_kills_and_lost_notifications() {
+    const ACCOUNTS: u32 = 10;
+    const HOURS: i32 = 20;
+    let files_wanted = number("REMIT_FILES").unwrap_or(10_000);
+    let logs = u32::try_from(files_wanted).unwrap() / (ACCOUNTS * HOURS.unsigned_abs());
+    let cloud = TrailCloud::start();
+    let mut lost = 0;
+    for number in 0..ACCOUNTS {
+        let (bucket, _) = hours(&account(100 + number), HOURS, logs);
+        let is_lost = |key: &str| key.bytes().map(u32::from).sum::<u32>() % 2 == 0;
+        lost += bucket.objects.keys().filter(|(_, key)| is_lost(key)).count();
+        cloud.put(&bucket, |key| !is_lost(key));
+    }
+    let expected = tampered(&cloud);
+    let (folder, mut service) = watch(&cloud);
+    let start = Instant::now();
+    for kills in 1..=5 {
+        let some = f64::from(logs * ACCOUNTS) * f64::from(HOURS) * f64::from(kills) / 6.0;
+        eventually("some more of it is verified", LIMIT * 5, || files(&service, "verified") >= some);
+        service.kill();
+        service.restart();
+        service = service.ready();
+    }
+    let clean = logs * ACCOUNTS * HOURS.unsigned_abs();
+    eventually("everything is told, and nothing else", LIMIT * 5, || {
+        files(&service, "verified") == f64::from(clean) + IN_ORDER && told(&folder) == expected
+    });
+    assert_eq!((files(&service, "missing"), files(&service, "pending")), (0.0, UNSIGNED));
+    let took = start.elapsed();
+    let report = report(&folder, 1);
+    let of_clean =
+        |chain: &&Value| chain["account"].as_str().is_some_and(|account| account.starts_with("0000000001"));
+    let chains: Vec<&Value> = report["chains"].as_array().unwrap().iter().filter(of_clean).collect();
+    assert_eq!(chains.len(), ACCOUNTS as usize);
+    for chain in chains {
+        assert_eq!(chain["digests"].as_i64(), Some(i64::from(HOURS)), "{chain}");
+    }
+    assert_eq!(report["totals"]["verified"].as_f64(), Some(f64::from(clean) + IN_ORDER));
+    eprintln!("{clean} clean log files, {lost} files nobody told of, 5 kills: all told in {took:?}");
 }
 
 /// A trail whose digests ended hours ago.
@@ -241,6 +296,21 @@ fn a_bucket_that_is_not_configured_is_never_asked_whatever_a_digest_lists() {
     eventually("the other log is verified", LIMIT, || files(&service, "verified") == 1.0);
     eventually("what lies elsewhere is missed", LIMIT, || files(&service, "missing") == 1.0);
     assert!(cloud.asked().iter().all(|asked| !asked.contains("elsewhere")), "{:?}", cloud.asked());
+}
+
+#[test]
+fn a_sweep_asks_for_no_more_than_a_message_may() {
+    let cloud = TrailCloud::start();
+    let (ours, _) = hours("111122223333", 2, 2);
+    let (theirs, _) = hours("999988887777", 2, 2);
+    cloud.put(&ours, |_| false);
+    cloud.put(&theirs, |_| false);
+    let (_folder, service) = watch_also(&cloud, "accounts = [\"111122223333\"]\nprefixes = [\"AWSLogs/\"]\n");
+    eventually("ours is verified, though nobody told of it", LIMIT, || files(&service, "verified") == 4.0);
+    let sweeps = || service.metric("remit_ledger_sweeps_total", &["outcome=\"whole\""]);
+    let before = sweeps();
+    eventually("another sweep went by", LIMIT, || sweeps() > before + 1.0);
+    assert!(cloud.asked().iter().all(|asked| !asked.contains("999988887777")), "{:?}", cloud.asked());
 }
 
 #[test]

@@ -63,9 +63,19 @@ struct Stage {
     folder: Folder,
 }
 
+/// Says so when it goes, by a panic too: whoever waits for it must not wait for ever.
+struct Over<'a>(&'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// Fills the disk at so many moments: each time it must say that it is not ready, and stop asking for messages.
 fn fills(full_moments: usize) {
-    let Some(disk) = Disk::mount(96) else {
+    // What is kept of the events needs room of its own.
+    let Some(disk) = Disk::mount(96 + 3 * u32::try_from(full_moments).unwrap()) else {
         eprintln!("SKIPPED: this user may mount no file system; run as root, or with sudo that asks nothing");
         return;
     };
@@ -94,6 +104,7 @@ fn fills(full_moments: usize) {
             }
             fed.store(true, Ordering::Relaxed);
         });
+        let over = Over(&done);
         let mut moments = Vec::new();
         for _ in 0..full_moments {
             std::thread::sleep(Duration::from_millis(dice.random_range(200..1500)));
@@ -105,7 +116,7 @@ fn fills(full_moments: usize) {
                 });
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(over);
         moments
     });
     eventually("the queue is empty", Duration::from_secs(120), || {

@@ -80,10 +80,9 @@ async fn hash(pipeline: &Pipeline, listing: &Listing, retry: i64) -> anyhow::Res
     for place in pipeline.store.unhashed_files(listing.name(), retry, time::now(), HASHED_MAX).await? {
         let object = listing.find(&place).await?;
         let bytes = listing.fetch_log(&object).await?;
-        let sha256 = hex(&Sha256::digest(&bytes));
-        let content = match tokio::task::block_in_place(|| {
-            logs::content_sha256(bytes.as_slice(), &Limits::default())
-        }) {
+        let sha256 = hex(&Sha256::digest(&*bytes));
+        let content = match tokio::task::block_in_place(|| logs::content_sha256(&*bytes, &Limits::default()))
+        {
             Ok(content) => Content::Sha256(hex(&content)),
             Err(_) => Content::NotGzip,
         };

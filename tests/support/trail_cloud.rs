@@ -29,6 +29,8 @@ struct Inner {
     bucket: Bucket,
     messages: VecDeque<String>,
     handed_out: u64,
+    /// Messages that somebody holds, by receipt, and until when.
+    held: BTreeMap<String, (String, Instant)>,
     /// What was asked: `GET bucket/key`, `LIST bucket/prefix`, `ListPublicKeys`.
     asked: Vec<String>,
     /// Events to look up, the newest first.
@@ -125,19 +127,36 @@ impl Inner {
     fn answer(&mut self, service: &str, action: &str, question: &Value) -> (StatusCode, Value) {
         let answer = match (service, action) {
             ("AmazonSQS", "ReceiveMessage") => {
+                let hold = hold(&question["VisibilityTimeout"]);
+                let (dropped, held) = std::mem::take(&mut self.held)
+                    .into_iter()
+                    .partition::<BTreeMap<_, _>, _>(|(_, (_, until))| *until <= Instant::now());
+                self.held = held;
+                self.messages.extend(dropped.into_values().map(|(body, _)| body));
                 let wanted = question["MaxNumberOfMessages"].as_u64().unwrap_or(1) as usize;
                 let count = wanted.min(self.messages.len());
                 let taken: Vec<String> = self.messages.drain(..count).collect();
                 let messages = taken.into_iter().map(|body| {
                     self.handed_out += 1;
-                    json!({ "MessageId": format!("m-{}", self.handed_out), "ReceiptHandle": "r", "Body": body,
+                    let receipt = format!("r-{}", self.handed_out);
+                    self.held.insert(receipt.clone(), (body.clone(), Instant::now() + hold));
+                    json!({ "MessageId": format!("m-{}", self.handed_out), "ReceiptHandle": receipt, "Body": body,
                         "Attributes": {"ApproximateReceiveCount": "1"} })
                 });
                 json!({ "Messages": messages.collect::<Vec<_>>() })
             }
             ("AmazonSQS", "DeleteMessageBatch" | "ChangeMessageVisibilityBatch") => {
-                let entries = question["Entries"].as_array().unwrap().iter();
-                json!({ "Successful": entries.map(|entry| json!({ "Id": entry["Id"] })).collect::<Vec<_>>(), "Failed": [] })
+                let entries = question["Entries"].as_array().unwrap();
+                for entry in entries {
+                    let receipt = entry["ReceiptHandle"].as_str().unwrap();
+                    if action == "DeleteMessageBatch" {
+                        self.held.remove(receipt);
+                    } else if let Some((_, until)) = self.held.get_mut(receipt) {
+                        *until = Instant::now() + hold(&entry["VisibilityTimeout"]);
+                    }
+                }
+                let done = entries.iter().map(|entry| json!({ "Id": entry["Id"] }));
+                json!({ "Successful": done.collect::<Vec<_>>(), "Failed": [] })
             }
             ("AmazonSQS", "GetQueueAttributes") => json!({ "Attributes": {"VisibilityTimeout": "30"} }),
             ("AmazonSQS", _) => json!({}),
@@ -230,6 +249,11 @@ impl Inner {
         }
         text + "</ListBucketResult>"
     }
+}
+
+/// How long a message is held, as it is asked for in seconds.
+fn hold(seconds: &Value) -> Duration {
+    Duration::from_secs(seconds.as_u64().unwrap_or(30))
 }
 
 fn etag(bytes: &[u8]) -> String {

@@ -420,9 +420,7 @@ fn read(name: &str, document: &str) -> Written {
         decoded = percent_decoded(text);
         &decoded
     };
-    Policy::parse(name, text)
-        .map(Arc::new)
-        .map_err(|error| format!("{}: {}", error.place, error.reason))
+    Policy::parse(name, text).map(Arc::new).map_err(|error| format!("{}: {}", error.place, error.reason))
 }
 
 pub(super) fn read_logged(name: &str, document: Option<&str>) -> Written {

@@ -71,7 +71,7 @@ impl S3Sqs {
         let bucket = Bucket::new(&shared, config, limits);
         let queue = Arc::new(sqs::Sqs::new(&shared, config));
         let mut source = Self::start(queue, config, bucket);
-        source.listing = Some(Listing::new(&shared, config, source.out.clone()));
+        source.listing = Some(Listing::new(source.bucket.clone(), config, source.out.clone()));
         Ok(source)
     }
 

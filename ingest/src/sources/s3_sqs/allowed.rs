@@ -17,6 +17,11 @@ impl Allowed {
         Self { buckets: buckets.clone(), prefixes: prefixes.clone(), accounts: accounts.clone() }
     }
 
+    /// Whether everything of an account is refused.
+    pub(super) fn is_foreign(&self, account: &str) -> bool {
+        !self.accounts.is_empty() && !self.accounts.iter().any(|allowed| allowed == account)
+    }
+
     /// # Errors
     /// [`FetchError::Forbidden`] with what is wrong and which key allows it.
     pub(super) fn check(&self, object: &ObjectRef) -> Result<(), FetchError> {
@@ -33,14 +38,15 @@ impl Allowed {
         if !self.prefixes.is_empty() && !self.prefixes.iter().any(begins) {
             return forbidden("the key begins with none of `prefixes`".to_owned());
         }
-        if !self.accounts.is_empty() {
-            return match account(&object.key) {
-                Some(account) if self.accounts.iter().any(|allowed| allowed == account) => Ok(()),
-                Some(account) => forbidden(format!("the account `{account}` is not in `accounts`")),
-                None => forbidden("the key names no account, and `accounts` is set".to_owned()),
-            };
+        match account(&object.key) {
+            Some(account) if self.is_foreign(account) => {
+                forbidden(format!("the account `{account}` is not in `accounts`"))
+            }
+            None if !self.accounts.is_empty() => {
+                forbidden("the key names no account, and `accounts` is set".to_owned())
+            }
+            Some(_) | None => Ok(()),
         }
-        Ok(())
     }
 }
 

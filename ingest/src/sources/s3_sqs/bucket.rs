@@ -1,5 +1,6 @@
 //! Objects at S3, or at whatever speaks its protocol.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +9,8 @@ use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
+use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::operation::list_objects_v2::ListObjectsV2Output;
 use aws_sdk_s3::types::{ChecksumMode, RequestPayer};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -33,6 +35,9 @@ const FLOOR_EVERY: Duration = Duration::from_secs(20);
 
 /// Longest wait for a whole object, whatever its size.
 const FETCH_MAX: Duration = Duration::from_secs(600);
+
+/// What whoever put an object there wrote beside it.
+pub(super) type UserMetadata = HashMap<String, String>;
 
 /// The objects that may be read.
 #[derive(Clone)]
@@ -83,30 +88,99 @@ impl Bucket {
         self.circuit.why()
     }
 
+    /// Whether nothing may be asked for under an account, for whoever walks the folders.
+    pub(super) fn is_foreign(&self, account: &str) -> bool {
+        self.allowed.is_foreign(account)
+    }
+
     /// Fetches an object within the source's memory. Waits while S3 refuses everything.
     pub(crate) async fn load(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        Ok(self.load_with(object, self.bytes_max()).await?.0)
+    }
+
+    /// The same, with the metadata that the object has; `bytes_max`: what is larger is refused.
+    pub(super) async fn load_with(
+        &self,
+        object: &ObjectRef,
+        bytes_max: u64,
+    ) -> Result<(Loaded, UserMetadata), FetchError> {
         self.check(object)?;
         self.circuit.enter().await;
-        self.tried(object).await
+        self.tried(object, bytes_max).await
     }
 
-    /// The same at once.
+    /// As [`Self::load`], at once.
     pub(crate) async fn fetch(&self, object: &ObjectRef) -> Result<Vec<u8>, FetchError> {
         self.check(object)?;
-        Ok(self.tried(object).await?.into_bytes())
+        Ok(self.tried(object, self.bytes_max()).await?.0.into_bytes())
     }
 
-    async fn tried(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+    /// Back when S3 is not known to refuse everything: what can wait asks nothing until then.
+    pub(super) async fn calm(&self) {
+        while let Some(pause) = self.circuit.pause() {
+            sleep(pause.max(Duration::from_secs(1))).await;
+        }
+    }
+
+    /// The version of an object that lies there now, as a notification of it would name it.
+    pub(super) async fn version(&self, object: &ObjectRef) -> Result<String, FetchError> {
+        self.check(object)?;
+        self.calm().await;
+        let head = self
+            .client
+            .head_object()
+            .bucket(&object.bucket)
+            .key(&object.key)
+            .set_expected_bucket_owner(self.owner.clone())
+            .set_request_payer(self.payer.clone());
+        let found = head.send().await.map_err(|error| refused(&error))?;
+        let version = found.version_id().filter(|version| *version != "null").or(found.e_tag());
+        Ok(version.unwrap_or_default().to_owned())
+    }
+
+    /// One page of what lies below a prefix; with `folders` the folders there, else every object.
+    pub(super) async fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        folders: bool,
+        page: Option<String>,
+    ) -> Result<ListObjectsV2Output, String> {
+        self.calm().await;
+        let list = self
+            .client
+            .list_objects_v2()
+            .bucket(bucket)
+            .prefix(prefix)
+            .set_delimiter(folders.then(|| "/".to_owned()))
+            .set_continuation_token(page)
+            .set_expected_bucket_owner(self.owner.clone())
+            .set_request_payer(self.payer.clone());
+        let mut tried = 1;
+        loop {
+            match list.clone().send().await {
+                Ok(answer) => return Ok(answer),
+                Err(error) if tried < TRIES && matches!(refused(&error), FetchError::Retry(_)) => {
+                    pause_after(tried).await;
+                }
+                Err(error) => return Err(said(&error)),
+            }
+            tried += 1;
+        }
+    }
+
+    fn bytes_max(&self) -> u64 {
+        self.limits.inflated_bytes_max.max(self.limits.compressed_bytes_max)
+    }
+
+    async fn tried(&self, object: &ObjectRef, bytes_max: u64) -> Result<(Loaded, UserMetadata), FetchError> {
         // While nothing works, each request is a question whether it does again: one is enough.
         let tries = if self.circuit.why().is_some() { 1 } else { TRIES };
         let mut tried = 1;
         loop {
-            let fetched = timeout(FETCH_MAX, self.fetch_once(object)).await;
+            let fetched = timeout(FETCH_MAX, self.fetch_once(object, bytes_max)).await;
             match fetched.unwrap_or_else(|_| Err(FetchError::Retry("it took too long".to_owned()))) {
-                Err(FetchError::Retry(_)) if tried < tries => {
-                    let longest = Duration::from_millis(200) * 2u32.pow(tried);
-                    sleep(longest - jitter(longest / 2)).await;
-                }
+                Err(FetchError::Retry(_)) if tried < tries => pause_after(tried).await,
                 done => {
                     match &done {
                         Ok(_) => self.circuit.succeeded(),
@@ -121,16 +195,15 @@ impl Bucket {
         }
     }
 
-    async fn fetch_once(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+    async fn fetch_once(&self, object: &ObjectRef, most: u64) -> Result<(Loaded, UserMetadata), FetchError> {
         let found = self.get(object).await?;
-        let most = self.limits.inflated_bytes_max.max(self.limits.compressed_bytes_max);
         let size = found.content_length().and_then(|size| u64::try_from(size).ok());
         if size.is_some_and(|size| size > most) {
             return Err(FetchError::TooLarge { limit: most });
         }
         // What a notification says of the size is anybody's word; this is S3's. Without it, as much as may come.
         let wanted = size.unwrap_or(most);
-        let (found, room) = match self.memory.try_take(wanted) {
+        let (mut found, room) = match self.memory.try_take(wanted) {
             Some(room) => (found, room),
             None => {
                 // An answer that waits would break off: asked again when there is room.
@@ -145,7 +218,8 @@ impl Bucket {
                 (again, room)
             }
         };
-        Ok(Loaded::within(self.body(found, size).await?, room))
+        let metadata = found.metadata.take().unwrap_or_default();
+        Ok((Loaded::within(self.body(found, size).await?, room), metadata))
     }
 
     async fn get(&self, object: &ObjectRef) -> Result<GetObjectOutput, FetchError> {
@@ -190,6 +264,12 @@ impl Bucket {
     }
 }
 
+/// The pause before the next try; it doubles.
+async fn pause_after(tried: u32) {
+    let longest = Duration::from_millis(200) * 2u32.pow(tried);
+    sleep(longest - jitter(longest / 2)).await;
+}
+
 /// The least that a body must bring.
 struct Floor {
     since: Instant,
@@ -211,7 +291,7 @@ impl Floor {
     }
 }
 
-fn refused(error: &SdkError<GetObjectError>) -> FetchError {
+fn refused<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> FetchError {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.code().unwrap_or_default();
     let words = || match status {

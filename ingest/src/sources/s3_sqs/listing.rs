@@ -7,19 +7,13 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
-use aws_config::timeout::TimeoutConfig;
-use aws_sdk_s3::Client;
-use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use chrono::{DateTime, NaiveDate, Utc};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::said;
+use super::bucket::Bucket;
 use crate::digest::{DIGEST_BYTES_MAX, Metadata, Place, is_account, is_organization, is_region};
-use crate::inflate::Limits;
-use crate::source::{Delivery, FetchError, Next, ObjectRef, SourceError, Ticket};
+use crate::source::{Delivery, FetchError, Loaded, Next, ObjectRef, SourceError, Ticket};
 use crate::sources::S3SqsConfig;
 
 /// Most requests of one sweep: a hundred accounts in every region for a week need a tenth of it.
@@ -31,7 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(60);
 /// The buckets of a source, to be listed and read outside of the queue.
 #[derive(Clone)]
 pub struct Listing {
-    client: Client,
+    bucket: Bucket,
     name: String,
     buckets: Arc<Vec<String>>,
     prefixes: Arc<Vec<String>>,
@@ -77,20 +71,12 @@ enum Level {
 
 impl Listing {
     pub(super) fn new(
-        shared: &SdkConfig,
+        bucket: Bucket,
         config: &S3SqsConfig,
         out: mpsc::WeakSender<Result<Next, SourceError>>,
     ) -> Self {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(20))
-            .build();
-        let own = aws_sdk_s3::config::Builder::from(shared)
-            .timeout_config(timeouts)
-            .force_path_style(config.endpoint_url.is_some())
-            .build();
         Self {
-            client: Client::from_conf(own),
+            bucket,
             name: config.name.clone(),
             buckets: Arc::new(config.buckets.clone()),
             prefixes: Arc::new(config.sweep_prefixes.clone()),
@@ -125,19 +111,23 @@ impl Listing {
     /// # Errors
     /// [`FetchError::Missing`] where there is none, [`FetchError::Forbidden`] where nobody may ask.
     pub async fn find(&self, place: &Place) -> Result<ObjectRef, FetchError> {
+        let mut object = self.object(place);
         if !self.buckets.contains(&place.bucket) {
             return Err(FetchError::Forbidden(place.bucket.clone()));
         }
-        let question = self.client.head_object().bucket(&place.bucket).key(&place.key).send();
-        let found = timeout(ANSWER_MAX, question).await.map_err(|_| too_long())?;
-        let found = found.map_err(|error| refused(&error))?;
-        let version = found.version_id().filter(|version| *version != "null").or(found.e_tag());
-        Ok(ObjectRef {
-            source: self.name.clone(),
-            bucket: place.bucket.clone(),
-            key: place.key.clone(),
-            version: version.unwrap_or_default().to_owned(),
-        })
+        let version = timeout(ANSWER_MAX, self.bucket.version(&object)).await;
+        object.version = version.unwrap_or_else(|_| Err(FetchError::Retry("it took too long".to_owned())))?;
+        Ok(object)
+    }
+
+    fn object(&self, place: &Place) -> ObjectRef {
+        let Place { bucket, key } = place.clone();
+        ObjectRef { source: self.name.clone(), bucket, key, version: String::new() }
+    }
+
+    /// Whether an object may be asked for, as a notification of it might be believed.
+    fn is_ours(&self, place: &Place) -> bool {
+        self.bucket.check(&self.object(place)).is_ok()
     }
 
     /// Hands an object to whoever reads the source, as if it had been told of. False where nobody reads any more.
@@ -153,57 +143,23 @@ impl Listing {
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn fetch_digest(&self, object: &ObjectRef) -> Result<(Vec<u8>, Metadata), FetchError> {
-        let found = self.get(object).await?;
-        let entry = |name: &str| found.metadata().and_then(|entries| entries.get(name)).cloned();
+    pub async fn fetch_digest(&self, object: &ObjectRef) -> Result<(Loaded, Metadata), FetchError> {
+        let (bytes, mut beside) = self.bucket.load_with(object, DIGEST_BYTES_MAX).await?;
         let metadata = Metadata {
-            signature: entry("signature"),
-            algorithm: entry("signature-algorithm"),
-            backfill_generated: entry("backfill-generation-timestamp"),
+            signature: beside.remove("signature"),
+            algorithm: beside.remove("signature-algorithm"),
+            backfill_generated: beside.remove("backfill-generation-timestamp"),
         };
-        Ok((body(found, DIGEST_BYTES_MAX).await?, metadata))
+        Ok((bytes, metadata))
     }
 
     /// A log file's bytes as stored, of exactly that version.
     ///
     /// # Errors
     /// See [`FetchError`].
-    pub async fn fetch_log(&self, object: &ObjectRef) -> Result<Vec<u8>, FetchError> {
-        body(self.get(object).await?, Limits::default().compressed_bytes_max).await
+    pub async fn fetch_log(&self, object: &ObjectRef) -> Result<Loaded, FetchError> {
+        self.bucket.load(object).await
     }
-
-    async fn get(&self, object: &ObjectRef) -> Result<GetObjectOutput, FetchError> {
-        if !self.buckets.is_empty() && !self.buckets.contains(&object.bucket) {
-            return Err(FetchError::Forbidden(object.bucket.clone()));
-        }
-        let mut get = self.client.get_object().bucket(&object.bucket).key(&object.key);
-        if object.version.starts_with('"') {
-            get = get.if_match(&object.version);
-        } else if !object.version.is_empty() {
-            get = get.version_id(&object.version);
-        }
-        let found = timeout(ANSWER_MAX, get.send()).await.map_err(|_| too_long())?;
-        found.map_err(|error| refused(&error))
-    }
-}
-
-async fn body(mut found: GetObjectOutput, bytes_max: u64) -> Result<Vec<u8>, FetchError> {
-    let size = found.content_length().and_then(|size| u64::try_from(size).ok());
-    let mut bytes = Vec::new();
-    let read = async {
-        while let Some(piece) = found.body.next().await {
-            bytes.extend_from_slice(&piece.map_err(|error| FetchError::Retry(said(&error)))?);
-            if bytes.len() as u64 > bytes_max {
-                return Err(FetchError::TooLarge { limit: bytes_max });
-            }
-        }
-        Ok(())
-    };
-    timeout(ANSWER_MAX, read).await.map_err(|_| too_long())??;
-    if size.is_some_and(|size| size != bytes.len() as u64) {
-        return Err(FetchError::Retry("the body broke off".to_owned()));
-    }
-    Ok(bytes)
 }
 
 impl Sweep {
@@ -221,21 +177,13 @@ impl Sweep {
             return Err(SourceError::Setting { key: "sweep", problem });
         }
         self.requests += 1;
-        let question = self
-            .listing
-            .client
-            .list_objects_v2()
-            .bucket(&step.bucket)
-            .prefix(&step.prefix)
-            .set_delimiter((step.level != Level::Objects).then(|| "/".to_owned()))
-            .set_continuation_token(step.page.clone());
         let problem = |cause: String| SourceError::Path {
             path: format!("s3://{}/{}", step.bucket, step.prefix),
             cause: format!("{cause} (s3:ListBucket is needed to sweep)"),
         };
-        let answer = timeout(ANSWER_MAX, question.send()).await;
-        let answer = answer.map_err(|_| problem("it took too long".to_owned()))?;
-        let answer = answer.map_err(|error| problem(said(&error)))?;
+        let Step { bucket, prefix, level, page } = &step;
+        let question = self.listing.bucket.list(bucket, prefix, *level != Level::Objects, page.clone());
+        let answer = question.await.map_err(problem)?;
         let page = answer.next_continuation_token().map(str::to_owned);
         if page.is_some() && page != step.page {
             let Step { bucket, prefix, level, .. } = &step;
@@ -257,7 +205,8 @@ impl Sweep {
                 modified: modified.and_then(|at| DateTime::from_timestamp(at.secs(), 0)),
             })
         });
-        Ok(Some(listed.collect()))
+        // What a notification might not ask for is not there for a sweep either.
+        Ok(Some(listed.filter(|listed| self.listing.is_ours(&listed.place)).collect()))
     }
 
     /// How many requests it took so far.
@@ -275,7 +224,9 @@ impl Sweep {
         };
         match above.level {
             Level::Accounts if is_organization(name) => step(prefix.to_owned(), Level::OfOrganization),
-            Level::Accounts | Level::OfOrganization if is_account(name) => {
+            Level::Accounts | Level::OfOrganization
+                if is_account(name) && !self.listing.bucket.is_foreign(name) =>
+            {
                 for kind in ["CloudTrail", "CloudTrail-Digest"] {
                     step(format!("{prefix}{kind}/"), Level::Regions);
                 }
@@ -295,20 +246,6 @@ fn dated(prefix: &str, day: NaiveDate) -> String {
     ["%Y", "%m", "%d"]
         .into_iter()
         .fold(prefix.to_owned(), |text, sign| text.replace(sign, &day.format(sign).to_string()))
-}
-
-fn too_long() -> FetchError {
-    FetchError::Retry("it took too long".to_owned())
-}
-
-fn refused<E: ProvideErrorMetadata + std::error::Error + 'static>(error: &SdkError<E>) -> FetchError {
-    let status = error.raw_response().map(|response| response.status().as_u16());
-    match status {
-        Some(404 | 405) => FetchError::Missing,
-        Some(412) => FetchError::Changed,
-        Some(403) => FetchError::Denied(said(error)),
-        _ => FetchError::Retry(said(error)),
-    }
 }
 
 #[cfg(test)]
