@@ -1,6 +1,6 @@
 //! Everything that was delivered was judged, and can be proved to have been; what was not is told.
 
-use crate::support::digests::{Bucket, Trail, gzip};
+use crate::support::digests::{Bucket, Trail, gzip, sha256};
 use crate::support::folder::{Config, Folder};
 use crate::support::records::{Record, log_file};
 use crate::support::remit::{Service, findings, remit};
@@ -8,6 +8,7 @@ use crate::support::trail_cloud::TrailCloud;
 use crate::support::{eventually, number};
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use serde_json::Value;
+use std::io::Read;
 use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(120);
@@ -268,6 +269,50 @@ fn ten_thousand_signed_files_are_verified_through_kills_and_lost_notifications()
     }
     assert_eq!(report["totals"]["verified"].as_f64(), Some(f64::from(clean) + IN_ORDER));
     eprintln!("{clean} clean log files, {lost} files nobody told of, 5 kills: all told in {took:?}");
+}
+
+#[test]
+fn a_finding_says_how_far_its_log_files_are_proved() {
+    let cloud = TrailCloud::start();
+    let (mut bucket, mut trail) = (Bucket::default(), trail("111122223333", 2));
+    let stops = |user: &str| {
+        let record = Record::of_user(user, "cloudtrail:StopLogging").minutes_ago(90);
+        log_file(&[record.set("eventID", format!("of-{user}").into())])
+    };
+    let (start, end) = (trail.now, trail.now + TimeDelta::hours(1));
+    let mut signed = trail.log(&mut bucket, start + TimeDelta::minutes(20));
+    let key = |log: &Value| ("logs".to_owned(), log["s3Object"].as_str().unwrap().to_owned());
+    let content = stops("ant");
+    let mut plain = Vec::new();
+    flate2::read::GzDecoder::new(content.as_slice()).read_to_end(&mut plain).unwrap();
+    signed["hashValue"] = sha256(&plain).into();
+    bucket.objects.insert(key(&signed), content);
+    trail.digest(&mut bucket, start, end, vec![signed], |_| {});
+    trail.now = end;
+    trail.hour(&mut bucket, 1);
+    let forged = trail.log(&mut bucket, start + TimeDelta::minutes(30));
+    bucket.objects.insert(key(&forged), stops("bee"));
+    cloud.put(&bucket, |_| true);
+    let (folder, service) = watch(&cloud);
+    eventually("the digests are read", LIMIT, || {
+        (files(&service, "verified"), files(&service, "unattested")) == (2.0, 1.0)
+    });
+    let shown = |agent: &str, output: &str| {
+        let all = findings(folder.path());
+        let of = all.iter().find(|finding| {
+            finding["detection"] != "LG02"
+                && finding["actor"].as_str().unwrap().ends_with(&format!("/{agent}"))
+        });
+        let id = of.unwrap_or_else(|| panic!("{agent}: {all:?}"))["id"].as_str().unwrap().to_owned();
+        remit(folder.path(), &["findings", "show", &id, "--output", output]).expect(0)
+    };
+    assert_eq!(shown("ant", "json").json()["attestation"]["files"], serde_json::json!({"verified": 1}));
+    let table = shown("ant", "table").stdout;
+    assert!(table.contains("logs     1 verified\n"), "{table}");
+    let doubtful = &shown("bee", "json").json()["attestation"]["doubtful"];
+    assert_eq!(doubtful, &serde_json::json!([format!("s3://logs/{}", key(&forged).1)]));
+    let table = shown("bee", "table").stdout;
+    assert!(table.contains("logs     1 unattested: perhaps forged or changed: s3://logs/"), "{table}");
 }
 
 /// A trail whose digests ended hours ago.

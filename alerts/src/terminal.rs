@@ -4,6 +4,7 @@ use crate::alert::{counted, moment, span};
 use crate::text::plain;
 use engine::chain::{Step, StepKind};
 use engine::finding::{Finding, FindingState, Severity};
+use engine::store::Attestation;
 use std::fmt::Write;
 
 const TITLE_MAX: usize = 200;
@@ -79,11 +80,13 @@ pub fn story(finding: &Finding, colour: bool) -> String {
     out
 }
 
-/// Everything about one finding: its story, its evidence and its frameworks.
+/// Everything about one finding: its story, its evidence and its frameworks. `attestation`: how far the log files are
+/// proved that it rests on.
 #[must_use]
-pub fn detail(finding: &Finding, colour: bool) -> String {
+pub fn detail(finding: &Finding, attestation: &Attestation, colour: bool) -> String {
     let mut out = story(finding, colour);
-    for (label, text) in [("agent? ", agent(finding)), ("chain  ", chain(finding))] {
+    let shown = [("agent? ", agent(finding)), ("chain  ", chain(finding)), ("logs   ", logs(attestation))];
+    for (label, text) in shown {
         if !text.is_empty() {
             let _ = writeln!(out, "          {}  {text}", dim(label, colour));
         }
@@ -153,6 +156,18 @@ fn agent(finding: &Finding) -> String {
     say("for", &caller.on_behalf_of);
     say("through", &caller.invoked_by);
     said.join(" · ")
+}
+
+/// How far its log files are proved; empty where nothing is known of them.
+fn logs(attestation: &Attestation) -> String {
+    let Attestation { files, doubtful } = attestation;
+    let counted = files.iter().map(|(known, count)| format!("{count} {}", known.replace('_', " ")));
+    let mut said = counted.collect::<Vec<_>>().join(" · ");
+    if !doubtful.is_empty() {
+        let named: Vec<String> = doubtful.iter().map(|place| plain(place, WHY_MAX)).collect();
+        let _ = write!(said, ": perhaps forged or changed: {}", named.join(", "));
+    }
+    said
 }
 
 /// From the first credentials to the call, on one line; empty where the call stands alone.
@@ -243,9 +258,11 @@ mod tests {
     #[test]
     fn colour_is_asked_for_and_never_from_a_log() {
         let hostile = samples::hostile(0);
-        for plain in
-            [story(&hostile, false), detail(&hostile, false), list(std::slice::from_ref(&hostile), false)]
-        {
+        for plain in [
+            story(&hostile, false),
+            detail(&hostile, &Attestation::default(), false),
+            list(std::slice::from_ref(&hostile), false),
+        ] {
             assert!(!plain.contains(['\u{1b}', '\u{202e}']));
         }
         let coloured = story(&hostile, true);
@@ -284,12 +301,12 @@ mod tests {
         finding.sample.caller.evidence = Some(Grade::Cloud);
         finding.sample.caller.agent_hint = Some("mcp".into());
         finding.sample.caller.chain = Chain { steps, cut: Some(Cut::NotLogged) };
-        let text = detail(&finding, false);
+        let text = detail(&finding, &Attestation::default(), false);
         assert!(text.contains("agent?   cloud: the cloud says so · looks like mcp\n"), "{text}");
         let chain = "chain    (who gave the first credentials is in no log that was read) > \
             Admin (alex) called a tool aws___call_aws by claude-code > Admin (alex)\n";
         assert!(text.contains(chain), "{text}");
-        let alone = detail(&samples::finding(0), false);
+        let alone = detail(&samples::finding(0), &Attestation::default(), false);
         assert!(
             !alone.contains("agent?") && !alone.contains("chain"),
             "nothing is said where nothing is known"
@@ -298,7 +315,7 @@ mod tests {
 
     #[test]
     fn the_detail_shows_the_evidence() {
-        let text = detail(&samples::finding(0), false);
+        let text = detail(&samples::finding(0), &Attestation::default(), false);
         assert!(text.contains("maps to  ASI02, ASI03"));
         assert!(text.ends_with("  2026-11-03 00:53:20Z  e0\n  and 13 more\n"));
     }

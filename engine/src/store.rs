@@ -32,8 +32,9 @@ pub use conservation::{Account, Identity};
 pub use findings::{Close, FindingFilter, OpenCounts};
 pub use lake::{LakeDepth, LakeRows, PendingRows};
 pub use ledger::{
-    ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport, LedgerTotals,
-    LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile, files_as_digest,
+    Attestation, ChainLine, Content, DigestLine, FileLine, GapLine, HourLine, KeptKey, LedgerReport,
+    LedgerTotals, LogRead, Patience, ProblemLine, RawDigest, SweepLine, Verified, WantedFile,
+    files_as_digest,
 };
 pub use objects::{Claim, ClaimToken, ObjectEnd, ObjectTotals, Wanted};
 pub use opened::Mark;

@@ -29,10 +29,17 @@ pub async fn run(command: FindingsCommand) -> anyhow::Result<Exit> {
             let store = attach(&Config::load(&config.config)?.store.path).await?;
             let mut finding = usage_if_not_found(store.finding(&id).await)?;
             store.attribute(std::slice::from_mut(&mut finding)).await?;
+            let attestation = store.attestation(&finding.id).await?;
             match output {
-                Listing::Table => screen::out(&alerts::terminal::detail(&finding, screen::colour())),
+                Listing::Table => {
+                    screen::out(&alerts::terminal::detail(&finding, &attestation, screen::colour()))
+                }
                 Listing::Json | Listing::Ndjson => {
-                    screen::out_json(&finding.to_json(), output == Listing::Json)
+                    let mut json = finding.to_json();
+                    if let Some(fields) = json.as_object_mut() {
+                        fields.insert("attestation".to_owned(), attestation.to_json());
+                    }
+                    screen::out_json(&json, output == Listing::Json)
                 }
             }
         }

@@ -27,6 +27,7 @@ pub(super) async fn show(
     };
     let attributed = store.attribute(std::slice::from_mut(&mut finding)).await;
     attributed.map_err(|cause| web.store_failed(&cause))?;
+    let attestation = store.attestation(&finding.id).await.map_err(|cause| web.store_failed(&cause))?;
     let read = async {
         let Some(id) = &finding.incident else { return Ok((None, Vec::new())) };
         let of_incident = FindingFilter {
@@ -50,6 +51,7 @@ pub(super) async fn show(
         steps => templates::value(&finding.sample.caller.chain.steps),
         cut => finding.sample.caller.chain.cut.map(Cut::words),
         evidence => finding.sample.caller.evidence.map(Grade::words),
+        attestation => templates::value(&attestation.to_json()),
         left_out => finding.count.saturating_sub(finding.events.len() as i64),
     };
     page("finding.html", &Frame::new(&web, "findings", &path, query.as_deref().unwrap_or("")), context)

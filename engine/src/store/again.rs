@@ -11,7 +11,7 @@ use crate::finding::{Finding, FindingState};
 use crate::grant::{PolicyChange, Touch};
 use crate::measure::{Measure, Measures};
 use ingest::ObjectRef;
-use sqlx::{QueryBuilder, Row, Sqlite, Transaction};
+use sqlx::{AssertSqlSafe, QueryBuilder, Row, Sqlite, Transaction};
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 /// How an object can be judged again.
@@ -140,7 +140,10 @@ impl Store {
             .bind(object)
             .fetch_all(&mut *tx)
             .await?;
-        sqlx::query("DELETE FROM finding_parts WHERE object = $1").bind(object).execute(&mut *tx).await?;
+        for table in ["finding_parts", "finding_objects"] {
+            let forget = AssertSqlSafe(format!("DELETE FROM {table} WHERE object = $1"));
+            sqlx::query(forget).bind(object).execute(&mut *tx).await?;
+        }
         let ids: BTreeSet<&str> = was
             .iter()
             .map(String::as_str)
@@ -355,6 +358,16 @@ async fn write_parts(
         });
         insert.push(" ON CONFLICT (finding, object) DO UPDATE SET body = excluded.body");
         insert.build().execute(&mut **tx).await?;
+        let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO finding_objects (finding, object) ");
+        let of_objects = piece.iter().filter(|(object, ..)| !object.is_empty());
+        let mut written = 0;
+        insert.push_values(of_objects, |mut row, (object, part, _)| {
+            row.push_bind(part.id.as_str()).push_bind(*object);
+            written += 1;
+        });
+        if written > 0 {
+            insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut **tx).await?;
+        }
     }
     Ok(())
 }

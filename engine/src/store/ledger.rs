@@ -2,6 +2,7 @@
 //!
 //! Facts are merged by min and max, so that their order is nothing; verdicts follow from them in [`Store::reckon`].
 
+mod attestation;
 mod chains;
 mod digests;
 mod findings;
@@ -9,6 +10,7 @@ mod hours;
 mod reckoning;
 mod report;
 
+pub use attestation::Attestation;
 pub use digests::{KeptKey, RawDigest, Verified};
 pub use reckoning::Patience;
 pub use report::{

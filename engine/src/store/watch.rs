@@ -70,6 +70,7 @@ impl Store {
         let mut tx = self.begin().await?;
         for sql in [
             "DELETE FROM chains WHERE finding IN (SELECT id FROM findings WHERE state = 'canary' AND created_at < $1)",
+            "DELETE FROM finding_objects WHERE finding IN (SELECT id FROM findings WHERE state = 'canary' AND created_at < $1)",
             "DELETE FROM findings WHERE state = 'canary' AND created_at < $1",
             "DELETE FROM objects WHERE source = 'remit:canary' AND state = 'done' AND done_at < $1",
         ] {
