@@ -1,8 +1,9 @@
 //! The bytes inside the bytes, under caps that hold while inflating.
 //!
 //! An object of usual size is inflated at one go by libdeflate, into a buffer that the next object uses again. A larger
-//! one, and zstd, is inflated in a [`Stream`] of windows. gzip has exactly one member: bytes after it are refused, since a
-//! digest that covers only that member would not see them (<https://github.com/aws/aws-cli/issues/10326>).
+//! one, and zstd, is inflated in a [`Stream`] of windows. Bytes after gzip are refused. Further members are inflated, and
+//! whoever reads says whether they may be there: CloudTrail writes one, and a digest that covers only that would not see
+//! others (<https://github.com/aws/aws-cli/issues/10326>).
 
 use std::borrow::Cow;
 
@@ -139,7 +140,13 @@ pub fn inflate<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Ob
     let plain = match inflater.feed(bytes, limits)? {
         Feed::Whole { plain: true, .. } => return Ok(Cow::Borrowed(bytes)),
         Feed::Whole { bytes, .. } => bytes.len(),
-        Feed::Stream(mut stream) => stream.read_to_end()?,
+        Feed::Stream(mut stream) => {
+            let plain = stream.read_to_end()?;
+            match stream.further() {
+                Some((bytes, _)) => return Err(ObjectError::GzipTrailing { bytes }),
+                None => plain,
+            }
+        }
     };
     inflater.buffer.truncate(plain);
     Ok(Cow::Owned(inflater.buffer))
@@ -291,6 +298,15 @@ impl<'a> Feed<'a> {
                 Ok(())
             }
             Self::Stream(stream) => stream.advance(done),
+        }
+    }
+
+    /// Known when all is drained: how many bytes lie behind the first gzip member, where others seem to follow it, and
+    /// what is wrong with those.
+    pub(crate) fn further(&self) -> Option<(u64, Option<&ObjectError>)> {
+        match self {
+            Self::Whole { .. } => None,
+            Self::Stream(stream) => stream.further(),
         }
     }
 

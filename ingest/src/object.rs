@@ -161,6 +161,13 @@ impl<'a> ObjectReader<'a> {
                         return Err(ObjectError::BadJson);
                     }
                     self.feed.drain()?;
+                    match self.feed.further() {
+                        Some((bytes, _)) if !self.rows.may_be_in_members() => {
+                            return Err(ObjectError::GzipTrailing { bytes });
+                        }
+                        Some((_, Some(fault))) => return Err(fault.clone()),
+                        Some((_, None)) | None => {}
+                    }
                     self.ended = true;
                 }
             }
@@ -271,6 +278,8 @@ pub(crate) struct Rows<'l> {
     pub limits: &'l Limits,
     pub redact: &'l Redaction,
     slots: &'l mut Slots,
+    /// Whether some rows are CloudTrail's, and some are others'.
+    writers: Writers,
     /// Brackets that are open: scratch space.
     open: Vec<u8>,
     /// Quarantined records that kept their text.
@@ -280,6 +289,12 @@ pub(crate) struct Rows<'l> {
     taken: usize,
     /// A slice was handed on, and the next not begun.
     sliced: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Writers {
+    cloudtrail: bool,
+    others: bool,
 }
 
 impl<'l> Rows<'l> {
@@ -294,6 +309,7 @@ impl<'l> Rows<'l> {
             limits: options.limits,
             redact: options.redaction,
             slots,
+            writers: Writers::default(),
             open: Vec::new(),
             heads: 0,
             slice_bytes: options.slice_bytes,
@@ -312,6 +328,7 @@ impl<'l> Rows<'l> {
         match cloudtrail::append(builder, slots, text, value.depth, place, limits, redact) {
             Ok(()) => {
                 self.row += 1;
+                self.writers.cloudtrail = true;
                 self.unfamiliar += u64::from(formats::version::is_unfamiliar(text));
             }
             Err(unread) => formats::elsewhere(self, text, level, unread),
@@ -328,9 +345,17 @@ impl<'l> Rows<'l> {
     ) {
         let place = Place { object: self.object.as_deref(), row: self.row };
         match append(&mut self.builder, place) {
-            Ok(()) => self.row += 1,
+            Ok(()) => {
+                self.row += 1;
+                self.writers.others = true;
+            }
             Err(unread) => self.quarantine(unread.reason, unread.detail, text),
         }
+    }
+
+    /// Whether they may lie in several gzip members: other clouds' export services append, CloudTrail never does.
+    fn may_be_in_members(&self) -> bool {
+        self.writers.others && !self.writers.cloudtrail
     }
 
     /// How many bytes more its envelopes may hold.
@@ -375,6 +400,7 @@ impl<'l> Rows<'l> {
         let fast = cloudtrail::append_at(builder, slots, window, (at, end), place, limits, redact);
         if let Fast::Row(past) = fast {
             self.row += 1;
+            self.writers.cloudtrail = true;
             self.taken += past - at;
             let record = window.bytes.get(at..past).unwrap_or_default();
             self.unfamiliar += u64::from(formats::version::is_unfamiliar(record));

@@ -37,7 +37,13 @@ pub(crate) struct Stream<'a> {
 }
 
 enum Decoder<'a> {
-    Gzip(GzDecoder<&'a [u8]>),
+    Gzip {
+        member: GzDecoder<&'a [u8]>,
+        /// Bytes behind the first member, where other members follow.
+        further: Option<u64>,
+        /// What is wrong with one of those. Whether there may be any is asked first.
+        fault: Option<ObjectError>,
+    },
     Zstd(zstd::Decoder<'static, BufReader<&'a [u8]>>),
 }
 
@@ -48,7 +54,7 @@ impl<'a> Stream<'a> {
         buffer: &'a mut Vec<u8>,
     ) -> Result<Self, ObjectError> {
         let decoder = if is_gzip(bytes) {
-            Decoder::Gzip(GzDecoder::new(bytes))
+            Decoder::Gzip { member: GzDecoder::new(bytes), further: None, fault: None }
         } else {
             let mut decoder = zstd::Decoder::new(bytes).map_err(|error| damage(&error))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|error| damage(&error))?;
@@ -76,6 +82,15 @@ impl<'a> Stream<'a> {
         let bytes = self.buffer.get(..self.valid.unwrap_or(self.filled)).unwrap_or_default();
         let text = self.valid.and_then(|_| simdutf8::basic::from_utf8(bytes).ok());
         Window { bytes, text, last: self.last }
+    }
+
+    /// Known at the end: how many bytes lie behind the first gzip member, where others seem to follow it, and what is
+    /// wrong with those.
+    pub(super) fn further(&self) -> Option<(u64, Option<&ObjectError>)> {
+        match &self.decoder {
+            Decoder::Gzip { further, fault, .. } => Some(((*further)?, fault.as_ref())),
+            Decoder::Zstd(_) => None,
+        }
     }
 
     /// Drops the first `done` bytes of the window and fills it up; makes it larger where nothing was done.
@@ -159,24 +174,42 @@ impl Decoder<'_> {
         let mut read = 0;
         while let Some(rest) = free.get_mut(read..).filter(|rest| !rest.is_empty()) {
             let more = match self {
-                Self::Gzip(decoder) => decoder.read(rest),
+                Self::Gzip { fault: Some(_), .. } => break,
+                Self::Gzip { member, .. } => member.read(rest),
                 Self::Zstd(decoder) => decoder.read(rest),
             };
             match more {
+                Ok(0) if self.next_member() => {}
                 Ok(0) => break,
                 Ok(more) => read += more,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == ErrorKind::UnexpectedEof && bug(Bug::PrefixOfTruncated) => {
                     break;
                 }
-                Err(error) => return Err(damage(&error)),
+                Err(error) => match self {
+                    Self::Gzip { further: Some(_), fault, .. } => *fault = Some(damage(&error)),
+                    Self::Gzip { .. } | Self::Zstd(_) => return Err(damage(&error)),
+                },
             }
         }
         let left = match self {
-            Self::Gzip(decoder) => decoder.get_ref().len(),
+            Self::Gzip { fault: Some(_), .. } => 0,
+            Self::Gzip { member, .. } => member.get_ref().len(),
             Self::Zstd(decoder) => decoder.get_ref().buffer().len() + decoder.get_ref().get_ref().len(),
         };
         Ok((read, left as u64))
+    }
+
+    /// Goes on with the gzip member behind this one, if there is one.
+    fn next_member(&mut self) -> bool {
+        let Self::Gzip { member, further, .. } = self else { return false };
+        let rest = *member.get_ref();
+        if is_gzip(rest) {
+            further.get_or_insert(rest.len() as u64);
+            *member = GzDecoder::new(rest);
+            return true;
+        }
+        false
     }
 }
 

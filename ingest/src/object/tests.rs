@@ -183,3 +183,47 @@ fn what_is_known_of_a_caller_is_his_alone() {
     let read = read_object(&object(), text.as_bytes(), &strict, &Redaction::default()).unwrap();
     assert_eq!((read.batch.rows(), read.quarantined[0].reason), (0, reason::TOO_DEEP));
 }
+
+#[test]
+fn other_clouds_may_write_gzip_in_members_and_cloudtrail_may_not() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let google = |number: usize| {
+        let entry = serde_json::json!({
+            "logName": "projects/p/logs/cloudaudit.googleapis.com%2Factivity", "insertId": format!("i{number}"),
+            "timestamp": "2026-01-05T10:00:00Z", "resource": {"type": "gcs_bucket"},
+            "protoPayload": {"@type": "type.googleapis.com/google.cloud.audit.AuditLog",
+                "serviceName": "storage.googleapis.com", "methodName": "storage.objects.get",
+                "authenticationInfo": {"principalEmail": "bot@p.iam.gserviceaccount.com"}},
+        });
+        format!("{entry}\n")
+    };
+    let read = |bytes: &[u8]| -> Result<Vec<String>, ObjectError> {
+        let read = read_object(&object(), bytes, &limits, &redact)?;
+        let view = read.batch.view();
+        Ok((0..view.rows()).map(|row| view.event_id(row).to_owned()).collect::<Vec<_>>())
+    };
+    let all: String = (0..5).map(google).collect();
+    let members: Vec<u8> = (0..5).flat_map(|number| gzip(google(number).as_bytes())).collect();
+    let whole = read(&gzip(all.as_bytes())).unwrap();
+    assert_eq!(whole.len(), 5);
+    assert_eq!(read(&members), Ok(whole), "a record for each member, as if they were one");
+    // cut within a record
+    let (start, end) = all.as_bytes().split_at(all.len() / 2);
+    assert_eq!(read(&[gzip(start), gzip(end)].concat()).map(|ids| ids.len()), Ok(5));
+
+    let ours = records(1, "");
+    let line = format!("{}\n", ours.replace('\n', ""));
+    for added in [gzip(line.as_bytes()), b"x".to_vec(), vec![0; 8]] {
+        let after = [&members[..], &added].concat();
+        assert_eq!(read(&after).unwrap_err().reason(), reason::GZIP_TRAILING, "{added:?}");
+        let before = [gzip(line.as_bytes()), members.clone()].concat();
+        assert_eq!(read(&before).unwrap_err().reason(), reason::GZIP_TRAILING);
+    }
+    let nothing = [gzip(b"{\"Records\":[]}"), gzip(b"\n")].concat();
+    assert_eq!(read(&nothing).unwrap_err().reason(), reason::GZIP_TRAILING, "whose it is cannot be told");
+    let half = gzip(line.as_bytes());
+    let half = [gzip(line.as_bytes()), half[..half.len() / 2].to_vec()].concat();
+    assert_eq!(read(&half).unwrap_err().reason(), reason::GZIP_TRAILING, "half a member is one too many");
+    let cut = &members[..members.len() - 3];
+    assert_eq!(read(cut).unwrap_err().reason(), reason::GZIP_TRUNCATED);
+}

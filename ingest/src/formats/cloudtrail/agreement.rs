@@ -181,6 +181,7 @@ fn every_refusal_is_the_same() {
                 format!("{{\"{}\":{value}}}", key.name),
                 format!("{{ \"{}\" : {value} , \"eventID\":\"e\"}}", key.name),
                 format!("{{\"{}\":{value},\"{}\":{value}}}", key.name, key.name),
+                format!("{{\"{}\":{value},\"{}\" {value}}}", key.name, key.name),
                 format!(
                     "{{\"\\u{:04x}{}\":{value},\"{}\":null}}",
                     key.name.as_bytes()[0],

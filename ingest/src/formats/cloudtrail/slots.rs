@@ -246,8 +246,20 @@ impl Walk<'_, '_> {
         } else {
             quoted.get(1..quoted.len() - 1).unwrap_or_default()
         };
+        let known = keys.iter().enumerate().find(|(_, key)| key.name == name);
+        if let Some((_, key)) = known {
+            // Before whatever is wrong behind it.
+            self.is_new(key)?;
+        }
         self.scan.expect(b':')?;
-        Ok(keys.iter().enumerate().find(|(_, key)| key.name == name))
+        Ok(known)
+    }
+
+    /// Whether a key whose value counts is there for the first time.
+    #[inline(always)]
+    fn is_new(&self, key: &'static Key) -> Result<(), Fault> {
+        let counts = !matches!(key.target, Target::Skip | Target::Marker);
+        ensure(!counts || self.slots.seen & key.slot.bit() == 0, Fault::Duplicate(key.name))
     }
 
     /// Reads the value of a known key.
@@ -261,8 +273,8 @@ impl Walk<'_, '_> {
             }
             _ => {}
         }
+        self.is_new(key)?;
         let bit = key.slot.bit();
-        ensure(self.slots.seen & bit == 0, Fault::Duplicate(key.name))?;
         self.slots.seen |= bit;
         let next = self.scan.next_byte();
         if next == b'n' {
