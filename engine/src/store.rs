@@ -11,6 +11,7 @@ mod incidents;
 mod lake;
 mod ledger;
 mod measures;
+mod notes;
 mod objects;
 mod opened;
 mod outbox;
@@ -50,6 +51,7 @@ pub use usage::Use;
 pub use watch::{CANARY_SOURCE, Watched};
 
 use events::Events;
+use notes::Notes;
 use opened::Opened;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{Sqlite, SqlitePool, Transaction};
@@ -154,6 +156,7 @@ pub struct Store {
     writer: SqlitePool,
     reader: SqlitePool,
     events: Arc<Events>,
+    notes: Arc<Notes>,
     // None beside the process that owns the file.
     opened: Option<Arc<Opened>>,
     path: Arc<PathBuf>,
@@ -229,7 +232,7 @@ impl Store {
         let reader =
             SqlitePoolOptions::new().max_connections(4).connect_lazy_with(options.create_if_missing(false));
         let (events, path) = (Arc::new(Events::beside(path)), Arc::new(path.to_owned()));
-        Ok(Store { writer, reader, events, opened: None, path, _lock: lock })
+        Ok(Store { writer, reader, events, notes: Arc::default(), opened: None, path, _lock: lock })
     }
 
     /// Closes the connections; what was committed is in the file.

@@ -358,16 +358,15 @@ async fn write_parts(
         });
         insert.push(" ON CONFLICT (finding, object) DO UPDATE SET body = excluded.body");
         insert.build().execute(&mut **tx).await?;
+        let of_objects: Vec<_> = piece.iter().filter(|(object, ..)| !object.is_empty()).collect();
+        if of_objects.is_empty() {
+            continue;
+        }
         let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO finding_objects (finding, object) ");
-        let of_objects = piece.iter().filter(|(object, ..)| !object.is_empty());
-        let mut written = 0;
         insert.push_values(of_objects, |mut row, (object, part, _)| {
             row.push_bind(part.id.as_str()).push_bind(*object);
-            written += 1;
         });
-        if written > 0 {
-            insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut **tx).await?;
-        }
+        insert.push(" ON CONFLICT DO NOTHING").build().execute(&mut **tx).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The outbox: what is to be told, to whom, and what became of it. Survives a kill at any point.
 
 use super::findings::{finding_of, incident_of};
+use super::notes::Note;
 use super::silences::Silence;
 use super::{Store, StoreError};
 use crate::finding::{Finding, Severity};
@@ -193,17 +194,7 @@ impl Store {
         if bug(Bug::DeliveredBeforeSend) {
             return self.delivered(key, 0).await;
         }
-        sqlx::query(
-            "UPDATE deliveries SET resends = resends + CASE WHEN state = 'sending' THEN 1 ELSE 0 END,
-                    state = 'sending', attempts = attempts + 1
-             WHERE incident = $1 AND revision = $2 AND receiver = $3",
-        )
-        .bind(&key.incident)
-        .bind(key.revision)
-        .bind(&key.receiver)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
+        self.note_delivery(key, Note::Sending).await
     }
 
     /// Notes that the receiver has it.
@@ -211,7 +202,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn delivered(&self, key: &DeliveryKey, now: i64) -> Result<(), StoreError> {
-        self.end_delivery(key, "delivered", None, now).await
+        self.note_delivery(key, Note::Ended { state: "delivered", error: None, now }).await
     }
 
     /// Gives a message up: the receiver refused it for good.
@@ -219,7 +210,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn dead(&self, key: &DeliveryKey, error: &str, now: i64) -> Result<(), StoreError> {
-        self.end_delivery(key, "dead", Some(error), now).await
+        self.note_delivery(key, Note::Ended { state: "dead", error: Some(error.to_owned()), now }).await
     }
 
     /// Notes that a summary told it.
@@ -227,7 +218,7 @@ impl Store {
     /// # Errors
     /// [`StoreError::Sql`].
     pub async fn summarized(&self, key: &DeliveryKey, now: i64) -> Result<(), StoreError> {
-        self.end_delivery(key, "summarized", None, now).await
+        self.note_delivery(key, Note::Ended { state: "summarized", error: None, now }).await
     }
 
     /// Puts a message back until `at`. `ambiguous`: the answer was lost, so it may have arrived.
@@ -241,19 +232,8 @@ impl Store {
         error: &str,
         ambiguous: bool,
     ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE deliveries SET state = $1, next_attempt = $2, last_error = $3
-             WHERE incident = $4 AND revision = $5 AND receiver = $6",
-        )
-        .bind(if ambiguous { "sending" } else { "pending" })
-        .bind(at)
-        .bind(error)
-        .bind(&key.incident)
-        .bind(key.revision)
-        .bind(&key.receiver)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
+        let error = error.to_owned();
+        self.note_delivery(key, Note::Retry { at, error, ambiguous }).await
     }
 
     /// Forgets what was told and ended before `before` (µs); what still waits is never forgotten.
@@ -309,28 +289,6 @@ impl Store {
         )
         .fetch_one(&self.reader)
         .await?)
-    }
-
-    async fn end_delivery(
-        &self,
-        key: &DeliveryKey,
-        state: &str,
-        error: Option<&str>,
-        now: i64,
-    ) -> Result<(), StoreError> {
-        sqlx::query(
-            "UPDATE deliveries SET state = $1, ended_at = $2, last_error = coalesce($3, last_error)
-             WHERE incident = $4 AND revision = $5 AND receiver = $6",
-        )
-        .bind(state)
-        .bind(now)
-        .bind(error)
-        .bind(&key.incident)
-        .bind(key.revision)
-        .bind(&key.receiver)
-        .execute(&self.writer)
-        .await?;
-        Ok(())
     }
 }
 
