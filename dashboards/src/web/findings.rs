@@ -51,7 +51,7 @@ pub(super) async fn show(
         steps => templates::value(&finding.sample.caller.chain.steps),
         cut => finding.sample.caller.chain.cut.map(Cut::words),
         evidence => finding.sample.caller.evidence.map(Grade::words),
-        attestation => templates::value(&attestation.to_json()),
+        attestation => templates::value(attestation.to_json()),
         left_out => finding.count.saturating_sub(finding.events.len() as i64),
     };
     page("finding.html", &Frame::new(&web, "findings", &path, query.as_deref().unwrap_or("")), context)

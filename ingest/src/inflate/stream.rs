@@ -37,14 +37,17 @@ pub(crate) struct Stream<'a> {
 }
 
 enum Decoder<'a> {
-    Gzip {
-        member: GzDecoder<&'a [u8]>,
-        /// Bytes behind the first member, where other members follow.
-        further: Option<u64>,
-        /// What is wrong with one of those. Whether there may be any is asked first.
-        fault: Option<ObjectError>,
-    },
+    Gzip(Box<Members<'a>>),
     Zstd(zstd::Decoder<'static, BufReader<&'a [u8]>>),
+}
+
+/// gzip, member by member.
+struct Members<'a> {
+    member: GzDecoder<&'a [u8]>,
+    /// Bytes behind the first member, where other members follow.
+    further: Option<u64>,
+    /// What is wrong with one of those. Whether there may be any is asked first.
+    fault: Option<ObjectError>,
 }
 
 impl<'a> Stream<'a> {
@@ -54,7 +57,7 @@ impl<'a> Stream<'a> {
         buffer: &'a mut Vec<u8>,
     ) -> Result<Self, ObjectError> {
         let decoder = if is_gzip(bytes) {
-            Decoder::Gzip { member: GzDecoder::new(bytes), further: None, fault: None }
+            Decoder::Gzip(Box::new(Members { member: GzDecoder::new(bytes), further: None, fault: None }))
         } else {
             let mut decoder = zstd::Decoder::new(bytes).map_err(|error| damage(&error))?;
             decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(|error| damage(&error))?;
@@ -88,7 +91,7 @@ impl<'a> Stream<'a> {
     /// wrong with those.
     pub(super) fn further(&self) -> Option<(u64, Option<&ObjectError>)> {
         match &self.decoder {
-            Decoder::Gzip { further, fault, .. } => Some(((*further)?, fault.as_ref())),
+            Decoder::Gzip(members) => Some((members.further?, members.fault.as_ref())),
             Decoder::Zstd(_) => None,
         }
     }
@@ -174,8 +177,8 @@ impl Decoder<'_> {
         let mut read = 0;
         while let Some(rest) = free.get_mut(read..).filter(|rest| !rest.is_empty()) {
             let more = match self {
-                Self::Gzip { fault: Some(_), .. } => break,
-                Self::Gzip { member, .. } => member.read(rest),
+                Self::Gzip(members) if members.fault.is_some() => break,
+                Self::Gzip(members) => members.member.read(rest),
                 Self::Zstd(decoder) => decoder.read(rest),
             };
             match more {
@@ -187,14 +190,14 @@ impl Decoder<'_> {
                     break;
                 }
                 Err(error) => match self {
-                    Self::Gzip { further: Some(_), fault, .. } => *fault = Some(damage(&error)),
-                    Self::Gzip { .. } | Self::Zstd(_) => return Err(damage(&error)),
+                    Self::Gzip(members) if members.further.is_some() => members.fault = Some(damage(&error)),
+                    Self::Gzip(_) | Self::Zstd(_) => return Err(damage(&error)),
                 },
             }
         }
         let left = match self {
-            Self::Gzip { fault: Some(_), .. } => 0,
-            Self::Gzip { member, .. } => member.get_ref().len(),
+            Self::Gzip(members) if members.fault.is_some() => 0,
+            Self::Gzip(members) => members.member.get_ref().len(),
             Self::Zstd(decoder) => decoder.get_ref().buffer().len() + decoder.get_ref().get_ref().len(),
         };
         Ok((read, left as u64))
@@ -202,11 +205,11 @@ impl Decoder<'_> {
 
     /// Goes on with the gzip member behind this one, if there is one.
     fn next_member(&mut self) -> bool {
-        let Self::Gzip { member, further, .. } = self else { return false };
-        let rest = *member.get_ref();
+        let Self::Gzip(members) = self else { return false };
+        let rest = *members.member.get_ref();
         if is_gzip(rest) {
-            further.get_or_insert(rest.len() as u64);
-            *member = GzDecoder::new(rest);
+            members.further.get_or_insert(rest.len() as u64);
+            members.member = GzDecoder::new(rest);
             return true;
         }
         false

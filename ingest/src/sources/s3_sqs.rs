@@ -58,7 +58,7 @@ pub struct S3Sqs {
     valve: Valve,
     retry_for: Duration,
     receives_max: u32,
-    listing: Option<Listing>,
+    listing: Option<Box<Listing>>,
     out: mpsc::WeakSender<Result<Next, SourceError>>,
     stop: DropGuard,
 }
@@ -71,7 +71,7 @@ impl S3Sqs {
         let bucket = Bucket::new(&shared, config, limits);
         let queue = Arc::new(sqs::Sqs::new(&shared, config));
         let mut source = Self::start(queue, config, bucket);
-        source.listing = Some(Listing::new(source.bucket.clone(), config, source.out.clone()));
+        source.listing = Some(Box::new(Listing::new(source.bucket.clone(), config, source.out.clone())));
         Ok(source)
     }
 
@@ -110,7 +110,7 @@ impl S3Sqs {
     }
 
     pub(crate) fn listing(&self) -> Option<Listing> {
-        self.listing.clone()
+        self.listing.as_deref().cloned()
     }
 
     pub(crate) fn bucket(&self) -> Bucket {
