@@ -121,7 +121,11 @@ async fn carry(mut client: TcpStream, target: SocketAddr, trouble: Trouble) -> s
     let (mut asks, mut hears) = client.split();
     let (mut answers, mut takes) = server.split();
     let delay = if let Trouble::Delay(delay) = trouble { delay } else { Duration::ZERO };
-    let there = copy(&mut asks, &mut takes, delay, usize::MAX);
+    let there = async {
+        copy(&mut asks, &mut takes, delay, usize::MAX).await?;
+        // Or the server holds its end of a connection that is over, and in an hour all descriptors are gone.
+        takes.shutdown().await
+    };
     let back = async {
         match trouble {
             Trouble::HalfOpen => {
