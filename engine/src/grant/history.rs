@@ -213,15 +213,12 @@ impl History {
         };
         let mut moments: BTreeSet<i64> = own.iter().map(|(from, _)| *from).collect();
         let mut around = Around::default();
-        for (_, state) in &own {
-            for group in name.iter().flat_map(|_| &state.groups) {
-                around.groups.entry(group).or_default();
-            }
+        for group in own.iter().flat_map(|(_, state)| &state.groups) {
+            around.groups.entry(group).or_insert_with(|| {
+                name.as_ref().map(|name| self.states(&group_of(name, group))).unwrap_or_default()
+            });
         }
-        for (group, states) in &mut around.groups {
-            *states = name.iter().flat_map(|name| self.states(&group_of(name, group))).collect();
-            moments.extend(states.iter().map(|(from, _)| *from));
-        }
+        moments.extend(around.groups.values().flatten().map(|(from, _)| *from));
         let groups = around.groups.values().flatten().map(|(_, group)| group);
         let policies: BTreeSet<&str> = own
             .iter()
