@@ -22,8 +22,6 @@ pub struct Finished {
     pub stderr: String,
     /// The most memory that it was seen to hold, in bytes.
     pub peak: u64,
-    /// The time that processors spent on it, as far as it was seen.
-    pub worked: Duration,
 }
 
 impl Finished {
@@ -65,10 +63,9 @@ pub fn run(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str,
         .spawn()
         .unwrap();
     let start = Instant::now();
-    let (mut peak, mut worked) = (0, Duration::ZERO);
+    let mut peak = 0;
     let status = loop {
         peak = peak.max(most_memory(child.id()));
-        worked = worked.max(processor_time(child.id()));
         if let Some(status) = child.try_wait().unwrap() {
             break status;
         }
@@ -84,7 +81,6 @@ pub fn run(folder: &Path, arguments: &[&str], input: &str, environment: &[(&str,
         stdout: std::fs::read_to_string(scratch.path().join("stdout")).expect("UTF-8 on stdout"),
         stderr: told(scratch.path()),
         peak,
-        worked,
     }
 }
 
@@ -93,15 +89,6 @@ fn most_memory(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default() * 1024
-}
-
-/// The time that processors spent on a process so far; none once it has ended, and where there is no `/proc`.
-fn processor_time(process: u32) -> Duration {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-    // The name may hold anything; behind it the 12th and 13th are ticks of a hundredth of a second.
-    let fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
-    let ticks: u64 = fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
-    Duration::from_millis(ticks * 10)
 }
 
 fn told(scratch: &Path) -> String {
