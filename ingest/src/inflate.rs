@@ -221,7 +221,9 @@ impl Inflater {
         }
         let size = usize::try_from(promised).ok()?;
         if self.buffer.len() < size {
-            self.buffer.resize(size, 0);
+            // Given back first, so that there are never two; and a little more, as files of a kind are alike.
+            self.buffer = Vec::new();
+            self.buffer = vec![0; size + size / 16];
         }
         let plain = self.buffer.get_mut(..size)?;
         let inflated = self.gzip.gzip_decompress(bytes, plain).ok()?;

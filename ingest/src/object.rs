@@ -138,6 +138,12 @@ impl<'a> ObjectReader<'a> {
         })
     }
 
+    /// Whether all of it is known to be undamaged: then its slices may be used as they come.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        matches!(self.feed, Feed::Whole { .. })
+    }
+
     /// The next slice; none at the end. Only the last may be small, and only an object without records has none.
     ///
     /// # Errors

@@ -12,15 +12,32 @@ pub(super) struct Looked<'v, 'a> {
     pub(super) view: &'v EventView<'a>,
     pub(super) row: usize,
     grants: &'a Grants,
+    /// What the names of permissions hang on.
+    naming: OnceCell<Facts<'a>>,
+    /// All of it.
     facts: OnceCell<Facts<'a>>,
 }
 
 impl<'v, 'a> Looked<'v, 'a> {
     pub(super) fn new(view: &'v EventView<'a>, row: usize, grants: &'a Grants) -> Looked<'v, 'a> {
-        Looked { view, row, grants, facts: OnceCell::new() }
+        Looked { view, row, grants, naming: OnceCell::new(), facts: OnceCell::new() }
     }
 
-    pub(super) fn facts(&self) -> &Facts<'a> {
+    /// The few columns that name what is needed: asked of nearly every event, so the others are not looked at.
+    pub(super) fn naming(&self) -> &Facts<'a> {
+        let (view, row) = (self.view, self.row);
+        let call = || Call {
+            service: view.service(row).unwrap_or_default(),
+            operation: view.operation(row).unwrap_or_default(),
+            request: view.request(row),
+            additional: view.additional(row),
+            error_message: view.error_message(row),
+            ..Call::default()
+        };
+        self.naming.get_or_init(|| Facts::new(call()))
+    }
+
+    fn facts(&self) -> &Facts<'a> {
         let call = || Call { directory: Some(self.grants), ..Call::unlisted(self.view, self.row) };
         self.facts.get_or_init(|| Facts::new(call()))
     }

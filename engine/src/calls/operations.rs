@@ -63,7 +63,7 @@ impl Operations {
         let before = names.len();
         let own = names.of(
             (&spelled.service, &spelled.operation),
-            |question| event.facts().answer(question),
+            |question| event.naming().answer(question),
             |named| number(namings, numbers, named),
         );
         self.size += names.len() - before;
@@ -72,7 +72,7 @@ impl Operations {
 
     /// A denial's own text names the true permission.
     fn overruled(&mut self, own: u32, event: &Looked<'_, '_>) -> u32 {
-        let Some(denial) = event.facts().denial() else { return own };
+        let Some(denial) = event.naming().denial() else { return own };
         let key = (own, denial.permissions.iter().map(|one| (*one).to_owned()).collect::<Vec<String>>());
         if let Some(known) = self.denied.get(&key) {
             return *known;

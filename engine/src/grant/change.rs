@@ -3,7 +3,10 @@
 //! A change holds from its event's own time on. Changes are told apart by their event's id and ordered by
 //! (time, id), so the same changes in any order give the same grants.
 
+use std::borrow::Cow;
+use std::cell::LazyCell;
 use std::collections::BTreeMap;
+use std::ops::Deref;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -215,9 +218,12 @@ impl PolicyChange {
         }
         let operation = view.operation(row)?;
         let what = match view.service(row)? {
-            "iam.amazonaws.com" if changes(operation) => {
+            "iam.amazonaws.com" => {
                 let account = view.recipient_account(row).or(view.account(row))?;
-                iam(operation, account, &field(view.request(row)), &field(view.response(row)))?
+                // Most operations only look, and few tell anything in the response.
+                let request = LazyCell::new(|| field(view.request(row)));
+                let response = LazyCell::new(|| field(view.response(row)));
+                iam(operation, account, &request, &response)?
             }
             "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
                 // Most sessions carry neither, and are told apart without reading the JSON.
@@ -225,7 +231,7 @@ impl PolicyChange {
                 if !["\"policy", "\"tags\""].iter().any(|word| request.contains(word)) {
                     return None;
                 }
-                session(&field(Some(request)), &field(view.response(row)))?
+                session(&field(Some(request)), view.response(row)?)?
             }
             _ => return None,
         };
@@ -246,14 +252,12 @@ impl PolicyChange {
     }
 }
 
-/// Whether an operation of IAM is one of [`iam`]'s: most only look, and their JSON need not be read.
-fn changes(operation: &str) -> bool {
-    ["Create", "Delete", "Put", "Attach", "Detach", "Add", "Remove", "Tag", "Untag", "SetDefault"]
-        .iter()
-        .any(|verb| operation.starts_with(verb))
-}
-
-fn iam(operation: &str, account: &str, request: &Value, response: &Value) -> Option<Change> {
+fn iam(
+    operation: &str,
+    account: &str,
+    request: &impl Deref<Target = Value>,
+    response: &impl Deref<Target = Value>,
+) -> Option<Change> {
     let name = |kind, field: &str| {
         let name = text(request, field)?;
         Some(PrincipalName { account: account.to_owned(), kind, name })
@@ -338,8 +342,8 @@ fn iam(operation: &str, account: &str, request: &Value, response: &Value) -> Opt
     })
 }
 
-fn session(request: &Value, response: &Value) -> Option<Change> {
-    let session = text(response.get("credentials")?, "accessKeyId")?;
+fn session(request: &Value, response: &str) -> Option<Change> {
+    let session = key(response)?;
     let documents = match request.get("policy") {
         None | Some(Value::Null) => Vec::new(),
         Some(_) => vec![document(request, "policy")],
@@ -351,6 +355,25 @@ fn session(request: &Value, response: &Value) -> Option<Change> {
         .filter_map(|one| one.as_str().map(str::to_owned).or_else(|| text(one, "arn")))
         .collect();
     Some(Change::Session { session, documents, policies, tags: tags(request) })
+}
+
+/// The key that a response gives, past the session token, which is most of it.
+fn key(response: &str) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Response<'a> {
+        #[serde(borrow)]
+        credentials: Credentials<'a>,
+    }
+    #[derive(Deserialize)]
+    struct Credentials<'a> {
+        #[serde(borrow, rename = "accessKeyId")]
+        key: Cow<'a, str>,
+    }
+    match serde_json::from_str::<Response<'_>>(response) {
+        Ok(Response { credentials: Credentials { key } }) => is_name(&key).then(|| key.into_owned()),
+        // Stricter than JSON is: a key may be there twice.
+        Err(_) => text(field(Some(response)).get("credentials")?, "accessKeyId"),
+    }
 }
 
 /// `[{key, value}]`, or a map.
@@ -372,7 +395,11 @@ fn tags(request: &Value) -> BTreeMap<String, String> {
 
 fn text(value: &Value, field: &str) -> Option<String> {
     let text = value.get(field)?.as_str()?;
-    (!text.is_empty() && text.len() <= NAME_BYTES_MAX).then(|| text.to_owned())
+    is_name(text).then(|| text.to_owned())
+}
+
+fn is_name(text: &str) -> bool {
+    !text.is_empty() && text.len() <= NAME_BYTES_MAX
 }
 
 fn document(value: &Value, field: &str) -> Option<Arc<str>> {

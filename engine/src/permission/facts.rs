@@ -4,16 +4,16 @@ use std::cell::OnceCell;
 
 use super::Call;
 use super::json::{Json, Tape};
-use super::request::{find, has_word, hides_letters, same, strings_below};
+use super::request::{Initials, find, has_word, same, strings_below};
 use super::tags::{self, Tags};
 use ingest::denial::{self, Denial};
-use memchr::memmem;
 use policy::arn::Arn;
 
 /// A call with its text parsed once, however much is asked of it.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub(super) call: Call<'a>,
+    initials: OnceCell<Initials>,
     request: OnceCell<Tape<'a>>,
     response: OnceCell<Tape<'a>>,
     additional: OnceCell<Tape<'a>>,
@@ -40,6 +40,7 @@ impl<'a> Facts<'a> {
     pub fn new(call: Call<'a>) -> Facts<'a> {
         Facts {
             call,
+            initials: OnceCell::new(),
             request: OnceCell::new(),
             response: OnceCell::new(),
             additional: OnceCell::new(),
@@ -85,17 +86,27 @@ impl<'a> Facts<'a> {
     /// of some calls out, and of some too large ones only says so.
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
     pub(super) fn is_visible(&self) -> bool {
-        if self.call.request.is_some_and(shows_members) {
+        // Asked of nearly every call, so the text alone is looked at.
+        if self.may_name("omitted") == Some(false)
+            && self.call.request.is_some_and(|text| text.starts_with("{\""))
+        {
             return true;
         }
         let request = self.request();
         request.is_map() && !request.is_empty() && request.get("omitted").and_then(Json::flag) != Some(true)
     }
 
+    /// Whether a field of this name may stand anywhere in the request: mostly not, and then it need not be read. `None`
+    /// where there is no request.
+    fn may_name(&self, name: &str) -> Option<bool> {
+        let text = self.call.request?;
+        Some(self.initials.get_or_init(|| Initials::of(text)).may_name(name))
+    }
+
     /// Whether the request has a field of this name, with something in it.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        let request = self.request();
-        request.may_name(name) && request.members().any(|(key, value)| same(key, name) && !value.is_empty())
+        self.may_name(name) == Some(true)
+            && self.request().members().any(|(key, value)| same(key, name) && !value.is_empty())
     }
 
     /// Whether a row's condition holds; `None` where the log does not tell.
@@ -235,12 +246,6 @@ impl<'a> Facts<'a> {
         }
         found
     }
-}
-
-/// Whether a request is surely shown: asked of nearly every call, so the text alone is looked at.
-fn shows_members(request: &str) -> bool {
-    let text = request.as_bytes();
-    text.starts_with(b"{\"") && memmem::find(text, b"omitted").is_none() && !hides_letters(request)
 }
 
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>

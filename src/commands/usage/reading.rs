@@ -22,11 +22,11 @@ const WINDOW: usize = 8_192;
 const TURN_FILES: usize = 64;
 const TURN_BYTES: u64 = 1 << 20;
 
-/// Memory for the ids of events; those of more than a million fit, the rest lies on disk.
-const SEEN_BYTES: usize = 96 << 20;
+/// Memory for the ids of events; the rest lies on disk.
+const SEEN_BYTES: usize = 40 << 20;
 
-/// A slice of an object; what is inflated at once, which is checked before its first slice, is one.
-const SLICE_BYTES: usize = 65 << 20;
+/// A slice of an object: small enough to stay near the processor.
+const SLICE_BYTES: usize = 2 << 20;
 
 /// Rows need not say where they lie.
 const NOWHERE: ObjectRef =
@@ -184,14 +184,11 @@ impl<'s> Worker<'s> {
     ) -> Result<anyhow::Result<()>, ObjectError> {
         let options = self.options;
         let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
-        let Some(first) = reader.next()? else { return Ok(Ok(())) };
-        if reader.next()?.is_none() {
-            return Ok(self.add(path, &first));
+        if !reader.is_checked() {
+            // Known as undamaged at its end only: it is read to there, and then again.
+            while reader.next()?.is_some() {}
+            reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
         }
-        // Too large to be known as undamaged before its end: it is read to there, and then again.
-        drop(first);
-        while reader.next()?.is_some() {}
-        let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
         while let Some(slice) = reader.next()? {
             if let Err(error) = self.add(path, &slice) {
                 return Ok(Err(error));
