@@ -11,6 +11,7 @@ mod demo;
 mod desk;
 mod exit;
 mod halt;
+mod hand_out;
 mod health;
 mod intake;
 mod lake;

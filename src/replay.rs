@@ -30,7 +30,7 @@ use threads::Replay;
 use tokio_util::sync::CancellationToken;
 
 /// Memory for the events that were seen; the rest lies on disk.
-const SEEN_MEMORY: usize = 64 << 20;
+const SEEN_MEMORY: usize = 40 << 20;
 
 pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let (manifests, grants) = assembly::dated_scopes(args.agents.as_deref(), args.policies.as_deref())?;

@@ -66,8 +66,8 @@ impl From<SeenError> for Broken {
 
 /// What is done with the slices of an object.
 pub trait Take {
-    /// Which rows are judged. `is_whole`: they are all of the object, and it was read to its end.
-    fn choose(&mut self, batch: &EventBatch, is_whole: bool) -> Result<Vec<bool>, SeenError>;
+    /// Which rows are judged. `is_sound`: the object is known to be undamaged, so that they may be counted at once.
+    fn choose(&mut self, batch: &EventBatch, is_sound: bool) -> Result<Vec<bool>, SeenError>;
 
     /// A slice that was judged: all of its rows, those that were chosen, and what could not be read.
     fn take(
@@ -98,12 +98,9 @@ impl Reading {
         let content_hash = self.is_signed(object);
         let options = ReadOptions { slice_bytes: SLICE_BYTES, content_hash, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
-        let mut next = reader.next()?;
-        let mut is_first = true;
-        while let Some(slice) = next {
-            next = reader.next()?;
-            let is_new = take.choose(&slice.batch, is_first && next.is_none())?;
-            is_first = false;
+        let is_sound = reader.is_checked();
+        while let Some(slice) = reader.next()? {
+            let is_new = take.choose(&slice.batch, is_sound)?;
             let chosen = only(&slice.batch, is_new);
             let judged = judge.judge(&chosen).await?;
             take.take(&slice.batch, &chosen, judged, slice.quarantined).map_err(Broken::Judge)?;

@@ -88,7 +88,7 @@ impl<'s> Unwritten<'s> {
 }
 
 impl Take for Unwritten<'_> {
-    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
+    fn choose(&mut self, batch: &EventBatch, _is_sound: bool) -> Result<Vec<bool>, SeenError> {
         let is_new = match self.only {
             None => new_rows(&mut self.meeting, batch)?,
             Some(only) => new_rows_of(&mut self.meeting, batch, only)?,
@@ -132,7 +132,7 @@ pub(super) struct Rejudged<'a> {
 }
 
 impl Take for Rejudged<'_> {
-    fn choose(&mut self, batch: &EventBatch, _is_whole: bool) -> Result<Vec<bool>, SeenError> {
+    fn choose(&mut self, batch: &EventBatch, _is_sound: bool) -> Result<Vec<bool>, SeenError> {
         let view = batch.view();
         let counted = |at: usize| view.row(at).is_none_or(|row| !self.left_out.contains(&row));
         Ok((0..batch.rows()).map(counted).collect())

@@ -2,6 +2,7 @@
 
 use crate::calls_file::CallsFile;
 use crate::desk::Settling;
+use crate::hand_out::hand_out;
 use crate::progress::Progress;
 use crate::slices::{Broken, Reading, Take, Tools, new_rows, taken_rows};
 use anyhow::Context;
@@ -13,10 +14,8 @@ use engine::store::{ObjectTotals, Store, Sum};
 use ingest::object::{Room, Summary};
 use ingest::quarantine::reason;
 use ingest::source::SourceError;
-use ingest::sources::directory::{LogFile, log_files};
-use ingest::{EventBatch, Limits, ObjectRef, Quarantined};
-use std::fs::File;
-use std::io::{ErrorKind, Read};
+use ingest::sources::directory::{log_files, read_file};
+use ingest::{EventBatch, ObjectRef, Quarantined};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -24,11 +23,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-/// Files that are looked at together, to begin with the largest: the last one to end should be a small one.
-const WINDOW: usize = 4_096;
-
-/// Small files that a thread takes at once, and the bytes that are enough for one turn.
-const TURN_FILES: usize = 64;
+/// Bytes of files that are enough for one turn.
 const TURN_BYTES: u64 = 256 << 10;
 
 /// Turns that lie ready for each thread.
@@ -110,34 +105,13 @@ impl Replay {
             } else {
                 root.parent().map(Path::to_path_buf).unwrap_or_default()
             });
-            let mut files = log_files(root)?;
-            loop {
-                let mut window: Vec<LogFile> = Vec::new();
-                for file in files.by_ref().take(WINDOW) {
-                    match file {
-                        Ok(file) => window.push(file),
-                        Err(error) => unreadable(&mut totals, root, &error),
-                    }
-                }
-                if window.is_empty() {
-                    break;
-                }
-                window.sort_by_key(|file| std::cmp::Reverse(file.bytes));
-                let mut turn = Vec::new();
-                let mut bytes = 0;
-                for file in window {
-                    bytes += file.bytes;
-                    turn.push(Found { folder: folder.clone(), path: file.path });
-                    if turn.len() >= TURN_FILES || bytes >= TURN_BYTES {
-                        bytes = 0;
-                        if self.cancel.is_cancelled() || !take(std::mem::take(&mut turn)) {
-                            return Ok(totals);
-                        }
-                    }
-                }
-                if !turn.is_empty() && !take(turn) {
-                    return Ok(totals);
-                }
+            let fault = |error: SourceError| unreadable(&mut totals, root, &error);
+            let all = hand_out(log_files(root)?, TURN_BYTES, fault, |turn| {
+                let found = turn.into_iter().map(|file| Found { folder: folder.clone(), path: file.path });
+                Ok(!self.cancel.is_cancelled() && take(found.collect()))
+            })?;
+            if !all {
+                break;
             }
         }
         Ok(totals)
@@ -207,14 +181,8 @@ impl<'r> Thread<'r> {
             return Ok(());
         };
         let mut bytes = std::mem::take(&mut self.bytes);
-        bytes.clear();
         if let Err(error) = read_file(&file.path, &replay.reading.limits, &mut bytes) {
-            let reason = match error.kind() {
-                ErrorKind::NotFound => reason::MISSING_OBJECT,
-                ErrorKind::FileTooLarge => reason::COMPRESSED_TOO_BIG,
-                _ => reason::ACCESS_DENIED,
-            };
-            self.quarantine(&file.path, reason, &error.to_string());
+            self.quarantine(&file.path, error.reason().unwrap_or(reason::FETCH_FAILED), &error.to_string());
             return Ok(());
         }
         let object = ObjectRef {
@@ -232,7 +200,7 @@ impl<'r> Thread<'r> {
         let replay = self.replay;
         let mut judged = Judging::new(replay, replay.seen.meeting());
         let mut summary = self.slices(object, bytes, &mut judged);
-        // A large object is counted when it was read to its end; what others were faster with is taken out then.
+        // What may be damaged is counted when it was read to its end; what others were faster with is taken out then.
         if let (Ok(_), Some(meeting)) = (&summary, judged.meeting.take()) {
             let ids = meeting.ids();
             let lost = replay.seen.take(&ids)?;
@@ -321,8 +289,8 @@ impl<'r> Judging<'r> {
 }
 
 impl Take for Judging<'_> {
-    fn choose(&mut self, batch: &EventBatch, is_whole: bool) -> Result<Vec<bool>, SeenError> {
-        if is_whole && self.meeting.as_ref().is_some_and(|meeting| !meeting.is_again()) {
+    fn choose(&mut self, batch: &EventBatch, is_sound: bool) -> Result<Vec<bool>, SeenError> {
+        if is_sound && self.meeting.as_ref().is_some_and(|meeting| !meeting.is_again()) {
             self.meeting = None;
         }
         match &mut self.meeting {
@@ -347,24 +315,4 @@ impl Take for Judging<'_> {
         self.sum.add_judged(judged);
         Ok(())
     }
-}
-
-/// Reads a file into `bytes`, at most what the limits allow.
-fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> std::io::Result<()> {
-    let mut file = File::open(path)?;
-    let size = file.metadata()?.len();
-    file.by_ref().take(2).read_to_end(bytes)?;
-    let limit = limits.stored_bytes_max(bytes);
-    if size <= limit {
-        bytes.reserve(usize::try_from(size).unwrap_or_default());
-        // The file may grow while it is read.
-        file.take((limit + 1).saturating_sub(bytes.len() as u64)).read_to_end(bytes)?;
-        if bytes.len() as u64 <= limit {
-            return Ok(());
-        }
-    }
-    Err(std::io::Error::new(
-        ErrorKind::FileTooLarge,
-        format!("the object has more bytes than the limit of {limit}"),
-    ))
 }

@@ -290,7 +290,11 @@ impl Files {
         }
         let path = self.root.join(key);
         let limits = Arc::clone(&self.limits);
-        let read = spawn_blocking(move || read(&path, &limits)).await;
+        let read = spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            read_file(&path, &limits, &mut bytes).map(|()| bytes)
+        })
+        .await;
         let bytes = read.map_err(|error| FetchError::Retry(error.to_string()))??;
         // A file that could not be opened when it was found has no version: whatever it holds now is it.
         let is_it = object.version.is_empty() || hex(&Sha256::digest(&bytes)) == object.version;
@@ -298,24 +302,32 @@ impl Files {
     }
 }
 
-fn read(path: &Path, limits: &Limits) -> Result<Vec<u8>, FetchError> {
+/// Reads a log file into `bytes`, whose room is used again: at most what the limits allow for what it holds.
+///
+/// # Errors
+/// [`FetchError`]: it is missing, may not be read, has too many bytes or failed to be read.
+pub fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<(), FetchError> {
     let problem = |error: std::io::Error| match error.kind() {
         ErrorKind::NotFound => FetchError::Missing,
         ErrorKind::PermissionDenied => FetchError::Denied(error.to_string()),
         _ => FetchError::Retry(error.to_string()),
     };
-    let mut file = std::fs::File::open(path).map_err(problem)?;
-    let mut bytes = Vec::new();
-    file.by_ref().take(2).read_to_end(&mut bytes).map_err(problem)?;
-    let limit = limits.stored_bytes_max(&bytes);
+    bytes.clear();
+    let file = std::fs::File::open(path).map_err(problem)?;
+    // A pipe tells none, and a file may grow while it is read.
     let size = file.metadata().map_err(problem)?.len();
-    if size > limit {
-        return Err(FetchError::TooLarge { limit });
+    // So much may be read whatever it is; how much more, its beginning tells.
+    let any = limits.compressed_bytes_max.min(limits.inflated_bytes_max);
+    bytes.reserve(usize::try_from(size.min(any)).unwrap_or_default() + 1);
+    let mut file = file.take(any + 1);
+    file.read_to_end(bytes).map_err(problem)?;
+    let limit = limits.stored_bytes_max(bytes);
+    if bytes.len() as u64 > any && size <= limit {
+        file.set_limit(limit - any);
+        bytes.reserve(usize::try_from(size).unwrap_or_default().saturating_sub(bytes.len()) + 1);
+        file.read_to_end(bytes).map_err(problem)?;
     }
-    bytes.reserve(usize::try_from(size).unwrap_or_default());
-    // The file may grow while it is read.
-    file.take(limit.saturating_sub(1)).read_to_end(&mut bytes).map_err(problem)?;
-    if bytes.len() as u64 > limit { Err(FetchError::TooLarge { limit }) } else { Ok(bytes) }
+    if size > limit || bytes.len() as u64 > limit { Err(FetchError::TooLarge { limit }) } else { Ok(()) }
 }
 
 #[cfg(test)]

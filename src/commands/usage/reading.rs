@@ -1,25 +1,21 @@
 //! Files on threads: each takes the next few files, and has buffers of its own that it uses again.
 
-use super::totals::{Totals, reason_of};
+use super::totals::Totals;
+use crate::hand_out::hand_out;
 use anyhow::Context;
 use engine::seen::Seen;
 use engine::usage::{COLUMNS, Meeting, Usage};
 use ingest::event::Columns;
 use ingest::object::{ObjectReader, ReadOptions, Room, Slice};
+use ingest::quarantine::reason;
 use ingest::source::SourceError;
-use ingest::sources::directory::{LogFile, log_files};
+use ingest::sources::directory::{LogFile, log_files, read_file};
 use ingest::{Limits, ObjectError, ObjectRef, Redaction};
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 
-/// Files that are looked at together, to begin with the largest: the last one to end should be a small one.
-const WINDOW: usize = 8_192;
-
-/// Small files that a thread takes at once, and the bytes that are enough for one turn.
-const TURN_FILES: usize = 64;
+/// Bytes of files that are enough for one turn.
 const TURN_BYTES: u64 = 1 << 20;
 
 /// Memory for the ids of events; the rest lies on disk.
@@ -49,9 +45,12 @@ pub fn read(
     let found = paths.iter().map(|path| log_files(path)).collect::<Result<Vec<_>, _>>()?;
     let files = found.into_iter().flatten();
     let mut walk_faults = Totals::default();
+    let fault = |error: SourceError| {
+        walk_faults.refuse("", reason::ACCESS_DENIED, &error.to_string());
+    };
     if threads == 1 {
         let mut worker = Worker::new(&seen, empty(), options);
-        turns(files, &mut walk_faults, |turn| worker.read(&turn).map(|()| true))?;
+        hand_out(files, TURN_BYTES, fault, |turn| worker.read(&turn).map(|()| true))?;
         worker.totals.merge(walk_faults);
         return Ok((worker.usage, worker.totals));
     }
@@ -63,55 +62,17 @@ pub fn read(
         let work = || Worker::new(&seen, empty(), options).work(&receiver);
         let workers: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
         // This thread walks; a refused turn means that every worker has ended, and its error tells why.
-        let walked = turns(files, &mut walk_faults, |turn| Ok(sender.send(turn).is_ok()));
+        let walked = hand_out(files, TURN_BYTES, fault, |turn| Ok(sender.send(turn).is_ok()));
         drop(sender);
         for worker in workers {
             let (counted, read) = worker.join().ok().context("a worker thread broke down")??;
             usage.merge(counted)?;
             totals.merge(read);
         }
-        walked
+        walked.map(|_| ())
     })?;
     totals.merge(walk_faults);
     Ok((usage, totals))
-}
-
-/// Hands out the files, largest first within a window, until `take` wants no more.
-fn turns(
-    mut files: impl Iterator<Item = Result<LogFile, SourceError>>,
-    faults: &mut Totals,
-    mut take: impl FnMut(Vec<LogFile>) -> anyhow::Result<bool>,
-) -> anyhow::Result<()> {
-    loop {
-        let mut window = Vec::new();
-        for file in files.by_ref().take(WINDOW) {
-            match file {
-                Ok(file) => window.push(file),
-                Err(error) => {
-                    faults.refuse("", ingest::quarantine::reason::ACCESS_DENIED, &error.to_string())
-                }
-            }
-        }
-        if window.is_empty() {
-            return Ok(());
-        }
-        window.sort_by_key(|file| std::cmp::Reverse(file.bytes));
-        let mut turn = Vec::new();
-        let mut bytes = 0;
-        for file in window {
-            bytes += file.bytes;
-            turn.push(file);
-            if turn.len() >= TURN_FILES || bytes >= TURN_BYTES {
-                bytes = 0;
-                if !take(std::mem::take(&mut turn))? {
-                    return Ok(());
-                }
-            }
-        }
-        if !turn.is_empty() && !take(turn)? {
-            return Ok(());
-        }
-    }
 }
 
 /// One thread's share.
@@ -151,10 +112,11 @@ impl<'s> Worker<'s> {
         for file in turn {
             self.totals.files += 1;
             let mut bytes = std::mem::take(&mut self.bytes);
-            match read_file(&file.path, file.bytes, self.options.limits, &mut bytes) {
-                Ok(length) => self.count(&file.path, bytes.get(..length).unwrap_or_default())?,
+            match read_file(&file.path, self.options.limits, &mut bytes) {
+                Ok(()) => self.count(&file.path, &bytes)?,
                 Err(error) => {
-                    self.totals.refuse(&file.path.to_string_lossy(), reason_of(&error), &error.to_string());
+                    let reason = error.reason().unwrap_or(reason::FETCH_FAILED);
+                    self.totals.refuse(&file.path.to_string_lossy(), reason, &error.to_string());
                 }
             }
             self.bytes = bytes;
@@ -210,30 +172,4 @@ impl<'s> Worker<'s> {
         self.usage.add(batch, is_new)?;
         Ok(())
     }
-}
-
-/// Reads a file into a buffer that is used again and only grows; gives its length in it. A file of the expected size
-/// takes one read. More than the limit is not read: one byte above it tells that it is too large.
-fn read_file(path: &Path, expected: u64, limits: &Limits, bytes: &mut Vec<u8>) -> io::Result<usize> {
-    let mut file = File::open(path)?;
-    let expected = usize::try_from(expected.min(limits.inflated_bytes_max + 1)).unwrap_or(usize::MAX);
-    if expected == 0 {
-        // Nothing, or a pipe, which tells no size.
-        bytes.clear();
-        file.take(limits.inflated_bytes_max + 1).read_to_end(bytes)?;
-        return Ok(bytes.len());
-    }
-    if bytes.len() < expected {
-        bytes.resize(expected, 0);
-    }
-    let mut filled = 0;
-    while let Some(rest) = bytes.get_mut(filled..expected).filter(|rest| !rest.is_empty()) {
-        match file.read(rest) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
 }

@@ -2,7 +2,6 @@
 
 use alerts::text::plain;
 use ingest::Quarantined;
-use ingest::quarantine::reason;
 use std::collections::BTreeMap;
 
 const DETAIL_MAX: usize = 300;
@@ -79,13 +78,5 @@ impl Totals {
                 self.read, self.unique, self.duplicates, self.quarantined, self.files
             );
         }
-    }
-}
-
-/// The reason for a file that the system does not give.
-pub fn reason_of(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => reason::MISSING_OBJECT,
-        _ => reason::ACCESS_DENIED,
     }
 }

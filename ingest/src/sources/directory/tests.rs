@@ -130,6 +130,27 @@ async fn what_is_too_large_is_not_read() {
     }
 }
 
+#[test]
+fn how_much_is_read_hangs_on_what_it_is() {
+    let tree = Tree::new();
+    let limits = Limits { compressed_bytes_max: 4, inflated_bytes_max: 8, ..Limits::default() };
+    let mut bytes = b"of the file before".to_vec();
+    let mut read = |content: &str| {
+        tree.write("a.json", content);
+        read_file(&tree.path("a.json"), &limits, &mut bytes).map(|()| bytes.clone())
+    };
+    for plain in ["", "{}", "12345", "12345678"] {
+        assert_eq!(read(plain), Ok(plain.as_bytes().to_vec()));
+    }
+    assert_eq!(read("123456789"), Err(FetchError::TooLarge { limit: 8 }));
+    let gzip = [0x1f, 0x8b, 8, 0, 0];
+    fs::write(tree.path("b.gz"), gzip).unwrap();
+    assert_eq!(read_file(&tree.path("b.gz"), &limits, &mut bytes), Err(FetchError::TooLarge { limit: 4 }));
+    fs::write(tree.path("b.gz"), &gzip[..4]).unwrap();
+    assert_eq!(read_file(&tree.path("b.gz"), &limits, &mut bytes), Ok(()));
+    assert_eq!(read_file(&tree.path("c.gz"), &limits, &mut bytes), Err(FetchError::Missing));
+}
+
 #[tokio::test]
 async fn a_file_that_vanishes_is_no_trouble() {
     let tree = Tree::new();
