@@ -314,17 +314,19 @@ pub fn read_file(path: &Path, limits: &Limits, bytes: &mut Vec<u8>) -> Result<()
     };
     bytes.clear();
     let file = std::fs::File::open(path).map_err(problem)?;
-    // A pipe tells none, and a file may grow while it is read.
+    // A pipe tells none. What a file grows by while it is read comes next time.
     let size = file.metadata().map_err(problem)?.len();
     // So much may be read whatever it is; how much more, its beginning tells.
     let any = limits.compressed_bytes_max.min(limits.inflated_bytes_max);
+    let first = if size == 0 { any + 1 } else { size.min(any + 1) };
     bytes.reserve(usize::try_from(size.min(any)).unwrap_or_default() + 1);
-    let mut file = file.take(any + 1);
+    let mut file = file.take(first);
     file.read_to_end(bytes).map_err(problem)?;
     let limit = limits.stored_bytes_max(bytes);
     if bytes.len() as u64 > any && size <= limit {
-        file.set_limit(limit - any);
-        bytes.reserve(usize::try_from(size).unwrap_or_default().saturating_sub(bytes.len()) + 1);
+        let rest = if size == 0 { limit - any } else { size - first };
+        file.set_limit(rest);
+        bytes.reserve(usize::try_from(rest.min(size)).unwrap_or_default() + 1);
         file.read_to_end(bytes).map_err(problem)?;
     }
     if size > limit || bytes.len() as u64 > limit { Err(FetchError::TooLarge { limit }) } else { Ok(()) }
