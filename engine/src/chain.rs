@@ -320,9 +320,9 @@ fn of_sts(operation: &str) -> Option<StepKind> {
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html>
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Response<'a> {
+pub(crate) struct Response<'a> {
     #[serde(borrow)]
-    credentials: Option<Credentials<'a>>,
+    pub(crate) credentials: Option<Credentials<'a>>,
     #[serde(borrow)]
     assumed_role_user: Option<RoleUser<'a>>,
     /// Roles Anywhere gives a list of one.
@@ -342,9 +342,9 @@ struct CredentialSet<'a> {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Credentials<'a> {
+pub(crate) struct Credentials<'a> {
     #[serde(borrow)]
-    access_key_id: Option<Cow<'a, str>>,
+    pub(crate) access_key_id: Option<Cow<'a, str>>,
 }
 
 #[derive(Deserialize)]

@@ -290,7 +290,7 @@ impl<'r> Judging<'r> {
 
 impl Take for Judging<'_> {
     fn choose(&mut self, batch: &EventBatch, is_sound: bool) -> Result<Vec<bool>, SeenError> {
-        if is_sound && self.meeting.as_ref().is_some_and(|meeting| !meeting.is_again()) {
+        if is_sound {
             self.meeting = None;
         }
         match &mut self.meeting {

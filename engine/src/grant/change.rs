@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use ingest::event::EventView;
 
+use crate::chain::Response;
 use crate::permission::field;
 
 use super::account::{PrincipalKind, PrincipalName};
@@ -359,18 +360,8 @@ fn session(request: &Value, response: &str) -> Option<Change> {
 
 /// The key that a response gives, past the session token, which is most of it.
 fn key(response: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Response<'a> {
-        #[serde(borrow)]
-        credentials: Credentials<'a>,
-    }
-    #[derive(Deserialize)]
-    struct Credentials<'a> {
-        #[serde(borrow, rename = "accessKeyId")]
-        key: Cow<'a, str>,
-    }
     match serde_json::from_str::<Response<'_>>(response) {
-        Ok(Response { credentials: Credentials { key } }) => is_name(&key).then(|| key.into_owned()),
+        Ok(response) => response.credentials?.access_key_id.filter(|key| is_name(key)).map(Cow::into_owned),
         // Stricter than JSON is: a key may be there twice.
         Err(_) => text(field(Some(response)).get("credentials")?, "accessKeyId"),
     }

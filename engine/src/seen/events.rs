@@ -269,12 +269,6 @@ impl Meeting<'_> {
         Ok(is_new)
     }
 
-    /// Whether the object is read again: its new events are in the set already.
-    #[must_use]
-    pub fn is_again(&self) -> bool {
-        self.wanted.is_some()
-    }
-
     /// The new events.
     #[must_use]
     pub fn ids(self) -> EventIds {
