@@ -117,7 +117,8 @@ fn difference(expected: &Expected, folder: &Path, pace: &Pace) -> Option<String>
     let bytes = std::fs::read(folder.join(&expected.file)).unwrap();
     let (took, read) = took(|| read(&expected.file, &bytes));
     let limits = Limits::default();
-    let most = (1 << 20) + bytes.len() * limits.ratio_max as usize;
+    // What is refused was inflated as far as its ratio may go, and no further than a whole object's window.
+    let most = ((1 << 20) + bytes.len() * limits.ratio_max as usize).min(64 << 20);
     let longest = pace.longest(ingest::inflate(&bytes, &limits).map_or(most, |plain| plain.len()));
     if took > longest {
         return Some(format!("took {took:?} of {longest:?}"));
