@@ -70,7 +70,7 @@ impl Pipeline {
         let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
         let mut reading = Reading::default();
         if lake.is_some() {
-            reading.columns = Columns::ALL;
+            (reading.columns, reading.built) = (Columns::ALL, None);
         }
         Pipeline {
             desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),

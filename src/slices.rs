@@ -25,6 +25,8 @@ pub struct Reading {
     pub redaction: Redaction,
     /// What judging reads, and what is kept of events beyond it.
     pub columns: Columns,
+    /// Which of them are built; `None`: all are.
+    pub built: Option<Columns>,
     /// Sources whose log files are held against digests.
     pub signed: BTreeSet<String>,
 }
@@ -33,7 +35,13 @@ impl Default for Reading {
     fn default() -> Self {
         // Beside what judging reads, a row's place in its object, by which it is left out when judged again.
         let columns = Columns { row: true, ..engine::calls::COLUMNS };
-        Self { limits: Limits::default(), redaction: Redaction::default(), columns, signed: BTreeSet::new() }
+        Self {
+            limits: Limits::default(),
+            redaction: Redaction::default(),
+            columns,
+            built: Some(engine::calls::BUILT),
+            signed: BTreeSet::new(),
+        }
     }
 }
 
@@ -96,7 +104,7 @@ impl Reading {
         let Tools { judge, room } = tools;
         let options = ReadOptions::new(&self.limits, &self.redaction).columns(self.columns);
         let content_hash = self.is_signed(object);
-        let options = ReadOptions { slice_bytes: SLICE_BYTES, content_hash, ..options };
+        let options = ReadOptions { built: self.built, slice_bytes: SLICE_BYTES, content_hash, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let is_sound = reader.is_checked();
         while let Some(slice) = reader.next()? {

@@ -19,6 +19,7 @@ mod weighing;
 mod words;
 
 pub use answers::{Answer, Answers, Asker};
+pub use columns::BUILT;
 pub(crate) use kinds::Kinds;
 pub(crate) use signature::{Read, Reads};
 pub use table::schema;
@@ -116,7 +117,7 @@ impl Changes {
     /// Takes the changes of a batch into the grants, so that it does not matter where in it they stand.
     pub(crate) fn of(batch: &EventBatch, view: &EventView<'_>, grants: &Grants) -> Changes {
         let mut found = Changes::default();
-        for row in rows_of_services(batch, &PolicyChange::SERVICES) {
+        for row in rows_of_services(batch, view, &PolicyChange::SERVICES) {
             let Some(change) = PolicyChange::of(view, row) else { continue };
             found.faults.extend(change.fault().map(|fault| (row, fault)));
             found.changes.push(change);
@@ -173,12 +174,15 @@ impl Calls {
 }
 
 /// The rows of calls to some services: found by the dictionary of services alone, since most batches have few or none.
-fn rows_of_services(batch: &EventBatch, services: &[&str]) -> Vec<usize> {
-    let column = batch.records.column_by_name("service").and_then(|column| {
+pub(crate) fn rows_of_services(batch: &EventBatch, view: &EventView<'_>, services: &[&str]) -> Vec<usize> {
+    let column = batch.column("service").and_then(|column| {
         let column = column.as_dictionary_opt::<Int32Type>()?;
         Some((column.keys(), column.values().as_string_opt::<i32>()?))
     });
-    let Some((keys, names)) = column else { return Vec::new() };
+    let Some((keys, names)) = column else {
+        let is_meant = |row: &usize| view.service(*row).is_some_and(|service| services.contains(&service));
+        return (0..batch.rows()).filter(is_meant).collect();
+    };
     let is_meant: Vec<bool> =
         names.iter().map(|name| name.is_some_and(|name| services.contains(&name))).collect();
     if !is_meant.contains(&true) {

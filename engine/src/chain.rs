@@ -8,13 +8,12 @@ mod walk;
 
 use std::borrow::Cow;
 
-use arrow::array::AsArray;
-use arrow::datatypes::Int32Type;
 use ingest::agent::{client, role_of_session};
 use ingest::event::{EventBatch, EventView};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::calls::rows_of_services;
 use crate::time::{HOUR, MINUTE};
 
 pub use walk::{Ask, Walk};
@@ -251,30 +250,19 @@ impl Issued {
         }
     }
 
-    /// What every event of a batch gave, in the batch's order: as [`Issued::of`] says, but most batches are passed over
-    /// without a look at their rows.
+    /// What every event of a batch gave, in the batch's order: as [`Issued::of`] says, but most are passed over without a
+    /// look at more than their services and what may name requests.
     #[must_use]
     pub fn all(batch: &EventBatch) -> Vec<Issued> {
         let view = batch.view();
-        if may_hold(batch, "additional", REQUESTS) {
-            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
-        }
-        let services = batch.records.column_by_name("service");
-        let Some(services) = services.and_then(|column| column.as_dictionary_opt::<Int32Type>()) else {
-            return (0..batch.rows()).filter_map(|row| Issued::of(&view, row)).collect();
-        };
-        let names = services.values().as_string_opt::<i32>();
-        let names = names.into_iter().flat_map(|names| names.iter().enumerate());
-        let wanted: Vec<usize> = names
-            .filter(|(_, name)| name.is_some_and(|name| GIVERS.contains(&name)))
-            .map(|(at, _)| at)
-            .collect();
-        if wanted.is_empty() {
-            return Vec::new();
-        }
-        let keys = services.keys().values().iter().enumerate();
-        let rows = keys.filter(|(_, key)| usize::try_from(**key).is_ok_and(|key| wanted.contains(&key)));
-        rows.filter_map(|(row, _)| Issued::of(&view, row)).collect()
+        let requests = memchr::memmem::Finder::new(REQUESTS);
+        let names_requests =
+            |row| view.additional(row).is_some_and(|told| requests.find(told.as_bytes()).is_some());
+        let mut givers = rows_of_services(batch, &view, &GIVERS).into_iter().peekable();
+        (0..batch.rows())
+            .filter(|row| givers.next_if_eq(row).is_some() || names_requests(*row))
+            .filter_map(|row| Issued::of(&view, row))
+            .collect()
     }
 
     /// The rows that it is kept as: what is looked for, and what it is.
@@ -292,16 +280,6 @@ impl Issued {
     pub fn order(&self) -> (bool, i64, &str) {
         (self.is_half_told, self.by.step.at, &self.by.step.event)
     }
-}
-
-/// Whether some text of a column may hold a word: all of it is looked through at once, and what a filter took away too.
-fn may_hold(batch: &EventBatch, column: &str, word: &str) -> bool {
-    // A short text stands in no buffer; it has no room for the word either.
-    const { assert!(REQUESTS.len() > 12) };
-    let Some(column) = batch.records.column_by_name(column) else { return false };
-    let Some(texts) = column.as_string_view_opt() else { return true };
-    let finder = memchr::memmem::Finder::new(word);
-    texts.data_buffers().iter().any(|buffer| finder.find(buffer.as_slice()).is_some())
 }
 
 fn of_sts(operation: &str) -> Option<StepKind> {

@@ -131,6 +131,13 @@ impl Judge {
     /// # Errors
     /// [`JudgeError`] when a detection fails; nothing of the batch counts then.
     pub async fn judge(&mut self, events: &EventBatch) -> Result<Judged, JudgeError> {
+        let whole;
+        let events = if events.has_built(&calls::BUILT) {
+            events
+        } else {
+            whole = events.whole();
+            &whole
+        };
         let (view, rules) = (events.view(), Arc::clone(&self.rules));
         let changes = Changes::of(events, &view, &rules.grants);
         let grants_revision = rules.grants.revision();

@@ -153,21 +153,20 @@ impl Usage {
     /// [`UsageError::TooManyRows`]; what was counted until then stays.
     pub fn add(&mut self, batch: &EventBatch, is_new: &[bool]) -> Result<(), UsageError> {
         let mut scratch = std::mem::take(&mut self.scratch);
-        let records = &batch.records;
-        self.words.number(records.column_by_name("actor"), &mut scratch.actor, batch.rows());
-        self.words.number(records.column_by_name("service"), &mut scratch.service, batch.rows());
-        self.words.number(records.column_by_name("operation"), &mut scratch.operation, batch.rows());
-        self.words.number(records.column_by_name("event_type"), &mut scratch.kind, batch.rows());
-        self.words.number(records.column_by_name("provider"), &mut scratch.provider, batch.rows());
-        self.words.number(records.column_by_name("outcome"), &mut scratch.outcome, batch.rows());
+        self.words.number(batch.column("actor"), &mut scratch.actor, batch.rows());
+        self.words.number(batch.column("service"), &mut scratch.service, batch.rows());
+        self.words.number(batch.column("operation"), &mut scratch.operation, batch.rows());
+        self.words.number(batch.column("event_type"), &mut scratch.kind, batch.rows());
+        self.words.number(batch.column("provider"), &mut scratch.provider, batch.rows());
+        self.words.number(batch.column("outcome"), &mut scratch.outcome, batch.rows());
         let [aws, denied] = ["aws", "denied"].map(|word| self.words.of(word));
         // AWS's records, which are nearly all, need no more than the columns here.
         let view = scratch.provider.iter().any(|provider| *provider != aws).then(|| batch.view());
-        let times = records
-            .column_by_name("time")
+        let times = batch
+            .column("time")
             .and_then(|column| column.as_primitive_opt::<TimestampMicrosecondType>())
             .map_or(&[][..], |times: &TimestampMicrosecondArray| times.values());
-        let messages = records.column_by_name("error_message").and_then(|column| column.as_string_view_opt());
+        let messages = batch.column("error_message").and_then(|column| column.as_string_view_opt());
 
         let keys = scratch.actor.iter().zip(&scratch.service).zip(&scratch.operation);
         let keys =

@@ -18,58 +18,59 @@ pub use evidence::{MCP_HOST, client, clients};
 /// Longest account of an identity provider that is read; a provider's claims are short.
 const FEDERATION_BYTES_MAX: usize = 16 * 1024;
 
-/// What a record says about its caller.
+/// What stands nowhere in a record as it is meant, with the identity that it is made of.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Caller<'a> {
-    /// The role, user or service; never a session, whose name is the caller's to choose.
-    pub actor: Option<Cow<'a, str>>,
-    /// The unique id: `AROA...`, `AIDA...`.
-    pub actor_id: Option<&'a str>,
-    pub actor_account: Option<&'a str>,
-    pub session: Option<&'a str>,
-    pub session_name: Option<&'a str>,
-    pub credential_kind: Option<&'static str>,
-    /// The person behind the call, where the log tells one beside the caller.
-    pub on_behalf_of: Option<Cow<'a, str>>,
-    /// What the credentials were issued to: a function's ARN, a runtime's, a SPIFFE id.
-    pub workload: Option<Cow<'a, str>>,
-    /// What the record was told to add.
-    added: Added,
+pub(crate) struct Made {
+    pub actor: Option<String>,
+    pub on_behalf_of: Option<String>,
+    pub workload: Option<String>,
 }
 
-/// The caller of `record`.
-pub(crate) fn caller<'a>(record: &'a Record<'a>) -> Caller<'a> {
-    let Some(identity) = &record.user_identity else { return Caller::default() };
+impl Made {
+    pub(crate) fn of(record: &Record<'_>) -> Made {
+        let Some(identity) = record.user_identity() else { return Made::default() };
+        let owned = |text: Option<Cow<'_, str>>| match text {
+            Some(Cow::Owned(text)) => Some(text),
+            Some(Cow::Borrowed(_)) | None => None,
+        };
+        Made {
+            actor: owned(actor(&identity)),
+            on_behalf_of: owned(on_behalf_of(&identity)),
+            workload: owned(workload(&identity, &|| Added::of(record).spiffe)),
+        }
+    }
+}
+
+/// The unique id: `AROA...`, `AIDA...`.
+pub(crate) fn actor_id<'a>(identity: &UserIdentity<'a>) -> Option<&'a str> {
+    let issuer = identity.issuer().and_then(|issuer| issuer.principal_id());
+    issuer.or_else(|| id_and_session(identity.kind(), identity.principal_id()).0)
+}
+
+pub(crate) fn actor_account<'a>(identity: &UserIdentity<'a>) -> Option<&'a str> {
+    identity.issuer().and_then(|issuer| issuer.account_id()).or_else(|| account(identity))
+}
+
+/// The temporary key. What a client does by a sign-in is logged without one at times, but under the sign-in's session.
+pub(crate) fn session<'a>(identity: &UserIdentity<'a>) -> Option<&'a str> {
+    identity.access_key_id().filter(|key| key.starts_with("ASIA")).or_else(|| identity.sign_in_session())
+}
+
+pub(crate) fn session_name<'a>(identity: &UserIdentity<'a>) -> Option<&'a str> {
     let kind = identity.kind();
-    let principal = identity.principal_id();
-    let (id, principal_session) = id_and_session(kind, principal);
-    let key = identity.access_key_id().filter(|key| key.starts_with("ASIA"));
-    let added = Added::of(record);
-    let session_name = match kind {
+    let by_principal = || id_and_session(kind, identity.principal_id()).1;
+    match kind {
         "AssumedRole" | "Role" | "FederatedUser" => {
-            identity.arn().and_then(session_of_arn).or(principal_session)
+            identity.arn().and_then(session_of_arn).or_else(by_principal)
         }
         // A caller of another account, known by its id alone.
-        "AWSAccount" => principal_session,
+        "AWSAccount" => by_principal(),
         _ => None,
-    };
-    let issuer = identity.issuer();
-    Caller {
-        actor: actor(identity),
-        actor_id: issuer.and_then(|issuer| issuer.principal_id()).or(id),
-        actor_account: issuer.and_then(|issuer| issuer.account_id()).or(account(identity)),
-        // What a client does by a sign-in is logged without a key at times, but under the sign-in's session.
-        session: key.or(identity.sign_in_session()),
-        session_name,
-        credential_kind: credential_kind(record, identity),
-        on_behalf_of: on_behalf_of(identity),
-        workload: workload(identity, &added),
-        added,
     }
 }
 
 /// The account that the caller belongs to; the word for an anonymous one is no account.
-pub(crate) fn account<'a>(identity: &'a UserIdentity<'a>) -> Option<&'a str> {
+pub(crate) fn account<'a>(identity: &UserIdentity<'a>) -> Option<&'a str> {
     identity.account_id().filter(|account| !is_anonymous(account))
 }
 
@@ -79,7 +80,8 @@ fn is_anonymous(account: &str) -> bool {
     account.eq_ignore_ascii_case("ANONYMOUS_PRINCIPAL") || account.eq_ignore_ascii_case("anonymous")
 }
 
-fn actor<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
+/// The role, user or service; never a session, whose name is the caller's to choose.
+pub(crate) fn actor<'a>(identity: &UserIdentity<'a>) -> Option<Cow<'a, str>> {
     let issuer = identity.issuer().and_then(|issuer| issuer.arn());
     let arn = identity.arn();
     let id = || id_and_session(identity.kind(), identity.principal_id()).0;
@@ -103,14 +105,14 @@ fn actor<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
 
 /// Provider and subject of a federated caller whose id, which holds both, is left out.
 /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-user-identity.html#STS-API-SAML-WIF>
-fn federated<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
+fn federated<'a>(identity: &UserIdentity<'a>) -> Option<Cow<'a, str>> {
     let (provider, subject) = (identity.identity_provider()?, identity.user_name()?);
     Some(Cow::Owned(format!("{provider}:{subject}")))
 }
 
 /// The person: a user of Identity Center, else the subject that a web identity's provider vouched for, behind the
 /// provider's name: `accounts.google.com:1093`.
-fn on_behalf_of<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
+pub(crate) fn on_behalf_of<'a>(identity: &UserIdentity<'a>) -> Option<Cow<'a, str>> {
     if let Some(user) = identity.on_behalf_of() {
         return Some(Cow::Borrowed(user));
     }
@@ -125,13 +127,17 @@ fn on_behalf_of<'a>(identity: &'a UserIdentity<'a>) -> Option<Cow<'a, str>> {
     claims.iter().find_map(subject).map(Cow::Owned)
 }
 
-/// What the credentials were issued to; else the SPIFFE id that a certificate or a token named.
-fn workload<'a>(identity: &'a UserIdentity<'a>, added: &Added) -> Option<Cow<'a, str>> {
+/// What the credentials were issued to: a function's ARN, a runtime's; else the SPIFFE id that a certificate or a token
+/// named. `added`: the one that the trail added.
+pub(crate) fn workload<'a>(
+    identity: &UserIdentity<'a>,
+    added: &dyn Fn() -> Option<String>,
+) -> Option<Cow<'a, str>> {
     let named = identity
         .workload()
         .or_else(|| identity.source_identity().and_then(spiffe_id))
         .or_else(|| identity.user_name().and_then(spiffe_id));
-    named.map(Cow::Borrowed).or_else(|| added.spiffe.clone().map(Cow::Owned))
+    named.map(Cow::Borrowed).or_else(|| added().map(Cow::Owned))
 }
 
 /// The SPIFFE id in a text: Roles Anywhere takes it from the certificate, as `URI=spiffe://example.org/agent` or alone.
@@ -183,7 +189,7 @@ fn some(text: &str) -> Option<&str> {
     Some(text).filter(|text| !text.is_empty())
 }
 
-fn credential_kind(record: &Record<'_>, identity: &UserIdentity<'_>) -> Option<&'static str> {
+pub(crate) fn credential_kind(record: &Record<'_>, identity: &UserIdentity<'_>) -> Option<&'static str> {
     let kind = identity.kind();
     let key = identity.access_key_id().unwrap_or_default();
     if kind == "AWSService" {

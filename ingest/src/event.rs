@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{BooleanArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{ArrayRef, BooleanArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
+use crate::formats::cloudtrail::row::Row;
+use crate::formats::cloudtrail::verbatim::{Lookup, Verbatim};
 use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
 
 mod column;
@@ -14,41 +16,74 @@ mod names;
 
 pub(crate) use names::Source;
 
-/// Readable events of one object, or of a slice of it, with the columns of [`schema`].
+/// Readable events of one object, or of a slice of it: rows of a table with the columns of [`schema`].
+///
+/// Some columns may not be built: those are looked up in the records, value by value, when somebody asks for one.
 #[derive(Debug, Clone)]
 pub struct EventBatch {
-    /// The rows.
-    pub records: RecordBatch,
+    built: RecordBatch,
+    lookup: Option<Lookup>,
+    /// What [`Self::table`] gives.
+    columns: Columns,
 }
 
 impl EventBatch {
     /// A batch without rows.
     pub fn empty() -> Self {
-        Self { records: RecordBatch::new_empty(schema()) }
+        Self { built: RecordBatch::new_empty(schema()), lookup: None, columns: Columns::ALL }
     }
 
     /// How many events it holds.
     pub fn rows(&self) -> usize {
-        self.records.num_rows()
+        self.built.num_rows()
     }
 
     /// Typed access to the columns, by row.
     pub fn view(&self) -> EventView<'_> {
-        EventView::new(&self.records)
+        EventView::new(self)
+    }
+
+    /// A column, where it is built.
+    pub fn column(&self, name: &str) -> Option<&ArrayRef> {
+        self.built.column_by_name(name)
+    }
+
+    /// The same rows with every column built that it was read for.
+    #[must_use]
+    pub fn whole(&self) -> Self {
+        let Some(lookup) = &self.lookup else { return self.clone() };
+        let mut builder = EventBuilder::with_columns(self.rows(), self.columns);
+        (0..self.rows()).filter_map(|at| lookup.row(at)).for_each(|row| builder.append_row(&row));
+        builder.finish()
+    }
+
+    /// All columns that it was read for, each built.
+    pub fn table(&self) -> RecordBatch {
+        self.whole().built
+    }
+
+    /// Whether every one of some columns is built that could be looked up.
+    pub fn has_built(&self, columns: &Columns) -> bool {
+        self.lookup.is_none() || columns.names().all(|name| self.column(name).is_some())
     }
 
     /// The rows for which `keep` is true, in their order. A row without an answer (null, or past the end of
     /// `keep`) is dropped.
     pub fn filter(&self, keep: &BooleanArray) -> Self {
         let known = keep.len().min(self.rows());
-        let rows = self.records.slice(0, known);
+        let rows = self.built.slice(0, known);
         #[expect(
             clippy::expect_used,
             reason = "lengths are equal and every column type of the schema has a filter"
         )]
-        let records =
-            filter_record_batch(&rows, &keep.slice(0, known)).expect("event columns can be filtered");
-        Self { records }
+        let built = filter_record_batch(&rows, &keep.slice(0, known)).expect("event columns can be filtered");
+        let keep = || keep.iter().take(known).map(|keep| keep == Some(true));
+        Self { built, lookup: self.lookup.as_ref().map(|lookup| lookup.only(keep())), ..*self }
+    }
+
+    /// What its rows are looked up in, for who wants to use the room again.
+    pub(crate) fn verbatim(&self) -> Option<&Arc<Verbatim>> {
+        self.lookup.as_ref().map(Lookup::verbatim)
     }
 }
 
@@ -103,6 +138,12 @@ macro_rules! columns {
                 Self { $( $name: self.$name || other.$name, )+ }
             }
 
+            /// Their names.
+            fn names(&self) -> impl Iterator<Item = &'static str> {
+                [$( (stringify!($name), self.$name), )+]
+                    .into_iter().filter(|(_, wanted)| *wanted).map(|(name, _)| name)
+            }
+
             /// The schema of a table of these columns, in the order of [`schema`].
             fn schema(&self) -> SchemaRef {
                 if *self == Self::ALL {
@@ -119,6 +160,8 @@ macro_rules! columns {
         pub struct EventBuilder {
             rows: usize,
             columns: Columns,
+            built: Columns,
+            verbatim: Option<Box<Verbatim>>,
             $( $name: <$kind as Column>::Builder, )+
         }
 
@@ -130,21 +173,43 @@ macro_rules! columns {
 
             /// An empty builder of some columns; what an [`Event`] says for others is passed over.
             pub fn with_columns(rows: usize, columns: Columns) -> Self {
+                Self::building(rows, columns, columns, None)
+            }
+
+            fn building(
+                rows: usize,
+                columns: Columns,
+                built: Columns,
+                verbatim: Option<Box<Verbatim>>,
+            ) -> Self {
                 let room = |wanted: bool| if wanted { rows } else { 0 };
-                Self { rows: 0, columns, $( $name: <$kind as Column>::builder(room(columns.$name)), )+ }
+                Self {
+                    rows: 0,
+                    columns,
+                    built,
+                    verbatim,
+                    $( $name: <$kind as Column>::builder(room(built.$name)), )+
+                }
             }
 
             /// Appends one row. Text is copied.
             pub fn append(&mut self, event: &Event<'_>) {
-                self.append_by(event, None);
+                self.build_all();
+                $(
+                    if self.built.$name {
+                        <$kind as Column>::append(&mut self.$name, event.$name.into());
+                    }
+                )+
+                self.rows += 1;
             }
 
-            /// Appends one row. What it says of its caller ([`is_from_caller`]) hangs on `caller` alone.
-            pub(crate) fn append_by(&mut self, event: &Event<'_>, caller: Option<Source>) {
+            /// Appends the columns of a record that are built.
+            pub(crate) fn append_row(&mut self, row: &Row<'_>) {
+                let caller = row.caller();
                 $(
-                    if self.columns.$name {
+                    if self.built.$name {
                         let source = if is_from_caller(stringify!($name)) { caller } else { None };
-                        <$kind as Column>::append_from(&mut self.$name, source, event.$name.into());
+                        <$kind as Column>::append_from(&mut self.$name, source, || row.$name().into());
                     }
                 )+
                 self.rows += 1;
@@ -154,38 +219,46 @@ macro_rules! columns {
             pub fn finish(&mut self) -> EventBatch {
                 let mut columns = Vec::with_capacity(schema().fields().len());
                 $(
-                    if self.columns.$name {
+                    if self.built.$name {
                         columns.push(<$kind as Column>::finish(&mut self.$name));
                     }
                 )+
                 let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
                 self.rows = 0;
                 // Cannot fail: schema and columns come from one declaration, and `append` gives each one value.
-                let records = RecordBatch::try_new_with_options(self.columns.schema(), columns, &options)
+                let built = RecordBatch::try_new_with_options(self.built.schema(), columns, &options)
                     .expect("columns follow the schema");
-                EventBatch { records }
+                let lookup = self.verbatim.take().map(|verbatim| Lookup::new(Arc::from(verbatim)));
+                EventBatch { built, lookup, columns: self.columns }
             }
         }
 
         /// Typed getters, one per column. A column that the batch lacks, and a row past its end, read as null.
         pub struct EventView<'a> {
             rows: usize,
+            lookup: Option<&'a Lookup>,
             $( $name: Option<<$kind as Column>::View<'a>>, )+
         }
 
         impl<'a> EventView<'a> {
-            fn new(records: &'a RecordBatch) -> Self {
+            fn new(batch: &'a EventBatch) -> Self {
                 Self {
-                    rows: records.num_rows(),
-                    $( $name: records.column_by_name(stringify!($name)).and_then(<$kind as Column>::view), )+
+                    rows: batch.rows(),
+                    lookup: batch.lookup.as_ref(),
+                    $( $name: batch.column(stringify!($name)).and_then(<$kind as Column>::view), )+
                 }
             }
 
             $(
                 $(#[doc = $doc])+
-                // Called from another crate for every row, and no more than a look into an array.
+                // Called from another crate for every row, and mostly no more than a look into an array.
                 #[inline]
                 pub fn $name(&self, row: usize) -> $seen {
+                    if self.$name.is_none()
+                        && let Some(row) = self.lookup.and_then(|lookup| lookup.row(row))
+                    {
+                        return row.$name();
+                    }
                     <$kind as Column>::get(self.$name.filter(|_| row < self.rows), row)
                 }
             )+
@@ -194,7 +267,7 @@ macro_rules! columns {
             pub fn to_json(&self, row: usize) -> Value {
                 let mut out = Map::new();
                 $(
-                    if let Some(value) = <$kind as Column>::json(self.$name.filter(|_| row < self.rows), row) {
+                    if let Some(value) = <$kind as Column>::json(self.$name(row)) {
                         out.insert(stringify!($name).to_owned(), value);
                     }
                 )+
@@ -329,31 +402,35 @@ columns! {
     row: Number, false, u32, Option<u32>;
 }
 
-impl Columns {
-    /// Whether a column hangs on who called.
-    pub(crate) fn wants_caller(&self) -> bool {
-        self.actor
-            || self.actor_id
-            || self.actor_account
-            || self.session
-            || self.session_name
-            || self.credential_kind
-            || self.on_behalf_of
-            || self.workload
-            || self.agent_hint
-            || self.agent_evidence
-    }
-}
-
 impl EventBuilder {
+    /// An empty builder of records' rows that builds some columns, and looks the others of `columns` up when they are asked
+    /// for. `verbatim`: where the records are kept.
+    pub(crate) fn looking_up(rows: usize, columns: Columns, built: Columns, verbatim: Box<Verbatim>) -> Self {
+        Self::building(rows, columns, built, Some(verbatim))
+    }
+
+    /// Where the records of its rows are kept, if they are.
+    pub(crate) fn verbatim(&mut self) -> Option<&mut Verbatim> {
+        self.verbatim.as_deref_mut()
+    }
+
+    /// Builds every column from here on, and of the rows until here: others' rows are no records.
+    fn build_all(&mut self) {
+        if let Some(verbatim) = self.verbatim.take() {
+            let mut whole = Self::with_columns(verbatim.rows(), self.columns);
+            (0..verbatim.rows()).filter_map(|at| verbatim.row(at)).for_each(|row| whole.append_row(&row));
+            *self = whole;
+        }
+    }
+
     /// How many rows were appended.
     pub fn rows(&self) -> usize {
         self.rows
     }
 
-    /// Which columns it builds.
-    pub fn columns(&self) -> Columns {
-        self.columns
+    /// Which columns can be asked of what it builds.
+    pub fn columns(&self) -> &Columns {
+        &self.columns
     }
 }
 

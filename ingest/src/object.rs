@@ -5,6 +5,7 @@
 
 use std::borrow::Cow;
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 
@@ -12,6 +13,7 @@ use crate::digest::logs;
 use crate::event::{Columns, EventBatch, EventBuilder};
 use crate::fingerprint::hex;
 use crate::formats;
+use crate::formats::cloudtrail::verbatim::{BYTES_MAX, Verbatim};
 use crate::formats::cloudtrail::{self, Fast, Slots};
 use crate::formats::frames::{Cutter, Pause, Records, Shape, Window};
 use crate::inflate::{Feed, Inflater, Limits, ObjectError};
@@ -45,8 +47,11 @@ pub struct ReadOptions<'o> {
     pub limits: &'o Limits,
     /// Which keys hold secrets.
     pub redaction: &'o Redaction,
-    /// Which columns are built. What only others need is not computed.
+    /// Which columns can be asked for. What only others need is not computed.
     pub columns: Columns,
+    /// Which of them are built at once, where the others are to be looked up in the records when somebody asks: worth it
+    /// where few rows are asked for more. `None`: all are built.
+    pub built: Option<Columns>,
     /// How many bytes of records a slice holds before it is handed on.
     pub slice_bytes: usize,
     /// Whether the inflated bytes are hashed too, as CloudTrail's digests attest them.
@@ -56,7 +61,14 @@ pub struct ReadOptions<'o> {
 impl<'o> ReadOptions<'o> {
     /// Every column, in slices of 16 MiB.
     pub fn new(limits: &'o Limits, redaction: &'o Redaction) -> Self {
-        Self { limits, redaction, columns: Columns::ALL, slice_bytes: 16 << 20, content_hash: false }
+        Self {
+            limits,
+            redaction,
+            columns: Columns::ALL,
+            built: None,
+            slice_bytes: 16 << 20,
+            content_hash: false,
+        }
     }
 
     /// Only some columns.
@@ -71,7 +83,11 @@ impl<'o> ReadOptions<'o> {
 pub struct Room {
     inflater: Inflater,
     slots: Slots,
+    spare: Spare,
 }
+
+/// The records of the slice before, whose room can be used again once nobody looks anything up in them.
+type Spare = Option<Arc<Verbatim>>;
 
 /// A part of an object: the records between two points of it.
 #[derive(Debug)]
@@ -122,11 +138,11 @@ impl<'a> ObjectReader<'a> {
         options: ReadOptions<'a>,
         room: &'a mut Room,
     ) -> Result<Self, ObjectError> {
-        let Room { inflater, slots } = room;
+        let Room { inflater, slots, spare } = room;
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
         let content_hash = options.content_hash;
-        let mut rows = Rows::new(Some(object.display()), options, slots);
+        let mut rows = Rows::new(Some(object.display()), options, slots, spare);
         rows.reserve(feed.left());
         Ok(Self {
             bytes,
@@ -257,8 +273,8 @@ pub fn read_record(record: &str, limits: &Limits, redact: &Redaction) -> Result<
         return Err(bad(reason::BAD_JSON, "not one JSON value"));
     };
     let text = text.get(start..value.end).unwrap_or_default();
-    let mut slots = Slots::default();
-    let mut rows = Rows::new(None, ReadOptions::new(limits, redact), &mut slots);
+    let (mut slots, mut spare) = (Slots::default(), None);
+    let mut rows = Rows::new(None, ReadOptions::new(limits, redact), &mut slots, &mut spare);
     rows.inner(text, 0, 0);
     let slice = rows.slice();
     match slice.quarantined.into_iter().next() {
@@ -284,6 +300,9 @@ pub(crate) struct Rows<'l> {
     pub limits: &'l Limits,
     pub redact: &'l Redaction,
     slots: &'l mut Slots,
+    spare: &'l mut Spare,
+    columns: Columns,
+    built: Option<Columns>,
     /// Whether some rows are CloudTrail's, and some are others'.
     writers: Writers,
     /// Brackets that are open: scratch space.
@@ -304,9 +323,16 @@ struct Writers {
 }
 
 impl<'l> Rows<'l> {
-    fn new(object: Option<String>, options: ReadOptions<'l>, slots: &'l mut Slots) -> Self {
+    fn new(
+        object: Option<String>,
+        options: ReadOptions<'l>,
+        slots: &'l mut Slots,
+        spare: &'l mut Spare,
+    ) -> Self {
         Self {
             builder: EventBuilder::with_columns(0, options.columns),
+            columns: options.columns,
+            built: options.built.filter(|_| options.slice_bytes <= BYTES_MAX),
             quarantined: Vec::new(),
             row: 0,
             object,
@@ -315,6 +341,7 @@ impl<'l> Rows<'l> {
             limits: options.limits,
             redact: options.redaction,
             slots,
+            spare,
             writers: Writers::default(),
             open: Vec::new(),
             heads: 0,
@@ -390,14 +417,23 @@ impl<'l> Rows<'l> {
     /// Makes room for the rows of so many bytes, or of a slice of them.
     fn reserve(&mut self, bytes: usize) {
         self.sliced = false;
-        let bytes = bytes.min(self.slice_bytes);
-        self.builder = EventBuilder::with_columns(bytes / RECORD_BYTES + 1, self.builder.columns());
+        let rows = bytes.min(self.slice_bytes) / RECORD_BYTES + 1;
+        self.builder = match self.built {
+            None => EventBuilder::with_columns(rows, self.columns),
+            Some(built) => {
+                let mut verbatim = self.spare.take().and_then(Arc::into_inner).unwrap_or_default();
+                verbatim.clear(self.object.as_deref());
+                EventBuilder::looking_up(rows, self.columns, built, Box::new(verbatim))
+            }
+        };
     }
 
     fn slice(&mut self) -> Slice {
         self.taken = 0;
         self.sliced = true;
-        Slice { batch: self.builder.finish(), quarantined: std::mem::take(&mut self.quarantined) }
+        let batch = self.builder.finish();
+        *self.spare = batch.verbatim().cloned();
+        Slice { batch, quarantined: std::mem::take(&mut self.quarantined) }
     }
 
     fn fast(&mut self, window: Window<'_>, at: usize, end: usize) -> Fast {

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use engine::baseline::{Baseline, BaselineRule};
-use engine::calls::{COLUMNS, Rules};
+use engine::calls::{BUILT, COLUMNS, Rules};
 use engine::detection;
 use engine::grant::Grants;
 use engine::judge::Judge;
@@ -60,7 +60,7 @@ fn main() {
         version: String::new(),
     };
     let options = ReadOptions::new(&limits, &redaction).columns(COLUMNS);
-    let options = ReadOptions { slice_bytes: SLICE_BYTES, ..options };
+    let options = ReadOptions { built: Some(BUILT), slice_bytes: SLICE_BYTES, ..options };
     let read = |room: &mut Room, take: &mut dyn FnMut(&EventBatch)| {
         let mut rows = 0;
         for file in &files {

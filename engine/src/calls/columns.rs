@@ -1,11 +1,31 @@
 //! The columns of a batch that kinds of calls are told by
 
-use arrow::array::{Array, ArrayRef, AsArray};
-use ingest::event::EventBatch;
+use ingest::event::{Columns as EventColumns, EventBatch, EventView};
 
 use super::shown::Shown;
 use super::signature::{CREDENTIAL, ERROR_MESSAGE, SESSION_NAME, SOURCE_IP, USER_AGENT};
 use super::words::Codes;
+
+/// The columns of events that are read of every one, so that it is worth to have them as arrays; the rest is looked up where
+/// it matters.
+pub const BUILT: EventColumns = EventColumns {
+    time: true,
+    provider: true,
+    actor: true,
+    account: true,
+    recipient_account: true,
+    region: true,
+    service: true,
+    operation: true,
+    outcome: true,
+    error_code: true,
+    denied_by: true,
+    invoked_by: true,
+    actor_type: true,
+    credential_kind: true,
+    event_type: true,
+    ..EventColumns::NONE
+};
 
 /// The columns that kinds are told by.
 pub(super) struct Columns<'a> {
@@ -23,40 +43,24 @@ pub(super) struct Columns<'a> {
     pub(super) actor_type: Codes<'a>,
     pub(super) credential_kind: Codes<'a>,
     pub(super) event_type: Codes<'a>,
-    pub(super) error_message: Filled<'a>,
     /// Texts of which detections ask only whether they are there, with their bits
-    pub(super) texts: Vec<(Filled<'a>, u32)>,
+    pub(super) texts: Vec<(IsThere, u32)>,
 }
 
-/// Whether the rows of a column have a value.
-pub(super) struct Filled<'a>(Option<&'a ArrayRef>);
-
-impl<'a> Filled<'a> {
-    pub(super) fn of(batch: &'a EventBatch, name: &str) -> Filled<'a> {
-        let column = batch.records.column_by_name(name);
-        // Only what the event's view reads too.
-        Filled(
-            column
-                .filter(|column| column.null_count() < column.len() && column.as_string_view_opt().is_some()),
-        )
-    }
-
-    pub(super) fn has(&self, row: usize) -> bool {
-        self.0.is_some_and(|column| column.is_valid(row))
-    }
-}
+/// Whether a row has a text.
+pub(super) type IsThere = fn(&EventView<'_>, usize) -> bool;
 
 impl<'a> Columns<'a> {
     pub(super) fn of(batch: &'a EventBatch, shown: &Shown) -> Columns<'a> {
-        let texts = [
-            (shown.error_message, "error_message", ERROR_MESSAGE),
-            (shown.credential, "credential", CREDENTIAL),
-            (shown.session_name, "session_name", SESSION_NAME),
-            (shown.source_ip, "source_ip", SOURCE_IP),
-            (shown.user_agent, "user_agent", USER_AGENT),
+        let texts: [(bool, IsThere, u32); 5] = [
+            (shown.error_message, |view, row| view.error_message(row).is_some(), ERROR_MESSAGE),
+            (shown.credential, |view, row| view.credential(row).is_some(), CREDENTIAL),
+            (shown.session_name, |view, row| view.session_name(row).is_some(), SESSION_NAME),
+            (shown.source_ip, |view, row| view.source_ip(row).is_some(), SOURCE_IP),
+            (shown.user_agent, |view, row| view.user_agent(row).is_some(), USER_AGENT),
         ];
         let texts = texts.into_iter().filter(|(is_read, ..)| *is_read);
-        let of = |name| Codes::of(&batch.records, name);
+        let of = |name| Codes::of(batch, name);
         Columns {
             provider: of("provider"),
             actor: of("actor"),
@@ -72,8 +76,7 @@ impl<'a> Columns<'a> {
             actor_type: of("actor_type"),
             credential_kind: of("credential_kind"),
             event_type: of("event_type"),
-            error_message: Filled::of(batch, "error_message"),
-            texts: texts.map(|(_, name, bit)| (Filled::of(batch, name), bit)).collect(),
+            texts: texts.map(|(_, is_there, bit)| (is_there, bit)).collect(),
         }
     }
 }

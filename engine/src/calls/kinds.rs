@@ -190,7 +190,7 @@ impl Kinds {
         let event_type = columns.event_type.id(row, words);
         let provider = columns.provider.id(row, words);
         let words = [provider, event_type, service, operation];
-        let naming = self.operations.naming(words, columns.error_message.has(row), event);
+        let naming = self.operations.naming(words, event.view.error_message(row).is_some(), event);
         let invoked = invoked_by != NONE;
         let key =
             Key { holder: who.holder, actor, agent: who.agent, naming, outcome, denied_by, invoked, told };
@@ -310,8 +310,8 @@ impl Kinds {
         if shown.policy_fault && is_fault {
             own |= FAULT;
         }
-        for (texts, bit) in &columns.texts {
-            own |= u32::from(texts.has(row)) * bit;
+        for (is_there, bit) in &columns.texts {
+            own |= u32::from(is_there(view, row)) * bit;
         }
         if let Some((bits, id)) = hot.last
             && bits == own

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, DictionaryArray, RecordBatch, StringArray};
+use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::Int32Type;
+use ingest::event::EventBatch;
 
 /// The number of a value that is not there.
 pub(super) const NONE: u32 = 0;
@@ -80,8 +81,8 @@ const UNSEEN: u32 = u32::MAX;
 
 impl<'a> Codes<'a> {
     /// A column that the batch lacks has no values.
-    pub(super) fn of(records: &'a RecordBatch, name: &str) -> Codes<'a> {
-        let column = records.column_by_name(name).and_then(|column| {
+    pub(super) fn of(batch: &'a EventBatch, name: &str) -> Codes<'a> {
+        let column = batch.column(name).and_then(|column| {
             let column = column.as_dictionary_opt::<Int32Type>()?;
             Some((column, column.values().as_string_opt::<i32>()?))
         });

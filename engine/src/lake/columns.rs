@@ -115,7 +115,7 @@ mod tests {
                 ..Event::default()
             });
         }
-        builder.finish().records
+        builder.finish().table()
     }
 
     #[test]

@@ -42,7 +42,7 @@ impl Rows {
         if events.rows() == 0 {
             return Ok(());
         }
-        let batch = plain_batch(&events.records)?;
+        let batch = plain_batch(&events.table())?;
         let message = message(&batch)?;
         pack(&message, &mut self.memory).map_err(|cause| spill.failed(cause))?;
         self.pieces += 1;

@@ -20,9 +20,8 @@ impl Meeting {
     /// # Errors
     /// [`SeenError`], when what does not fit into memory cannot be kept on disk.
     pub fn of(&mut self, batch: &EventBatch, seen: &Seen) -> Result<&[bool], SeenError> {
-        let records = &batch.records;
-        let ids = records.column_by_name("event_id").and_then(|ids| ids.as_string_view_opt());
-        let columns = ["recipient_account", "account"].map(|name| coded(records.column_by_name(name)));
+        let ids = batch.column("event_id").and_then(|ids| ids.as_string_view_opt());
+        let columns = ["recipient_account", "account"].map(|name| coded(batch.column(name)));
         for (accounts, column) in self.accounts.iter_mut().zip(columns) {
             accounts.clear();
             let texts = column.and_then(|column| column.values().as_string_opt::<i32>());
@@ -36,7 +35,7 @@ impl Meeting {
                     column.and_then(|column| column.key(row)).and_then(|code: usize| accounts.get(code))
                 }
             });
-        let addenda = coded(records.column_by_name("addendum"));
+        let addenda = coded(batch.column("addendum"));
         let words = addenda.and_then(|column| column.values().as_string_opt::<i32>());
         let addendum = |row| words.zip(addenda?.key(row)).map(|(words, code): (_, usize)| words.value(code));
         self.events.clear();

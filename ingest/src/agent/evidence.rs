@@ -3,8 +3,9 @@
 use serde_json::{Map, Value};
 
 use crate::formats::cloudtrail::record::Record;
+use crate::formats::cloudtrail::row::Row;
 
-use super::{Caller, spiffe_id};
+use super::spiffe_id;
 
 /// The host by which the cloud's own MCP server calls, and its kind of event.
 /// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
@@ -24,10 +25,10 @@ const AGENT_TAGS: &[&str] =
 /// `cloud` is the provider's own mark, `workload` what the credentials were issued to, `session` what whoever began the
 /// session fixed for all of it, `name` and `client` the caller's own words and easily forged: a reason to look, never a
 /// proof.
-pub(crate) fn agent_hint(record: &Record<'_>, caller: &Caller<'_>) -> Option<(&'static str, &'static str)> {
-    let identity = record.user_identity.as_ref();
-    let invoked_by = identity.and_then(|identity| identity.invoked_by()).unwrap_or_default();
-    if invoked_by == MCP_HOST || record.event_type() == Some(MCP_EVENT) || caller.added.via_mcp {
+pub(crate) fn agent_hint(row: &Row<'_>) -> Option<(&'static str, &'static str)> {
+    let added = Added::of(row.record());
+    let invoked_by = row.invoked_by().unwrap_or_default();
+    if invoked_by == MCP_HOST || row.event_type() == Some(MCP_EVENT) || added.via_mcp {
         return Some(("mcp", "cloud"));
     }
     match invoked_by {
@@ -37,20 +38,17 @@ pub(crate) fn agent_hint(record: &Record<'_>, caller: &Caller<'_>) -> Option<(&'
     }
     let issued_to_agentcore =
         |text: &str| text.contains("bedrock-agentcore") || text.contains("BedrockAgentCore");
-    let workloads = [caller.workload.as_deref(), caller.actor.as_deref(), record.source_ip()];
+    let workloads = [row.workload(), row.actor(), row.source_ip()];
     if workloads.into_iter().flatten().any(issued_to_agentcore) {
         return Some(("bedrock-agentcore", "workload"));
     }
-    if let Some(hint) = caller.added.tagged {
+    if let Some(hint) = added.tagged.or_else(|| row.source_identity().and_then(client)) {
         return Some((hint, "session"));
     }
-    if let Some(hint) = identity.and_then(|identity| identity.source_identity()).and_then(client) {
-        return Some((hint, "session"));
-    }
-    if let Some(hint) = caller.session_name.and_then(client) {
+    if let Some(hint) = row.session_name().and_then(client) {
         return Some((hint, "name"));
     }
-    record.user_agent().and_then(client).map(|hint| (hint, "client"))
+    row.user_agent().and_then(client).map(|hint| (hint, "client"))
 }
 
 /// What the trail was told to add to its events, as far as it tells who acts.

@@ -1,5 +1,6 @@
 //! Kinds of columns: how each is built, seen and printed.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use arrow::array::{
@@ -38,13 +39,17 @@ pub(super) trait Column {
     fn builder(rows: usize) -> Self::Builder;
     fn append(builder: &mut Self::Builder, value: Self::Value<'_>);
     /// Appends a value that hangs on `source` alone.
-    fn append_from(builder: &mut Self::Builder, _source: Option<Source>, value: Self::Value<'_>) {
-        Self::append(builder, value);
+    fn append_from<'v>(
+        builder: &mut Self::Builder,
+        _source: Option<Source>,
+        value: impl FnOnce() -> Self::Value<'v>,
+    ) {
+        Self::append(builder, value());
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef;
     fn view(array: &ArrayRef) -> Option<Self::View<'_>>;
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a>;
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value>;
+    fn json(seen: Self::Seen<'_>) -> Option<Value>;
 }
 
 impl Column for Text {
@@ -71,8 +76,8 @@ impl Column for Text {
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        Self::get(view, row).map(Value::from)
+    fn json(seen: Self::Seen<'_>) -> Option<Value> {
+        seen.map(Value::from)
     }
 }
 
@@ -105,8 +110,8 @@ impl Column for Key {
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         Text::get(view, row).unwrap_or_default()
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        Text::json(view, row)
+    fn json(seen: &str) -> Option<Value> {
+        (!seen.is_empty()).then(|| Value::from(seen))
     }
 }
 
@@ -124,7 +129,11 @@ impl Column for Name {
     fn append(builder: &mut Self::Builder, value: Option<&str>) {
         builder.append(value);
     }
-    fn append_from(builder: &mut Self::Builder, source: Option<Source>, value: Option<&str>) {
+    fn append_from<'v>(
+        builder: &mut Self::Builder,
+        source: Option<Source>,
+        value: impl FnOnce() -> Option<&'v str>,
+    ) {
         builder.append_from(source, value);
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
@@ -140,8 +149,8 @@ impl Column for Name {
         let key = names.key(row)?;
         values.is_valid(key).then(|| values.value(key))
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        Self::get(view, row).map(Value::from)
+    fn json(seen: Self::Seen<'_>) -> Option<Value> {
+        seen.map(Value::from)
     }
 }
 
@@ -169,8 +178,8 @@ impl Column for Instant {
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        let time = DateTime::from_timestamp_micros(Self::get(view, row)?)?;
+    fn json(seen: Option<i64>) -> Option<Value> {
+        let time = DateTime::from_timestamp_micros(seen?)?;
         Some(time.to_rfc3339_opts(SecondsFormat::AutoSi, true).into())
     }
 }
@@ -199,14 +208,14 @@ impl Column for Flag {
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        Self::get(view, row).map(Value::from)
+    fn json(seen: Self::Seen<'_>) -> Option<Value> {
+        seen.map(Value::from)
     }
 }
 
 impl Column for List {
     type Builder = ListBuilder<StringBuilder>;
-    type Value<'a> = &'a [&'a str];
+    type Value<'a> = Cow<'a, [&'a str]>;
     type View<'a> = &'a GenericListArray<i32>;
     type Seen<'a> = Vec<&'a str>;
     fn data_type() -> DataType {
@@ -215,8 +224,8 @@ impl Column for List {
     fn builder(rows: usize) -> Self::Builder {
         ListBuilder::with_capacity(StringBuilder::with_capacity(rows, rows * 64), rows)
     }
-    fn append(builder: &mut Self::Builder, value: &[&str]) {
-        for text in value {
+    fn append(builder: &mut Self::Builder, value: Cow<'_, [&str]>) {
+        for text in value.iter() {
             builder.values().append_value(text);
         }
         builder.append(!value.is_empty());
@@ -235,15 +244,14 @@ impl Column for List {
         let (Some(start), Some(end)) = (bound(row), bound(row + 1)) else { return Vec::new() };
         (start..end).filter(|at| texts.is_valid(*at)).map(|at| texts.value(at)).collect()
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        let texts = Self::get(view, row);
-        (!texts.is_empty()).then(|| Value::from(texts))
+    fn json(seen: Vec<&str>) -> Option<Value> {
+        (!seen.is_empty()).then(|| Value::from(seen))
     }
 }
 
 impl Column for Number {
     type Builder = UInt32Builder;
-    type Value<'a> = u32;
+    type Value<'a> = Option<u32>;
     type View<'a> = &'a UInt32Array;
     type Seen<'a> = Option<u32>;
     fn data_type() -> DataType {
@@ -252,8 +260,8 @@ impl Column for Number {
     fn builder(rows: usize) -> Self::Builder {
         UInt32Builder::with_capacity(rows)
     }
-    fn append(builder: &mut Self::Builder, value: u32) {
-        builder.append_value(value);
+    fn append(builder: &mut Self::Builder, value: Option<u32>) {
+        builder.append_value(value.unwrap_or_default());
     }
     fn finish(builder: &mut Self::Builder) -> ArrayRef {
         Arc::new(builder.finish())
@@ -265,7 +273,7 @@ impl Column for Number {
     fn get<'a>(view: Option<Self::View<'a>>, row: usize) -> Self::Seen<'a> {
         view.filter(|array| array.is_valid(row)).map(|array| array.value(row))
     }
-    fn json(view: Option<Self::View<'_>>, row: usize) -> Option<Value> {
-        Self::get(view, row).map(Value::from)
+    fn json(seen: Self::Seen<'_>) -> Option<Value> {
+        seen.map(Value::from)
     }
 }

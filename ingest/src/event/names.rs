@@ -53,8 +53,12 @@ impl Names {
 
     /// Appends a value that is the same whenever `source` is: it is looked at once for each.
     #[inline]
-    pub(super) fn append_from(&mut self, source: Option<Source>, value: Option<&str>) {
-        let Some(Source { place, id }) = source else { return self.append(value) };
+    pub(super) fn append_from<'v>(
+        &mut self,
+        source: Option<Source>,
+        value: impl FnOnce() -> Option<&'v str>,
+    ) {
+        let Some(Source { place, id }) = source else { return self.append(value()) };
         if let Some((known, code)) = self.known.get(place)
             && *known == id
         {
@@ -62,7 +66,7 @@ impl Names {
             self.codes.push(*code);
             return;
         }
-        self.append(value);
+        self.append(value());
         if self.known.len() <= place {
             self.known.resize(place + 1, (0, -1));
         }
@@ -226,11 +230,11 @@ mod tests {
     fn a_source_is_looked_at_once_and_its_place_may_change_hands() {
         let mut names = Names::with_capacity(5);
         let source = |place, id| Some(Source { place, id });
-        names.append_from(source(3, 1), Some("a"));
-        names.append_from(source(3, 1), Some("not looked at"));
-        names.append_from(source(3, 2), None);
-        names.append_from(source(3, 2), Some("not looked at"));
-        names.append_from(source(3, 1), Some("b"));
+        names.append_from(source(3, 1), || Some("a"));
+        names.append_from(source(3, 1), || panic!("not looked at"));
+        names.append_from(source(3, 2), || None);
+        names.append_from(source(3, 2), || panic!("not looked at"));
+        names.append_from(source(3, 1), || Some("b"));
         let array = names.finish();
         let array = array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
         assert_eq!(array.into_iter().collect::<Vec<_>>(), [Some("a"), Some("a"), None, None, Some("b")]);

@@ -131,7 +131,7 @@ fn only_the_columns_that_are_wanted_are_built() {
         ReadOptions::new(&limits, &redact).columns(Columns::of(["operation", "event_id", "nonsense"]));
     let read = read_object_with(&object(), records(2, "").as_bytes(), options).unwrap();
     let names: Vec<_> =
-        read.batch.records.schema().fields().iter().map(|field| field.name().clone()).collect();
+        read.batch.table().schema().fields().iter().map(|field| field.name().clone()).collect();
     assert_eq!(names, ["event_id", "operation"]);
     assert_eq!((read.batch.view().operation(1), read.batch.view().service(1)), (Some("GetObject"), None));
     let none =

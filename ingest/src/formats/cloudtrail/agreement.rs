@@ -12,8 +12,9 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
     let mut slots = Slots::default();
     let end = slots.read(text, 0, 127).map_err(|(fault, at)| unread(fault, at).reason)?;
     assert_eq!(end, text.len(), "{text}");
-    let get = |slot| slots.get(text, slot).map(str::to_owned);
-    let flag = |slot| slots.flag(slot).map(|flag| flag.to_string());
+    let record = slots.record(text);
+    let get = |slot| record.get(slot).map(str::to_owned);
+    let flag = |slot| slots.fields.flag(slot).map(|flag| flag.to_string());
     use Slot::*;
     let mut told: Vec<Option<String>> = [
         EventId,
@@ -36,7 +37,7 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
     .map(get)
     .into();
     told.extend([ManagementEvent, ReadOnly, FromConsole].map(flag));
-    told.extend([Identity, Issuer].map(|slot| Some(slots.has(slot).to_string())));
+    told.extend([Identity, Issuer].map(|slot| Some(slots.fields.has(slot).to_string())));
     let groups: [(Slot, &[Slot]); 9] = [
         (Identity, &[Kind, PrincipalId, Arn, AccountId, AccessKeyId, UserName, InvokedBy, IdentityProvider]),
         (SessionContext, &[SourceIdentity, SignInSession]),
@@ -49,14 +50,14 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
         (Addendum, &[AddendumReason]),
     ];
     for (object, members) in groups {
-        if slots.has(object) {
+        if slots.fields.has(object) {
             told.extend(
                 members.iter().map(|slot| if *slot == MfaAuthenticated { flag(*slot) } else { get(*slot) }),
             );
         }
     }
     told.extend([Request, Response, Additional, EventContext, Federation].map(get));
-    told.extend(slots.resources(text).map(|arn| Some(arn.to_owned())));
+    told.extend(record.resources().map(|arn| Some(arn.to_owned())));
     Ok(told)
 }
 

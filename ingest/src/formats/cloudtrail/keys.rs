@@ -60,6 +60,11 @@ pub(super) enum Slot {
     AddendumReason,
     InsightSource,
     InsightName,
+    // What we write of it ourselves: see `made`.
+    Category,
+    Actor,
+    Person,
+    Workload,
     // From here on a slot has no text of its own: it tells that the object was there, or that its key came before.
     Identity,
     SessionContext,

@@ -3,30 +3,29 @@
 use serde::Deserialize;
 
 use super::keys::Slot;
-use super::slots::Slots;
+use super::slots::{Fields, Span};
 use crate::event::Source;
 
-/// A record over its slots.
+/// A record, its fields looked up where they stand.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
+    /// What it was read from, or a copy of the record alone.
     text: &'a str,
-    slots: &'a Slots,
-    pub(crate) user_identity: Option<UserIdentity<'a>>,
+    /// Texts that do not stand in it as they are meant.
+    aside: &'a str,
+    fields: &'a Fields,
+    resources: &'a [(Span, bool)],
+    /// Where `text` began in what it was read from.
+    start: usize,
 }
 
 /// The record's `userIdentity`.
 #[derive(Clone, Copy)]
-pub(crate) struct UserIdentity<'a> {
-    text: &'a str,
-    slots: &'a Slots,
-}
+pub(crate) struct UserIdentity<'a>(Record<'a>);
 
 /// The role or user whose credentials began the session.
 #[derive(Clone, Copy)]
-pub(crate) struct Issuer<'a> {
-    text: &'a str,
-    slots: &'a Slots,
-}
+pub(crate) struct Issuer<'a>(Record<'a>);
 
 /// Text fields: an empty one says as little as a missing one.
 macro_rules! texts {
@@ -34,7 +33,7 @@ macro_rules! texts {
         impl<'a> $owner<'a> {
             $(#[inline]
             pub(crate) fn $name(&self) -> Option<&'a str> {
-                text(self.slots.get(self.text, Slot::$slot))
+                text(self.get(Slot::$slot))
             })+
         }
     };
@@ -55,15 +54,35 @@ fn text(text: Option<&str>) -> Option<&str> {
 }
 
 impl<'a> Record<'a> {
-    /// `text`: what `slots` were read from.
-    pub(super) fn new(text: &'a str, slots: &'a Slots) -> Self {
-        let user_identity = slots.has(Slot::Identity).then_some(UserIdentity { text, slots });
-        Self { text, slots, user_identity }
+    /// `start`: where `text` began in what `fields` and `resources` were read from.
+    pub(super) fn new(
+        text: &'a str,
+        aside: &'a str,
+        fields: &'a Fields,
+        resources: &'a [(Span, bool)],
+        start: usize,
+    ) -> Self {
+        Self { text, aside, fields, resources, start }
+    }
+
+    /// A text, its escapes resolved, or a raw value as it is written.
+    #[inline(always)]
+    pub(super) fn get(&self, slot: Slot) -> Option<&'a str> {
+        self.fields.span(slot).map(|span| self.of(span))
+    }
+
+    #[inline(always)]
+    fn of(&self, (span, is_aside): (Span, bool)) -> &'a str {
+        if is_aside { span.of(self.aside) } else { span.minus(self.start).of(self.text) }
     }
 
     /// Where what it says of its caller comes from, if he is known.
     pub(super) fn caller(&self) -> Option<Source> {
-        self.slots.caller
+        self.fields.caller
+    }
+
+    pub(crate) fn user_identity(&self) -> Option<UserIdentity<'a>> {
+        self.fields.has(Slot::Identity).then_some(UserIdentity(*self))
     }
 
     /// The service; an insight names it in its details.
@@ -76,36 +95,39 @@ impl<'a> Record<'a> {
     }
 
     fn either(&self, first: Slot, second: Slot) -> Option<&'a str> {
-        text(self.slots.get(self.text, first)).or_else(|| text(self.slots.get(self.text, second)))
+        text(self.get(first)).or_else(|| text(self.get(second)))
     }
 
     pub(crate) fn management_event(&self) -> Option<bool> {
-        self.slots.flag(Slot::ManagementEvent)
+        self.fields.flag(Slot::ManagementEvent)
     }
 
     pub(crate) fn read_only(&self) -> Option<bool> {
-        self.slots.flag(Slot::ReadOnly)
+        self.fields.flag(Slot::ReadOnly)
     }
 
     pub(crate) fn is_from_console(&self) -> bool {
-        self.slots.flag(Slot::FromConsole) == Some(true)
+        self.fields.flag(Slot::FromConsole) == Some(true)
     }
 
-    pub(crate) fn resources(&self) -> impl ExactSizeIterator<Item = &'a str> {
-        self.slots.resources(self.text)
+    pub(crate) fn resources(&self) -> impl Iterator<Item = &'a str> {
+        self.resources.iter().map(|span| self.of(*span))
+    }
+
+    pub(crate) fn request(&self) -> Option<&'a str> {
+        self.get(Slot::Request)
+    }
+
+    pub(crate) fn response(&self) -> Option<&'a str> {
+        self.get(Slot::Response)
     }
 
     pub(crate) fn additional(&self) -> Option<&'a str> {
-        self.slots.get(self.text, Slot::Additional)
+        self.get(Slot::Additional)
     }
 
     pub(crate) fn event_context(&self) -> Option<&'a str> {
-        self.slots.get(self.text, Slot::EventContext)
-    }
-
-    /// A raw value, and whether a key in it may be a secret's.
-    pub(super) fn raw(&self, slot: Slot) -> Option<(&'a str, bool)> {
-        Some((self.slots.get(self.text, slot)?, self.slots.may_hide(slot)))
+        self.get(Slot::EventContext)
     }
 
     /// Whether a second factor was shown: told by the session, or by the sign-in itself.
@@ -115,7 +137,7 @@ impl<'a> Record<'a> {
             #[serde(rename = "MFAUsed")]
             mfa_used: Option<String>,
         }
-        let told = self.slots.flag(Slot::MfaAuthenticated);
+        let told = self.fields.flag(Slot::MfaAuthenticated);
         if told.is_some() || self.event_type() != Some("AwsConsoleSignIn") {
             return told;
         }
@@ -125,24 +147,34 @@ impl<'a> Record<'a> {
     }
 }
 
+impl<'a> Issuer<'a> {
+    fn get(&self, slot: Slot) -> Option<&'a str> {
+        self.0.get(slot)
+    }
+}
+
 impl<'a> UserIdentity<'a> {
+    fn get(&self, slot: Slot) -> Option<&'a str> {
+        self.0.get(slot)
+    }
+
     pub(crate) fn kind(&self) -> &'a str {
-        self.slots.get(self.text, Slot::Kind).unwrap_or_default()
+        self.get(Slot::Kind).unwrap_or_default()
     }
 
     pub(crate) fn issuer(&self) -> Option<Issuer<'a>> {
-        self.slots.has(Slot::Issuer).then_some(Issuer { text: self.text, slots: self.slots })
+        self.0.fields.has(Slot::Issuer).then_some(Issuer(self.0))
     }
 
     /// What the identity provider of a web identity told of the caller: raw JSON, often `{}`.
     pub(crate) fn federation(&self) -> Option<&'a str> {
-        self.slots.get(self.text, Slot::Federation)
+        self.get(Slot::Federation)
     }
 
     /// What the credentials were issued to, as exactly as it is told.
     pub(crate) fn workload(&self) -> Option<&'a str> {
         [Slot::CredentialsIssuedTo, Slot::SourceArn, Slot::IssuerType]
             .into_iter()
-            .find_map(|slot| text(self.slots.get(self.text, slot)))
+            .find_map(|slot| text(self.get(slot)))
     }
 }

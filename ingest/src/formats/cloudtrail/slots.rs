@@ -1,12 +1,13 @@
 //! One record as the places of its fields in the text: found in one forward pass, nothing copied.
 //!
-//! Every field becomes a [`Span`]; only a text with escapes is written out, to a side buffer. Every byte of the record
+//! Every field becomes a [`Span`]; only a text with escapes is written out, beside the record. Every byte of the record
 //! is validated, also in values that are kept raw or skipped, and each shortcut (the expected key, the window of 32
 //! bytes) falls back to a general path, so that any order of keys, white space and escapes in keys read the same.
 
 use super::escapes;
 use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
+use super::record::Record;
 use super::scan::{Fault, Scanner, ensure};
 use crate::event::Source;
 use crate::token;
@@ -43,30 +44,37 @@ impl Span {
     }
 
     #[inline(always)]
-    fn of(self, text: &str) -> &str {
+    pub(super) fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
-/// The fields of one record. Reusable: a span counts only while its bit of `present` is set.
-#[derive(Debug)]
-pub(crate) struct Slots {
+/// Where the fields of one record stand. A span counts only while its bit of `present` is set.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fields {
     spans: [Span; SLOTS],
     /// The value is there and not `null`.
     present: u64,
     /// The key was seen.
     seen: u64,
-    /// The text stands in `unescaped`, its escapes resolved.
-    escaped: u64,
+    /// The text stands beside the record: its escapes resolved, or written by us.
+    aside: u64,
     /// The flag is true.
     truth: u64,
     /// A key inside of the raw value may be a secret's.
     secret: u64,
-    resources: Vec<(Span, bool)>,
-    unescaped: String,
-    identities: Identities,
-    /// The caller, where he is one of `identities`.
+    /// The caller, where he is one of those that are known.
     pub(super) caller: Option<Source>,
+}
+
+/// Reads records one by one, each into the same places.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    pub(super) fields: Fields,
+    pub(super) resources: Vec<(Span, bool)>,
+    /// Texts that do not stand in the record as they are meant.
+    pub(super) aside: String,
+    identities: Identities,
     depth_max: usize,
     /// The key that came after each key of the last record: records of a kind leave the same ones out.
     follows: [u8; FOLLOWS],
@@ -74,19 +82,27 @@ pub(crate) struct Slots {
     pub(super) marked: bool,
 }
 
-impl Default for Slots {
+impl Default for Fields {
     fn default() -> Self {
         Self {
             spans: [Span::default(); SLOTS],
             present: 0,
             seen: 0,
-            escaped: 0,
+            aside: 0,
             truth: 0,
             secret: 0,
-            resources: Vec::new(),
-            unescaped: String::new(),
-            identities: Identities::default(),
             caller: None,
+        }
+    }
+}
+
+impl Default for Slots {
+    fn default() -> Self {
+        Self {
+            fields: Fields::default(),
+            resources: Vec::new(),
+            aside: String::new(),
+            identities: Identities::default(),
             depth_max: 0,
             follows: std::array::from_fn(|at| at as u8),
             marked: false,
@@ -94,12 +110,12 @@ impl Default for Slots {
     }
 }
 
-impl Slots {
-    /// A text, its escapes resolved, or a raw value as it is written. `text`: what the slots were read from.
+impl Fields {
+    /// Where a text stands, and whether beside the record.
     #[inline(always)]
-    pub(super) fn get<'a>(&'a self, text: &'a str, slot: Slot) -> Option<&'a str> {
+    pub(super) fn span(&self, slot: Slot) -> Option<(Span, bool)> {
         let span = self.spans.get(slot as usize).filter(|_| self.has(slot))?;
-        Some(span.of(if self.escaped & slot.bit() == 0 { text } else { &self.unescaped }))
+        Some((*span, self.aside & slot.bit() != 0))
     }
 
     #[inline(always)]
@@ -117,12 +133,23 @@ impl Slots {
     pub(super) fn may_hide(&self, slot: Slot) -> bool {
         self.secret & slot.bit() != 0
     }
+}
 
-    /// The ARNs of the record's resources.
-    pub(super) fn resources<'a>(&'a self, text: &'a str) -> impl ExactSizeIterator<Item = &'a str> {
-        self.resources
-            .iter()
-            .map(move |(span, escaped)| span.of(if *escaped { &self.unescaped } else { text }))
+impl Slots {
+    /// The record that was read last, from `text`.
+    pub(super) fn record<'a>(&'a self, text: &'a str) -> Record<'a> {
+        Record::new(text, &self.aside, &self.fields, &self.resources, 0)
+    }
+
+    /// Writes a text beside the record, in the place of what stands in it.
+    pub(super) fn put(&mut self, slot: Slot, text: &str) {
+        let from = self.aside.len();
+        self.aside.push_str(text);
+        if let Some(span) = self.fields.spans.get_mut(slot as usize) {
+            *span = Span::new(from, self.aside.len());
+        }
+        self.fields.present |= slot.bit();
+        self.fields.aside |= slot.bit();
     }
 
     /// Reads the record that begins at `start` of `text`; just past it. `depth_max`: the record's own braces count.
@@ -134,11 +161,11 @@ impl Slots {
         start: usize,
         depth_max: usize,
     ) -> Result<usize, (Fault, usize)> {
-        (self.present, self.seen, self.escaped, self.secret) = (0, 0, 0, 0);
+        let Fields { present, seen, aside, secret, caller, .. } = &mut self.fields;
+        (*present, *seen, *aside, *secret, *caller) = (0, 0, 0, 0, None);
         self.marked = false;
-        self.caller = None;
         self.resources.clear();
-        self.unescaped.clear();
+        self.aside.clear();
         if self.depth_max != depth_max {
             // What was known is valid only under the limit that it was read by.
             self.identities = Identities::default();
@@ -259,7 +286,7 @@ impl Walk<'_, '_> {
     #[inline(always)]
     fn is_new(&self, key: &'static Key) -> Result<(), Fault> {
         let counts = !matches!(key.target, Target::Skip | Target::Marker);
-        ensure(!counts || self.slots.seen & key.slot.bit() == 0, Fault::Duplicate(key.name))
+        ensure(!counts || self.slots.fields.seen & key.slot.bit() == 0, Fault::Duplicate(key.name))
     }
 
     /// Reads the value of a known key.
@@ -275,7 +302,7 @@ impl Walk<'_, '_> {
         }
         self.is_new(key)?;
         let bit = key.slot.bit();
-        self.slots.seen |= bit;
+        self.slots.fields.seen |= bit;
         let next = self.scan.next_byte();
         if next == b'n' {
             return self.scan.literal(b"null");
@@ -283,18 +310,18 @@ impl Walk<'_, '_> {
         match (key.target, next) {
             (Target::Text, b'"') => {
                 let (span, escaped) = self.text()?;
-                if let Some(slot) = self.slots.spans.get_mut(key.slot as usize) {
+                if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = span;
                 }
-                self.slots.escaped |= if escaped { bit } else { 0 };
+                self.slots.fields.aside |= if escaped { bit } else { 0 };
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
                 let secret = self.scan.raw(depth)?;
-                if let Some(slot) = self.slots.spans.get_mut(key.slot as usize) {
+                if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = Span::new(start, self.scan.pos);
                 }
-                self.slots.secret |= if secret { bit } else { 0 };
+                self.slots.fields.secret |= if secret { bit } else { 0 };
             }
             (Target::Flag, b't' | b'f' | b'"') => self.flag(key)?,
             (Target::Object(keys), b'{') if key.slot as u8 == Slot::Identity as u8 => {
@@ -311,7 +338,7 @@ impl Walk<'_, '_> {
             }
             _ => return Err(self.mistyped(key.name)),
         }
-        self.slots.present |= bit;
+        self.slots.fields.present |= bit;
         Ok(())
     }
 
@@ -321,30 +348,31 @@ impl Walk<'_, '_> {
         let start = self.scan.pos;
         let rest = self.scan.bytes.get(start..).unwrap_or_default();
         let Some(place) = Identities::place(rest) else { return self.object(keys, depth) };
-        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
+        let Slots { identities, fields, .. } = &mut *self.slots;
         if let Some((known, length)) = identities.known(place, rest) {
-            known.fill(start, spans);
-            *caller = Some(Source { place, id: known.number });
-            *present |= known.present;
-            *seen |= known.seen;
-            *truth = *truth & !known.present | known.truth;
+            known.fill(start, &mut fields.spans);
+            fields.caller = Some(Source { place, id: known.number });
+            fields.present |= known.present;
+            fields.seen |= known.seen;
+            fields.truth = fields.truth & !known.present | known.truth;
             self.scan.pos += length;
             return Ok(());
         }
-        let before = (*escaped, *secret);
+        let before = (fields.aside, fields.secret);
         self.object(keys, depth)?;
-        let Slots { identities, spans, present, seen, truth, escaped, secret, caller, .. } = &mut *self.slots;
-        // What has escapes stands in the side buffer of its own record alone.
-        if before == (*escaped, *secret)
+        let Slots { identities, fields, .. } = &mut *self.slots;
+        // What has escapes stands beside its own record alone.
+        if before == (fields.aside, fields.secret)
             && let Some(text) = rest.get(..self.scan.pos - start)
         {
-            let number = identities.keep(place, text, start, spans, (*present, *seen, *truth));
-            *caller = number.map(|id| Source { place, id });
+            let told = (fields.present, fields.seen, fields.truth);
+            let number = identities.keep(place, text, start, &fields.spans, told);
+            fields.caller = number.map(|id| Source { place, id });
         }
         Ok(())
     }
 
-    /// A text, and whether its span is one of `unescaped`.
+    /// A text, and whether it stands beside the record.
     #[inline(always)]
     fn text(&mut self) -> Result<(Span, bool), Fault> {
         let start = self.scan.pos + 1;
@@ -353,9 +381,9 @@ impl Walk<'_, '_> {
         if !escaped {
             return Ok((span, false));
         }
-        let from = self.slots.unescaped.len();
-        escapes::resolve(span.of(self.scan.text), &mut self.slots.unescaped);
-        Ok((Span::new(from, self.slots.unescaped.len()), true))
+        let from = self.slots.aside.len();
+        escapes::resolve(span.of(self.scan.text), &mut self.slots.aside);
+        Ok((Span::new(from, self.slots.aside.len()), true))
     }
 
     /// `true`, or `"true"`: CloudTrail writes both.
@@ -388,7 +416,7 @@ impl Walk<'_, '_> {
             }
         };
         let bit = key.slot.bit();
-        self.slots.truth = self.slots.truth & !bit | if truth { bit } else { 0 };
+        self.slots.fields.truth = self.slots.fields.truth & !bit | if truth { bit } else { 0 };
         Ok(())
     }
 
@@ -398,7 +426,7 @@ impl Walk<'_, '_> {
             match self.scan.next_byte() {
                 b'{' => {
                     // Each element begins anew.
-                    self.slots.seen &= !Slot::ResourceArn.bit();
+                    self.slots.fields.seen &= !Slot::ResourceArn.bit();
                     self.object(RESOURCE, depth + 1)?;
                 }
                 b'n' => self.scan.literal(b"null")?,

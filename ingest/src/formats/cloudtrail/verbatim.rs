@@ -1,0 +1,125 @@
+//! The records of a slice as they were written, for columns that are looked up when somebody asks.
+//!
+//! Of most events judging reads a dozen short columns. The others, most of the bytes, are asked of few: to copy each into
+//! an array of its own costs more than to keep the record and where its fields stand.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::record::Record;
+use super::row::Row;
+use super::slots::{Fields, Slots, Span};
+use crate::object::Place;
+
+/// Records, one behind the other.
+#[derive(Debug, Default)]
+pub(crate) struct Verbatim {
+    text: String,
+    /// What does not stand in the records as it is meant.
+    aside: String,
+    resources: Vec<(Span, bool)>,
+    kept: Vec<Kept>,
+    /// The object that they came in.
+    object: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Kept {
+    fields: Fields,
+    time: i64,
+    /// Its index in the object.
+    row: u32,
+    /// Where it began in what it was read from.
+    start: u32,
+    text: (u32, u32),
+    aside: (u32, u32),
+    resources: (u32, u32),
+}
+
+/// Bytes of a slice that can be kept: its places are told by 32 bits, and the last record may go beyond it.
+pub(crate) const BYTES_MAX: usize = 1 << 30;
+
+impl Verbatim {
+    /// Forgets all records, and keeps the room that they took.
+    pub(crate) fn clear(&mut self, object: Option<&str>) {
+        self.text.clear();
+        self.aside.clear();
+        self.resources.clear();
+        self.kept.clear();
+        self.object = object.map(str::to_owned);
+    }
+
+    /// Keeps the record at `range` of `text`, which `slots` read last.
+    #[inline]
+    pub(super) fn push(&mut self, slots: &Slots, text: &str, range: Range<usize>, time: i64, row: u32) {
+        let start = range.start as u32;
+        let (text_at, aside_at, resources_at) = (self.text.len(), self.aside.len(), self.resources.len());
+        self.text.push_str(text.get(range).unwrap_or_default());
+        self.aside.push_str(&slots.aside);
+        self.resources.extend_from_slice(&slots.resources);
+        self.kept.push(Kept {
+            fields: slots.fields,
+            time,
+            row,
+            start,
+            text: (text_at as u32, self.text.len() as u32),
+            aside: (aside_at as u32, self.aside.len() as u32),
+            resources: (resources_at as u32, self.resources.len() as u32),
+        });
+    }
+
+    pub(crate) fn rows(&self) -> usize {
+        self.kept.len()
+    }
+
+    /// A record as a row.
+    #[inline]
+    pub(crate) fn row(&self, at: usize) -> Option<Row<'_>> {
+        let kept = self.kept.get(at)?;
+        let range = |(from, to): (u32, u32)| from as usize..to as usize;
+        let record = Record::new(
+            self.text.get(range(kept.text))?,
+            self.aside.get(range(kept.aside))?,
+            &kept.fields,
+            self.resources.get(range(kept.resources))?,
+            kept.start as usize,
+        );
+        Some(Row::new(record, kept.time, Place { object: self.object.as_deref(), row: kept.row }))
+    }
+}
+
+/// Some rows of what was kept, in their order.
+#[derive(Debug, Clone)]
+pub(crate) struct Lookup {
+    verbatim: Arc<Verbatim>,
+    /// Which; all of them where there is no list.
+    places: Option<Arc<[u32]>>,
+}
+
+impl Lookup {
+    pub(crate) fn new(verbatim: Arc<Verbatim>) -> Lookup {
+        Lookup { verbatim, places: None }
+    }
+
+    #[inline]
+    pub(crate) fn row(&self, at: usize) -> Option<Row<'_>> {
+        match &self.places {
+            None => self.verbatim.row(at),
+            Some(places) => self.verbatim.row(*places.get(at)? as usize),
+        }
+    }
+
+    /// Those of its rows for which `keep` says so.
+    pub(crate) fn only(&self, keep: impl Iterator<Item = bool>) -> Lookup {
+        let places = keep.enumerate().filter(|(_, keep)| *keep).filter_map(|(at, _)| match &self.places {
+            None => u32::try_from(at).ok(),
+            Some(places) => places.get(at).copied(),
+        });
+        Lookup { verbatim: Arc::clone(&self.verbatim), places: Some(places.collect()) }
+    }
+
+    /// What it looks into, for who wants to use the room again.
+    pub(crate) fn verbatim(&self) -> &Arc<Verbatim> {
+        &self.verbatim
+    }
+}
