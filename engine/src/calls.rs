@@ -265,6 +265,7 @@ impl<'a> Call<'a> {
             region: view.region(event),
             account: view.recipient_account(event).or(view.account(event)),
             request: view.request(event),
+            request_keys: view.request_keys(event),
             response: view.response(event),
             resources: Vec::new(),
             error_message: view.error_message(event),

@@ -256,8 +256,10 @@ impl Issued {
     pub fn all(batch: &EventBatch) -> Vec<Issued> {
         let view = batch.view();
         let requests = memchr::memmem::Finder::new(REQUESTS);
-        let names_requests =
-            |row| view.additional(row).is_some_and(|told| requests.find(told.as_bytes()).is_some());
+        let names_requests = |row| {
+            view.additional_keys(row).is_none_or(|keys| keys.may_be(REQUESTS))
+                && view.additional(row).is_some_and(|told| requests.find(told.as_bytes()).is_some())
+        };
         let mut givers = rows_of_services(batch, &view, &GIVERS).into_iter().peekable();
         (0..batch.rows())
             .filter(|row| givers.next_if_eq(row).is_some() || names_requests(*row))

@@ -25,6 +25,8 @@ use naming::Told;
 pub(crate) use naming::{Named as Naming, Names, is_free, is_told, overrule};
 pub(crate) use request::percent_decoded;
 
+use ingest::keys::Keys;
+
 /// One API call as the log tells it. Every field is the log's own text, unchecked.
 #[derive(Debug, Clone, Default)]
 pub struct Call<'a> {
@@ -40,6 +42,8 @@ pub struct Call<'a> {
     pub account: Option<&'a str>,
     /// `requestParameters` as JSON
     pub request: Option<&'a str>,
+    /// The keys of `requestParameters`, where they are known already
+    pub request_keys: Option<Keys>,
     /// `responseElements` as JSON
     pub response: Option<&'a str>,
     /// The ARNs of `resources[]`

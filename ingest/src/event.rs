@@ -7,8 +7,10 @@ use arrow::compute::filter_record_batch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
+use crate::formats::cloudtrail::record::Record;
 use crate::formats::cloudtrail::row::Row;
 use crate::formats::cloudtrail::verbatim::{Lookup, Verbatim};
+use crate::keys::Keys;
 use column::{Column, Flag, Instant, Key, List, Name, Number, Text};
 
 mod column;
@@ -435,6 +437,22 @@ impl EventBuilder {
 }
 
 impl EventView<'_> {
+    /// The keys of a row's request, where they are known without reading it.
+    #[inline]
+    pub fn request_keys(&self, row: usize) -> Option<Keys> {
+        Some(self.record(row)?.request_keys())
+    }
+
+    /// The keys of a row's additional data, where they are known without reading it.
+    #[inline]
+    pub fn additional_keys(&self, row: usize) -> Option<Keys> {
+        Some(self.record(row)?.additional_keys())
+    }
+
+    fn record(&self, row: usize) -> Option<Record<'_>> {
+        Some(*self.lookup?.row(row)?.record())
+    }
+
     /// How many rows the batch has.
     pub fn rows(&self) -> usize {
         self.rows

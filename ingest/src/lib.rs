@@ -14,6 +14,7 @@ pub mod fingerprint;
 pub mod formats;
 pub mod inflate;
 mod jitter;
+pub mod keys;
 mod lease;
 pub mod lookup_events;
 pub mod object;

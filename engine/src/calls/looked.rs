@@ -30,6 +30,7 @@ impl<'v, 'a> Looked<'v, 'a> {
             service: view.service(row).unwrap_or_default(),
             operation: view.operation(row).unwrap_or_default(),
             request: view.request(row),
+            request_keys: view.request_keys(row),
             additional: view.additional(row),
             error_message: view.error_message(row),
             ..Call::default()

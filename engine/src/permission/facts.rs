@@ -4,16 +4,17 @@ use std::cell::OnceCell;
 
 use super::Call;
 use super::json::{Json, Tape};
-use super::request::{Initials, find, has_word, same, strings_below};
+use super::request::{find, has_word, hides_letters, same, strings_below};
 use super::tags::{self, Tags};
 use ingest::denial::{self, Denial};
+use ingest::keys::Keys;
 use policy::arn::Arn;
 
 /// A call with its text parsed once, however much is asked of it.
 #[derive(Debug)]
 pub struct Facts<'a> {
     pub(super) call: Call<'a>,
-    initials: OnceCell<Initials>,
+    request_keys: OnceCell<Keys>,
     request: OnceCell<Tape<'a>>,
     response: OnceCell<Tape<'a>>,
     additional: OnceCell<Tape<'a>>,
@@ -40,7 +41,7 @@ impl<'a> Facts<'a> {
     pub fn new(call: Call<'a>) -> Facts<'a> {
         Facts {
             call,
-            initials: OnceCell::new(),
+            request_keys: OnceCell::new(),
             request: OnceCell::new(),
             response: OnceCell::new(),
             additional: OnceCell::new(),
@@ -87,25 +88,22 @@ impl<'a> Facts<'a> {
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
     pub(super) fn is_visible(&self) -> bool {
         // Asked of nearly every call, so the text alone is looked at.
-        if self.may_name("omitted") == Some(false)
-            && self.call.request.is_some_and(|text| text.starts_with("{\""))
-        {
+        if self.call.request.is_some_and(|text| text.starts_with("{\"")) && !self.may_have("omitted") {
             return true;
         }
         let request = self.request();
         request.is_map() && !request.is_empty() && request.get("omitted").and_then(Json::flag) != Some(true)
     }
 
-    /// Whether a field of this name may stand anywhere in the request: mostly not, and then it need not be read. `None`
-    /// where there is no request.
-    fn may_name(&self, name: &str) -> Option<bool> {
-        let text = self.call.request?;
-        Some(self.initials.get_or_init(|| Initials::of(text)).may_name(name))
+    /// Whether a field of this name may stand anywhere in the request: mostly not, and then it need not be read.
+    fn may_have(&self, name: &str) -> bool {
+        let keys = || self.call.request_keys.or_else(|| self.call.request.map(Keys::of));
+        self.request_keys.get_or_init(|| keys().unwrap_or_default()).may_be(name)
     }
 
     /// Whether the request has a field of this name, with something in it.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        self.may_name(name) == Some(true)
+        self.may_have(name)
             && self.request().members().any(|(key, value)| same(key, name) && !value.is_empty())
     }
 
@@ -214,7 +212,8 @@ impl<'a> Facts<'a> {
     /// Roles and instance profiles in fields that are called so.
     pub(super) fn handed(&self) -> Vec<Handed> {
         // Asked of every call that might hand one over: most do not even have the word.
-        let is_worth = |text: &str| has_word(text, b"role") || has_word(text, b"prof");
+        let is_worth =
+            |text: &str| has_word(text, b"role") || has_word(text, b"prof") || hides_letters(text);
         if !self.call.request.is_some_and(is_worth) {
             return Vec::new();
         }

@@ -8,6 +8,7 @@ mod plain;
 
 use std::cell::RefCell;
 
+use ingest::keys::Keys;
 use plain::Plain;
 use serde_json::Value;
 
@@ -18,8 +19,7 @@ pub(super) struct Tape<'a> {
     /// Texts that do not stand in `text` as they read; their places go on where its own end.
     decoded: String,
     nodes: Vec<Node>,
-    /// With what letters keys begin, a bit each
-    initials: u32,
+    keys: Keys,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -86,7 +86,7 @@ impl<'a> Tape<'a> {
             text: text.unwrap_or_default(),
             decoded: String::new(),
             nodes: nodes.unwrap_or_default(),
-            initials: 0,
+            keys: Keys::default(),
         };
         tape.nodes.clear();
         let Some(text) = text else {
@@ -160,7 +160,7 @@ impl<'a> Tape<'a> {
             }
             Value::Object(map) => {
                 for (key, one) in map {
-                    self.initials |= initial(key.as_bytes());
+                    self.keys.add(key.as_bytes(), false);
                     let key = self.keep(key);
                     let child = self.add(one, key);
                     link(self, child);
@@ -176,12 +176,6 @@ impl<'a> Tape<'a> {
         self.decoded.push_str(text);
         span(start, start + text.len())
     }
-}
-
-/// The bit of a name's first letter, as names are compared: whatever its case, hyphens left out.
-fn initial(name: &[u8]) -> u32 {
-    let first = name.iter().find(|byte| !matches!(byte, b'-' | b'_'));
-    first.map_or(0, |byte| 1 << (byte.to_ascii_lowercase() & 31))
 }
 
 fn span(start: usize, end: usize) -> Span {
@@ -254,7 +248,7 @@ impl<'t> Json<'t> {
     /// Whether a key that is called so, whatever its case and hyphens, may stand anywhere in the text: mostly not, and
     /// then there is nothing to look for.
     pub(super) fn may_name(self, name: &str) -> bool {
-        self.tape.initials & initial(name.as_bytes()) != 0
+        self.tape.keys.may_begin(name)
     }
 
     /// A member of a map.

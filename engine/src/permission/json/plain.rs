@@ -2,7 +2,7 @@
 
 use memchr::{memchr, memchr2};
 
-use super::{Kind, NONE, Span, Tape, initial, span};
+use super::{Kind, NONE, Span, Tape, span};
 
 /// Deeper is left to `serde_json`, and so are objects with more members: they are put in order one by one here.
 const DEPTH_MAX: usize = 32;
@@ -157,7 +157,9 @@ impl<'a> Plain<'a> {
 
 /// Puts a member where its key belongs, instead of an earlier one of the same key.
 fn put(tape: &mut Tape<'_>, map: u32, child: u32, name: Span) -> Option<()> {
-    tape.initials |= initial(tape.slice(name).as_bytes());
+    let mut keys = tape.keys;
+    keys.add(tape.slice(name).as_bytes(), false);
+    tape.keys = keys;
     let (mut before, mut at) = (NONE, tape.node(map)?.child);
     while at != NONE {
         let node = tape.node(at)?;

@@ -5,18 +5,17 @@ use serde::Deserialize;
 use super::keys::Slot;
 use super::slots::{Fields, Span};
 use crate::event::Source;
+use crate::keys::Keys;
 
 /// A record, its fields looked up where they stand.
 #[derive(Clone, Copy)]
 pub(crate) struct Record<'a> {
-    /// What it was read from, or a copy of the record alone.
+    /// What it was read from, or a copy.
     text: &'a str,
     /// Texts that do not stand in it as they are meant.
     aside: &'a str,
     fields: &'a Fields,
     resources: &'a [(Span, bool)],
-    /// Where `text` began in what it was read from.
-    start: usize,
 }
 
 /// The record's `userIdentity`.
@@ -54,15 +53,15 @@ fn text(text: Option<&str>) -> Option<&str> {
 }
 
 impl<'a> Record<'a> {
-    /// `start`: where `text` began in what `fields` and `resources` were read from.
+    /// `fields` and `resources` are places in the two texts.
+    #[inline(always)]
     pub(super) fn new(
         text: &'a str,
         aside: &'a str,
         fields: &'a Fields,
         resources: &'a [(Span, bool)],
-        start: usize,
     ) -> Self {
-        Self { text, aside, fields, resources, start }
+        Self { text, aside, fields, resources }
     }
 
     /// A text, its escapes resolved, or a raw value as it is written.
@@ -73,7 +72,7 @@ impl<'a> Record<'a> {
 
     #[inline(always)]
     fn of(&self, (span, is_aside): (Span, bool)) -> &'a str {
-        if is_aside { span.of(self.aside) } else { span.minus(self.start).of(self.text) }
+        span.of(if is_aside { self.aside } else { self.text })
     }
 
     /// Where what it says of its caller comes from, if he is known.
@@ -116,6 +115,14 @@ impl<'a> Record<'a> {
 
     pub(crate) fn request(&self) -> Option<&'a str> {
         self.get(Slot::Request)
+    }
+
+    pub(crate) fn request_keys(&self) -> Keys {
+        self.fields.request_keys
+    }
+
+    pub(crate) fn additional_keys(&self) -> Keys {
+        self.fields.additional_keys
     }
 
     pub(crate) fn response(&self) -> Option<&'a str> {

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use wide::u8x32;
 
+use crate::keys::Keys;
 use crate::redact;
 use crate::token::skip_space;
 
@@ -34,6 +35,14 @@ pub(super) enum Fault {
     Type(&'static str),
     /// A known key comes twice.
     Duplicate(&'static str),
+}
+
+/// What was seen of the keys of a value.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// One is a secret's, or has escapes.
+    pub secret: bool,
+    pub keys: Keys,
 }
 
 /// A cursor on valid UTF-8.
@@ -101,23 +110,23 @@ impl<'t> Scanner<'t> {
     /// Validates a value that nobody wants.
     #[inline(always)]
     pub(super) fn skip(&mut self, depth: usize) -> Result<(), Fault> {
-        self.value::<false>(depth, &mut false)
+        self.value::<false>(depth, &mut Seen::default())
     }
 
-    /// Validates a value whose text is kept: whether a key in it is a secret's, or has escapes.
+    /// Validates a value whose text is kept, and looks at its keys.
     #[inline(always)]
-    pub(super) fn raw(&mut self, depth: usize) -> Result<bool, Fault> {
-        let mut secret = false;
-        self.value::<true>(depth, &mut secret)?;
-        Ok(secret)
+    pub(super) fn raw(&mut self, depth: usize) -> Result<Seen, Fault> {
+        let mut seen = Seen::default();
+        self.value::<true>(depth, &mut seen)?;
+        Ok(seen)
     }
 
     #[inline(always)]
-    fn value<const KEYS: bool>(&mut self, depth: usize, secret: &mut bool) -> Result<(), Fault> {
+    fn value<const KEYS: bool>(&mut self, depth: usize, seen: &mut Seen) -> Result<(), Fault> {
         match self.next_byte() {
             b'"' => self.string::<false>().map(|_| ()),
-            b'{' => self.container::<KEYS>(b'}', depth, secret),
-            b'[' => self.container::<KEYS>(b']', depth, secret),
+            b'{' => self.container::<KEYS>(b'}', depth, seen),
+            b'[' => self.container::<KEYS>(b']', depth, seen),
             _ => self.scalar(),
         }
     }
@@ -127,7 +136,7 @@ impl<'t> Scanner<'t> {
         &mut self,
         close: u8,
         depth: usize,
-        secret: &mut bool,
+        seen: &mut Seen,
     ) -> Result<(), Fault> {
         let mut more = self.open(close, depth)?;
         while more {
@@ -137,11 +146,12 @@ impl<'t> Scanner<'t> {
                 let escaped = self.string::<false>()?;
                 if KEYS {
                     let name = self.bytes.get(start..self.pos - 1).unwrap_or_default();
-                    *secret |= escaped || redact::is_secret_key(name);
+                    seen.secret |= escaped || redact::is_secret_key(name);
+                    seen.keys.add(name, escaped);
                 }
                 self.expect(b':')?;
             }
-            self.value::<KEYS>(depth + 1, secret)?;
+            self.value::<KEYS>(depth + 1, seen)?;
             more = self.comma_or(close)?;
         }
         Ok(())

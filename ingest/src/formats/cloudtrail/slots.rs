@@ -8,8 +8,9 @@ use super::escapes;
 use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
 use super::record::Record;
-use super::scan::{Fault, Scanner, ensure};
+use super::scan::{Fault, Scanner, Seen, ensure};
 use crate::event::Source;
+use crate::keys::Keys;
 use crate::token;
 
 /// How many keys past the expected one are tried before a key is looked up by its name.
@@ -63,6 +64,9 @@ pub(super) struct Fields {
     truth: u64,
     /// A key inside of the raw value may be a secret's.
     secret: u64,
+    /// The keys of the request, and of the additional data.
+    pub(super) request_keys: Keys,
+    pub(super) additional_keys: Keys,
     /// The caller, where he is one of those that are known.
     pub(super) caller: Option<Source>,
 }
@@ -91,6 +95,8 @@ impl Default for Fields {
             aside: 0,
             truth: 0,
             secret: 0,
+            request_keys: Keys::default(),
+            additional_keys: Keys::default(),
             caller: None,
         }
     }
@@ -129,6 +135,24 @@ impl Fields {
         self.present & slot.bit() != 0
     }
 
+    /// The same fields of a copy: `of_text`: how far the record was moved, `of_aside`: where what stood beside it is now.
+    #[inline]
+    pub(super) fn moved(&self, of_text: usize, of_aside: usize) -> Fields {
+        let mut moved = Fields { aside: 0, ..*self };
+        for span in &mut moved.spans {
+            *span = span.plus(of_text);
+        }
+        let mut aside = self.aside;
+        while aside != 0 {
+            let at = aside.trailing_zeros() as usize;
+            if let (Some(own), Some(span)) = (self.spans.get(at), moved.spans.get_mut(at)) {
+                *span = own.plus(of_aside);
+            }
+            aside &= aside - 1;
+        }
+        moved
+    }
+
     /// Whether a raw value must be looked through for secrets.
     pub(super) fn may_hide(&self, slot: Slot) -> bool {
         self.secret & slot.bit() != 0
@@ -138,7 +162,7 @@ impl Fields {
 impl Slots {
     /// The record that was read last, from `text`.
     pub(super) fn record<'a>(&'a self, text: &'a str) -> Record<'a> {
-        Record::new(text, &self.aside, &self.fields, &self.resources, 0)
+        Record::new(text, &self.aside, &self.fields, &self.resources)
     }
 
     /// Writes a text beside the record, in the place of what stands in it.
@@ -317,7 +341,12 @@ impl Walk<'_, '_> {
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
-                let secret = self.scan.raw(depth)?;
+                let Seen { secret, keys } = self.scan.raw(depth)?;
+                match key.slot {
+                    Slot::Request => self.slots.fields.request_keys = keys,
+                    Slot::Additional => self.slots.fields.additional_keys = keys,
+                    _ => {}
+                }
                 if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = Span::new(start, self.scan.pos);
                 }

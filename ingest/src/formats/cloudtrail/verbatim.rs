@@ -14,9 +14,8 @@ use crate::object::Place;
 /// Records, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Verbatim {
+    /// Behind each record what does not stand in it as it is meant.
     text: String,
-    /// What does not stand in the records as it is meant.
-    aside: String,
     resources: Vec<(Span, bool)>,
     kept: Vec<Kept>,
     /// The object that they came in.
@@ -25,14 +24,11 @@ pub(crate) struct Verbatim {
 
 #[derive(Debug, Clone, Copy)]
 struct Kept {
+    /// Places in the text of all.
     fields: Fields,
     time: i64,
     /// Its index in the object.
     row: u32,
-    /// Where it began in what it was read from.
-    start: u32,
-    text: (u32, u32),
-    aside: (u32, u32),
     resources: (u32, u32),
 }
 
@@ -43,7 +39,6 @@ impl Verbatim {
     /// Forgets all records, and keeps the room that they took.
     pub(crate) fn clear(&mut self, object: Option<&str>) {
         self.text.clear();
-        self.aside.clear();
         self.resources.clear();
         self.kept.clear();
         self.object = object.map(str::to_owned);
@@ -52,19 +47,20 @@ impl Verbatim {
     /// Keeps the record at `range` of `text`, which `slots` read last.
     #[inline]
     pub(super) fn push(&mut self, slots: &Slots, text: &str, range: Range<usize>, time: i64, row: u32) {
-        let start = range.start as u32;
-        let (text_at, aside_at, resources_at) = (self.text.len(), self.aside.len(), self.resources.len());
+        let (own_start, start, resources) = (range.start, self.text.len(), self.resources.len());
         self.text.push_str(text.get(range).unwrap_or_default());
-        self.aside.push_str(&slots.aside);
-        self.resources.extend_from_slice(&slots.resources);
+        let aside = self.text.len();
+        self.text.push_str(&slots.aside);
+        let moved = start.wrapping_sub(own_start);
+        let arns = slots.resources.iter().map(|(span, is_aside)| {
+            (span.plus(if *is_aside { aside } else { moved }), false)
+        });
+        self.resources.extend(arns);
         self.kept.push(Kept {
-            fields: slots.fields,
+            fields: slots.fields.moved(moved, aside),
             time,
             row,
-            start,
-            text: (text_at as u32, self.text.len() as u32),
-            aside: (aside_at as u32, self.aside.len() as u32),
-            resources: (resources_at as u32, self.resources.len() as u32),
+            resources: (resources as u32, self.resources.len() as u32),
         });
     }
 
@@ -73,17 +69,12 @@ impl Verbatim {
     }
 
     /// A record as a row.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn row(&self, at: usize) -> Option<Row<'_>> {
         let kept = self.kept.get(at)?;
-        let range = |(from, to): (u32, u32)| from as usize..to as usize;
-        let record = Record::new(
-            self.text.get(range(kept.text))?,
-            self.aside.get(range(kept.aside))?,
-            &kept.fields,
-            self.resources.get(range(kept.resources))?,
-            kept.start as usize,
-        );
+        let (from, to) = kept.resources;
+        let resources = self.resources.get(from as usize..to as usize).unwrap_or_default();
+        let record = Record::new(&self.text, "", &kept.fields, resources);
         Some(Row::new(record, kept.time, Place { object: self.object.as_deref(), row: kept.row }))
     }
 }
@@ -101,7 +92,7 @@ impl Lookup {
         Lookup { verbatim, places: None }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn row(&self, at: usize) -> Option<Row<'_>> {
         match &self.places {
             None => self.verbatim.row(at),
