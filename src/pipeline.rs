@@ -25,7 +25,7 @@ use engine::store::{
 use engine::time;
 use ingest::digest::Metadata;
 use ingest::event::Columns;
-use ingest::object::{Room, Summary};
+use ingest::object::{Room, Summary, sha256};
 use ingest::planted::{Bug, bug};
 use ingest::quarantine::reason;
 use ingest::{Limits, ObjectError, ObjectRef, Quarantined};
@@ -265,7 +265,7 @@ impl Pipeline {
         let log = self.log_read(object, &summary);
         if let Some(reason) = summary.ignored {
             if let Some(log) = &log {
-                self.store.log_read(log, &summary.sha256, time::now()).await?;
+                self.store.log_read(log, &sha256(bytes), time::now()).await?;
             }
             if !self.store.end_object(claim, ObjectEnd::Ignored, None, time::now()).await? {
                 return Ok(Read::Ended(Outcome::Held));
@@ -274,7 +274,7 @@ impl Pipeline {
             return Ok(Read::Ended(Outcome::Ignored(reason)));
         }
         self.metrics.judged(started.elapsed());
-        Ok(Read::Judged(Box::new(judged.sheet(object, claim, summary, log))))
+        Ok(Read::Judged(Box::new(judged.sheet(object, claim, bytes, summary, log))))
     }
 
     /// Reads and judges the records of a judged object that were not read, of `only` these rows where they are known.
@@ -293,7 +293,7 @@ impl Pipeline {
         let meeting = self.store.seen().meeting();
         let mut judged = Unwritten { only, readmitted, ..Unwritten::of(object, meeting, self.lake.as_ref()) };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
-            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, summary, None)))),
+            Ok(summary) => Ok(Ok(Box::new(judged.sheet(object, claim, bytes, summary, None)))),
             Err(Broken::Object(error)) => Ok(Err(error)),
             Err(Broken::Judge(error)) => {
                 Err(error.context(format!("cannot judge {} again", object.display())))
@@ -353,7 +353,7 @@ impl Pipeline {
         let object = &again.object;
         let mut judged = Rejudged { left_out: &again.left_out, sum: Sum::default() };
         match self.judge_slices(tools, object, bytes, &mut judged).await {
-            Ok(summary) if summary.sha256 == again.sha256 => {}
+            Ok(_) if sha256(bytes) == again.sha256 => {}
             Ok(_) | Err(Broken::Object(_)) => {
                 warn!(object = %object.display(), "changed since it was judged; not judged again");
                 return Ok(self.store.leave_again(&again.id).await?);

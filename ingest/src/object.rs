@@ -103,8 +103,6 @@ pub struct Slice {
 pub struct Summary {
     /// Records that went in: always rows and quarantined of all slices together.
     pub read: u64,
-    /// SHA-256 of the bytes as stored, in hexadecimal.
-    pub sha256: String,
     /// SHA-256 of the inflated bytes of its one gzip member, in hexadecimal; where it was asked for.
     pub content_sha256: Option<String>,
     /// Why an object without records has none on purpose: `digest` or `empty`.
@@ -206,8 +204,7 @@ impl<'a> ObjectReader<'a> {
             _ => (self.rows.row == 0).then_some("empty"),
         };
         let Rows { row, unfamiliar, .. } = self.rows;
-        let sha256 = hex(&Sha256::digest(self.bytes));
-        Summary { read: u64::from(row), sha256, content_sha256, ignored, unfamiliar }
+        Summary { read: u64::from(row), content_sha256, ignored, unfamiliar }
     }
 
     fn content_sha256(&self) -> Option<String> {
@@ -218,6 +215,12 @@ impl<'a> ObjectReader<'a> {
             Feed::Stream(_) => logs::content_sha256(self.bytes, self.rows.limits).ok().map(|hash| hex(&hash)),
         }
     }
+}
+
+/// SHA-256 of an object's bytes as stored, in hexadecimal.
+#[must_use]
+pub fn sha256(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
 }
 
 /// Reads one object. The same bytes give the same answer.
@@ -253,8 +256,9 @@ pub fn read_object_with(
         let options = ReadOptions { slice_bytes: usize::MAX, ..options };
         let mut reader = ObjectReader::open(object, bytes, options, room)?;
         let slice = reader.next()?.unwrap_or_else(|| reader.rows.slice());
-        let Summary { read, sha256, ignored, .. } = reader.finish();
+        let Summary { read, ignored, .. } = reader.finish();
         room.inflater.shrink();
+        let sha256 = sha256(bytes);
         Ok(ReadObject { batch: slice.batch, quarantined: slice.quarantined, read, sha256, ignored })
     })
 }

@@ -203,6 +203,35 @@ pub(crate) fn is_secret_key(key: &[u8]) -> bool {
 
 #[cold]
 fn is_built_in(key: &[u8]) -> bool {
+    // Six tell `clientToken` and `configuration` from any of them.
+    let Some(end) = key.last_chunk::<SECRET_BYTES_MIN>() else { return false };
+    let ends_so = matches!(
+        &end.map(|byte| byte | 0x20),
+        b"stoken"
+            | b"ntoken"
+            | b"htoken"
+            | b"rtoken"
+            | b"dtoken"
+            | b"ytoken"
+            | b"apikey"
+            | b"atekey"
+            | b"esskey"
+            | b"yvalue"
+            | b"zation"
+            | b"ertion"
+            | b"secret"
+            | b"string"
+            | b"terial"
+            | b"phrase"
+            | b"intext"
+            | b"binary"
+            | b"uments"
+            | b"ssword"
+            | b"passwd"
+    );
+    if !ends_so && end.iter().all(u8::is_ascii_alphanumeric) {
+        return false;
+    }
     std::str::from_utf8(key).is_ok_and(|key| Redaction::default().is_secret(key))
 }
 

@@ -8,7 +8,7 @@ use engine::judge::Judged;
 use engine::lake::{Lake, Rows};
 use engine::seen::{Meeting, SeenError};
 use engine::store::{ClaimToken, LogRead, Origin, Readmitted, Sum};
-use ingest::object::Summary;
+use ingest::object::{Summary, sha256};
 use ingest::{EventBatch, ObjectRef, Quarantined};
 use std::collections::{BTreeSet, HashSet};
 
@@ -58,6 +58,7 @@ impl<'s> Unwritten<'s> {
         self,
         object: &ObjectRef,
         claim: &ClaimToken,
+        bytes: &[u8],
         summary: Summary,
         log: Option<LogRead>,
     ) -> Sheet {
@@ -65,7 +66,7 @@ impl<'s> Unwritten<'s> {
         Sheet {
             claim: claim.clone(),
             place: object.display(),
-            sha256: summary.sha256,
+            sha256: sha256(bytes),
             read: summary.read,
             duplicates: (self.rows - events.len()) as u64,
             events,

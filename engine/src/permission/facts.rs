@@ -4,7 +4,7 @@ use std::cell::OnceCell;
 
 use super::Call;
 use super::json::{Json, Tape};
-use super::request::{find, has_word, hides_letters, same, strings_below};
+use super::request::{find, has_key_with, hides_letters, same, strings_below};
 use super::tags::{self, Tags};
 use ingest::denial::{self, Denial};
 use ingest::keys::Keys;
@@ -213,7 +213,7 @@ impl<'a> Facts<'a> {
     pub(super) fn handed(&self) -> Vec<Handed> {
         // Asked of every call that might hand one over: most do not even have the word.
         let is_worth =
-            |text: &str| has_word(text, b"role") || has_word(text, b"prof") || hides_letters(text);
+            |text: &str| has_key_with(text, b"role") || has_key_with(text, b"prof") || hides_letters(text);
         if !self.call.request.is_some_and(is_worth) {
             return Vec::new();
         }

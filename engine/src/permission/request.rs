@@ -1,6 +1,6 @@
 //! Looking names up in a request whose shape each service chooses, and whose words the caller does
 
-use memchr::{memchr2_iter, memmem};
+use memchr::{memchr2, memchr2_iter, memmem};
 
 use super::json::{Json, Kind};
 
@@ -17,19 +17,48 @@ pub(super) fn same(left: &str, right: &str) -> bool {
     letters(left).eq(letters(right))
 }
 
-/// Whether a text has a word of letters in it, in any case.
-pub(super) fn has_word(text: &str, word: &[u8]) -> bool {
-    let text = text.as_bytes();
+/// Whether a JSON text has a key with a word of letters in it, in any case. Values may have it.
+pub(super) fn has_key_with(json: &str, word: &[u8]) -> bool {
+    let json = json.as_bytes();
+    if !may_have_word(json, word) {
+        return false;
+    }
+    let (Some(first), mut at) = (word.first(), 0) else { return true };
+    let stands =
+        |at: usize| json.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word));
+    loop {
+        let rest = json.get(at..).unwrap_or_default();
+        let starts = memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), rest);
+        let mut starts = starts.map(|start| at + start);
+        let Some(found) = starts.find(|start| stands(*start)) else { return false };
+        // Letters stand in strings alone, so it ends with its string.
+        let Some(end) = string_end(json, found) else { return true };
+        if json.get(end..).unwrap_or_default().trim_ascii_start().first() == Some(&b':') {
+            return true;
+        }
+        at = end;
+    }
+}
+
+/// Whether the first three letters of a word are there in a row: no branches, so that the compiler takes many bytes at a
+/// time.
+fn may_have_word(text: &[u8], word: &[u8]) -> bool {
     let [first, second, third, ..] = word else { return true };
-    // Most texts do not even have its first letters: no branches, so that the compiler takes many bytes at a time.
     let (next, last) = (text.get(1..).unwrap_or_default(), text.get(2..).unwrap_or_default());
     let is = |byte: &u8, letter: &u8| u8::from(byte | 0x20 == letter | 0x20);
     let begins = text.iter().zip(next).zip(last);
-    if begins.fold(0, |found, ((a, b), c)| found | is(a, first) & is(b, second) & is(c, third)) == 0 {
-        return false;
+    begins.fold(0, |found, ((a, b), c)| found | is(a, first) & is(b, second) & is(c, third)) != 0
+}
+
+/// Just past the string that goes on at `at`.
+fn string_end(json: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        at += memchr2(b'"', b'\\', json.get(at..)?)?;
+        if json.get(at) == Some(&b'"') {
+            return Some(at + 1);
+        }
+        at += 2;
     }
-    memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text)
-        .any(|at| text.get(at..at + word.len()).is_some_and(|found| found.eq_ignore_ascii_case(word)))
 }
 
 /// Whether JSON spells ASCII as escapes (`\\u0074ag`): then its words cannot be looked for in the text.
@@ -223,4 +252,28 @@ pub(crate) fn percent_decoded(text: &str) -> String {
         }
     }
     String::from_utf8_lossy(&out).into_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_counts_in_keys_alone() {
+        assert!(has_key_with(r#"{"name":"x","resourceTags" : []}"#, b"tag"));
+        assert!(has_key_with(r#"{"a":{"x-amz-TAGging":1}}"#, b"tag"));
+        assert!(has_key_with(r#"{"a":"tag","b":"\"tag","tag":1}"#, b"tag"));
+        for text in [
+            r#"{"name":"vintage","list":["tag"]}"#,
+            r#"{"policyDocument":"{\"aws:PrincipalTag/team\":\"tag\"}","b":1}"#,
+            r#"{"t":"a","g":1}"#,
+            "",
+        ] {
+            assert!(!has_key_with(text, b"tag"), "{text}");
+        }
+        assert!(
+            has_key_with(r#"{"a":"a tag that breaks off"#, b"tag"),
+            "what is no JSON is looked at closely"
+        );
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::json::{Json, Kind};
 use super::percent_decoded;
-use super::request::{has_word, hides_letters};
+use super::request::{has_key_with, hides_letters};
 use crate::reference::fold_letters;
 
 /// Tags of one request that are read; AWS takes 50 a resource.
@@ -56,7 +56,7 @@ fn speaks_of_tags(key: &str) -> bool {
 
 /// Whether a request may have anything for [`read`]: no key speaks of tags without the word.
 pub(super) fn may_speak_of_tags(request: &str) -> bool {
-    has_word(request, b"tag") || hides_letters(request)
+    has_key_with(request, b"tag") || hides_letters(request)
 }
 
 /// Reads the tags at the top of a request, or a structure or two below.

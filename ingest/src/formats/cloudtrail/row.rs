@@ -267,8 +267,7 @@ impl<'a> Row<'a> {
     }
 
     pub(crate) fn workload(&self) -> Option<&'a str> {
-        let own =
-            || self.record.user_identity().and_then(|identity| agent::workload(&identity, &|| None));
+        let own = || self.record.user_identity().and_then(|identity| agent::workload(&identity, &|| None));
         self.record.get(Slot::Workload).or_else(|| standing(own()))
     }
 

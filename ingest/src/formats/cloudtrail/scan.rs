@@ -132,12 +132,7 @@ impl<'t> Scanner<'t> {
     }
 
     /// The cursor is on the opening bracket. Recursion is safe: [`Self::open`] bounds it.
-    fn container<const KEYS: bool>(
-        &mut self,
-        close: u8,
-        depth: usize,
-        seen: &mut Seen,
-    ) -> Result<(), Fault> {
+    fn container<const KEYS: bool>(&mut self, close: u8, depth: usize, seen: &mut Seen) -> Result<(), Fault> {
         let mut more = self.open(close, depth)?;
         while more {
             if close == b'}' {

@@ -52,9 +52,10 @@ impl Verbatim {
         let aside = self.text.len();
         self.text.push_str(&slots.aside);
         let moved = start.wrapping_sub(own_start);
-        let arns = slots.resources.iter().map(|(span, is_aside)| {
-            (span.plus(if *is_aside { aside } else { moved }), false)
-        });
+        let arns = slots
+            .resources
+            .iter()
+            .map(|(span, is_aside)| (span.plus(if *is_aside { aside } else { moved }), false));
         self.resources.extend(arns);
         self.kept.push(Kept {
             fields: slots.fields.moved(moved, aside),
