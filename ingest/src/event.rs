@@ -437,6 +437,15 @@ impl EventBuilder {
 }
 
 impl EventView<'_> {
+    /// Whether a row tells the access key's id: asked of every row, and known without a look at it.
+    #[inline]
+    pub fn has_credential(&self, row: usize) -> bool {
+        match self.record(row).filter(|_| self.credential.is_none()) {
+            Some(record) => record.has_access_key(),
+            None => self.credential(row).is_some(),
+        }
+    }
+
     /// The keys of a row's request, where they are known without reading it.
     #[inline]
     pub fn request_keys(&self, row: usize) -> Option<Keys> {

@@ -11,17 +11,20 @@ pub struct Keys {
     firsts: u32,
     /// A bit for each pair of a first and a last letter; some share one.
     ends: u64,
+    /// The text is an object.
+    is_object: bool,
 }
 
 impl Keys {
     /// Nothing can be ruled out.
-    const ANY: Keys = Keys { firsts: u32::MAX, ends: u64::MAX };
+    const ANY: Keys = Keys { firsts: u32::MAX, ends: u64::MAX, is_object: false };
 
     /// The keys of a text, which need not be JSON: what looks like a key is one.
     #[must_use]
     pub fn of(json: &str) -> Keys {
         let json = json.as_bytes();
         let mut keys = Keys::default();
+        keys.tell_object(json.trim_ascii_start().first() == Some(&b'{'));
         let mut at = 0;
         while let Some(open) = memchr(b'"', json.get(at..).unwrap_or_default()).map(|open| at + open + 1) {
             let Some(end) = crate::token::string_end(json, open - 1) else { break };
@@ -44,8 +47,19 @@ impl Keys {
                 self.ends |= ends_bit(*first, *last);
             }
             (None, _) => {}
-            _ => *self = Keys::ANY,
+            _ => *self = Keys { is_object: self.is_object, ..Keys::ANY },
         }
+    }
+
+    /// Says whether the text is an object.
+    pub(crate) fn tell_object(&mut self, is_object: bool) {
+        self.is_object = is_object;
+    }
+
+    /// Whether the text is an object with something in it; if not it still may be one.
+    #[must_use]
+    pub fn has_members(self) -> bool {
+        self.is_object && self.ends != 0
     }
 
     /// Whether a key may be the same as a name, itself written in letters and digits alone.
@@ -93,6 +107,10 @@ mod tests {
         assert!(keys.may_be("BucketName") && keys.may_be("host") && keys.may_be("xid"));
         assert!(!keys.may_be("omitted") && !keys.may_be("versionId"), "values are no keys");
         assert!(keys.may_begin("limit") && !keys.may_begin("versionId"));
+        assert!(keys.has_members() && Keys::of(r#" {"-":1}"#).has_members());
+        for text in ["{}", "", r#"[{"a":1}]"#, r#""a":1"#] {
+            assert!(!Keys::of(text).has_members(), "{text}");
+        }
     }
 
     #[test]

@@ -54,7 +54,7 @@ impl<'a> Columns<'a> {
     pub(super) fn of(batch: &'a EventBatch, shown: &Shown) -> Columns<'a> {
         let texts: [(bool, IsThere, u32); 5] = [
             (shown.error_message, |view, row| view.error_message(row).is_some(), ERROR_MESSAGE),
-            (shown.credential, |view, row| view.credential(row).is_some(), CREDENTIAL),
+            (shown.credential, |view, row| view.has_credential(row), CREDENTIAL),
             (shown.session_name, |view, row| view.session_name(row).is_some(), SESSION_NAME),
             (shown.source_ip, |view, row| view.source_ip(row).is_some(), SOURCE_IP),
             (shown.user_agent, |view, row| view.user_agent(row).is_some(), USER_AGENT),

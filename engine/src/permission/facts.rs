@@ -87,23 +87,22 @@ impl<'a> Facts<'a> {
     /// of some calls out, and of some too large ones only says so.
     /// <https://docs.aws.amazon.com/awscloudtrail/latest/userguide/cloudtrail-event-reference-record-contents.html>
     pub(super) fn is_visible(&self) -> bool {
-        // Asked of nearly every call, so the text alone is looked at.
-        if self.call.request.is_some_and(|text| text.starts_with("{\"")) && !self.may_have("omitted") {
+        // Asked of nearly every call: mostly the keys alone tell.
+        if self.request_keys().has_members() && !self.request_keys().may_be("omitted") {
             return true;
         }
         let request = self.request();
         request.is_map() && !request.is_empty() && request.get("omitted").and_then(Json::flag) != Some(true)
     }
 
-    /// Whether a field of this name may stand anywhere in the request: mostly not, and then it need not be read.
-    fn may_have(&self, name: &str) -> bool {
+    fn request_keys(&self) -> Keys {
         let keys = || self.call.request_keys.or_else(|| self.call.request.map(Keys::of));
-        self.request_keys.get_or_init(|| keys().unwrap_or_default()).may_be(name)
+        *self.request_keys.get_or_init(|| keys().unwrap_or_default())
     }
 
     /// Whether the request has a field of this name, with something in it.
     pub(super) fn has_field(&self, name: &str) -> bool {
-        self.may_have(name)
+        self.request_keys().may_be(name)
             && self.request().members().any(|(key, value)| same(key, name) && !value.is_empty())
     }
 

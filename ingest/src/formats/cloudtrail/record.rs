@@ -117,6 +117,11 @@ impl<'a> Record<'a> {
         self.get(Slot::Request)
     }
 
+    /// Whether the caller's key is told: known without a look at it.
+    pub(crate) fn has_access_key(&self) -> bool {
+        self.fields.is_filled(Slot::AccessKeyId)
+    }
+
     pub(crate) fn request_keys(&self) -> Keys {
         self.fields.request_keys
     }

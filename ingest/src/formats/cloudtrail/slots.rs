@@ -16,6 +16,9 @@ use crate::token;
 /// How many keys past the expected one are tried before a key is looked up by its name.
 const AHEAD: usize = 6;
 
+/// The bits of the slots that hold text.
+const TEXTS: u64 = (1 << SLOTS) - 1;
+
 /// Keys of a record whose followers are remembered; one more than the keys, for the first.
 const FOLLOWS: usize = RECORD.len() + 1;
 
@@ -135,22 +138,30 @@ impl Fields {
         self.present & slot.bit() != 0
     }
 
-    /// The same fields of a copy: `of_text`: how far the record was moved, `of_aside`: where what stood beside it is now.
+    /// Whether a text is there and not empty: known without a look at it.
+    #[inline(always)]
+    pub(super) fn is_filled(&self, slot: Slot) -> bool {
+        self.span(slot).is_some_and(|(span, _)| span.start < span.end)
+    }
+
+    /// Takes the fields of another record, of which a copy was made. `of_text`: how far it was moved; `of_aside`: where
+    /// what stood beside it is now.
+    ///
+    /// Span by span: they were written one by one just now, and a wide load must wait until all those have arrived.
     #[inline]
-    pub(super) fn moved(&self, of_text: usize, of_aside: usize) -> Fields {
-        let mut moved = Fields { aside: 0, ..*self };
-        for span in &mut moved.spans {
-            *span = span.plus(of_text);
-        }
-        let mut aside = self.aside;
-        while aside != 0 {
-            let at = aside.trailing_zeros() as usize;
-            if let (Some(own), Some(span)) = (self.spans.get(at), moved.spans.get_mut(at)) {
-                *span = own.plus(of_aside);
+    pub(super) fn take(&mut self, other: &Fields, of_text: usize, of_aside: usize) {
+        let Fields { spans, present, aside, .. } = other;
+        let mut left = present & TEXTS;
+        while left != 0 {
+            let at = left.trailing_zeros() as usize;
+            if let (Some(own), Some(span)) = (self.spans.get_mut(at), spans.get(at)) {
+                *own = span.plus(if aside & 1 << at == 0 { of_text } else { of_aside });
             }
-            aside &= aside - 1;
+            left &= left - 1;
         }
-        moved
+        (self.present, self.truth, self.aside, self.secret) = (*present, other.truth, 0, other.secret);
+        (self.request_keys, self.additional_keys) = (other.request_keys, other.additional_keys);
+        self.caller = other.caller;
     }
 
     /// Whether a raw value must be looked through for secrets.
@@ -341,7 +352,8 @@ impl Walk<'_, '_> {
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
-                let Seen { secret, keys } = self.scan.raw(depth)?;
+                let Seen { secret, mut keys } = self.scan.raw(depth)?;
+                keys.tell_object(next == b'{');
                 match key.slot {
                     Slot::Request => self.slots.fields.request_keys = keys,
                     Slot::Additional => self.slots.fields.additional_keys = keys,

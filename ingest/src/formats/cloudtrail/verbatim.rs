@@ -17,12 +17,14 @@ pub(crate) struct Verbatim {
     /// Behind each record what does not stand in it as it is meant.
     text: String,
     resources: Vec<(Span, bool)>,
+    /// The first `rows` count; what others had is overwritten.
     kept: Vec<Kept>,
+    rows: usize,
     /// The object that they came in.
     object: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     /// Places in the text of all.
     fields: Fields,
@@ -40,7 +42,7 @@ impl Verbatim {
     pub(crate) fn clear(&mut self, object: Option<&str>) {
         self.text.clear();
         self.resources.clear();
-        self.kept.clear();
+        self.rows = 0;
         self.object = object.map(str::to_owned);
     }
 
@@ -57,22 +59,25 @@ impl Verbatim {
             .iter()
             .map(|(span, is_aside)| (span.plus(if *is_aside { aside } else { moved }), false));
         self.resources.extend(arns);
-        self.kept.push(Kept {
-            fields: slots.fields.moved(moved, aside),
-            time,
-            row,
-            resources: (resources as u32, self.resources.len() as u32),
-        });
+        if self.kept.len() == self.rows {
+            self.kept.push(Kept::default());
+        }
+        if let Some(kept) = self.kept.get_mut(self.rows) {
+            kept.fields.take(&slots.fields, moved, aside);
+            (kept.time, kept.row) = (time, row);
+            kept.resources = (resources as u32, self.resources.len() as u32);
+            self.rows += 1;
+        }
     }
 
     pub(crate) fn rows(&self) -> usize {
-        self.kept.len()
+        self.rows
     }
 
     /// A record as a row.
     #[inline(always)]
     pub(crate) fn row(&self, at: usize) -> Option<Row<'_>> {
-        let kept = self.kept.get(at)?;
+        let kept = self.kept.get(at).filter(|_| at < self.rows)?;
         let (from, to) = kept.resources;
         let resources = self.resources.get(from as usize..to as usize).unwrap_or_default();
         let record = Record::new(&self.text, "", &kept.fields, resources);
