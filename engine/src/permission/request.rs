@@ -17,7 +17,7 @@ pub(super) fn same(left: &str, right: &str) -> bool {
     letters(left).eq(letters(right))
 }
 
-/// Whether a JSON text has a key with a word of letters in it, in any case. Values may have it.
+/// Whether a JSON text has a key with a word in it, of letters and hyphens, in any case. Values may have it.
 pub(super) fn has_key_with(json: &str, word: &[u8]) -> bool {
     let json = json.as_bytes();
     if !may_have_word(json, word) {
@@ -31,7 +31,7 @@ pub(super) fn has_key_with(json: &str, word: &[u8]) -> bool {
         let starts = memchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), rest);
         let mut starts = starts.map(|start| at + start);
         let Some(found) = starts.find(|start| stands(*start)) else { return false };
-        // Letters stand in strings alone, so it ends with its string.
+        // Such a word stands in strings alone, so it ends with its string.
         let Some(end) = string_end(json, found) else { return true };
         if json.get(end..).unwrap_or_default().trim_ascii_start().first() == Some(&b':') {
             return true;
