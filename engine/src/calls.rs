@@ -21,7 +21,7 @@ mod words;
 pub use answers::{Answer, Answers, Asker};
 pub use columns::BUILT;
 pub(crate) use kinds::Kinds;
-pub(crate) use signature::{Read, Reads};
+pub(crate) use signature::{Hearers, Read, Reads};
 pub use table::schema;
 pub(crate) use walked::Walked;
 

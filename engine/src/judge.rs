@@ -2,7 +2,7 @@
 
 mod stateless;
 
-use crate::calls::{self, CallFacts, Calls, Changes, Kinds, Reads, Rules};
+use crate::calls::{self, CallFacts, Calls, Changes, Hearers, Kinds, Reads, Rules};
 use crate::chain::Issued;
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
@@ -143,14 +143,14 @@ impl Judge {
         let grants_revision = rules.grants.revision();
         let walked = self.kinds.walk(events, &view, &rules, &changes);
         let sees_all = self.keeps_rows || self.planned.iter().any(|planned| planned.filter.is_none());
-        let rows = if sees_all {
-            walked.all()
+        let (rows, asked) = if sees_all {
+            (walked.all(), Hearers::ALL)
         } else {
             let unheard = self.kinds.unheard(&walked);
             if !unheard.is_empty() {
                 let (table, _) = self.kinds.write(&view, &rules, &changes, &walked, &unheard);
-                let is_loud = self.are_loud(&table)?;
-                self.kinds.hear(&walked, &unheard, &is_loud);
+                let heard_by = self.heard_by(&table)?;
+                self.kinds.hear(&walked, &unheard, &heard_by);
             }
             self.kinds.loud(&walked)
         };
@@ -163,41 +163,46 @@ impl Judge {
         let calls = Calls::new(rows, walked, changes, issued, grants_revision);
         if sees_all || table.num_rows() > 0 {
             self.slot.put(Some(table.clone()));
-            let asked = self.ask(events, &calls, &table, &mut findings).await;
+            let answered = self.ask(asked, events, &calls, &table, &mut findings).await;
             self.slot.put(None);
-            asked?;
+            answered?;
         }
         let mut findings: Vec<Finding> = findings.into_values().map(|counted| counted.finding).collect();
         findings.sort_by(|a, b| a.id.cmp(&b.id));
         Ok(Judged { findings, calls })
     }
 
-    /// Which rows some detection's filter lets through.
-    fn are_loud(&self, table: &RecordBatch) -> Result<Vec<bool>, JudgeError> {
-        let mut are_loud = vec![false; table.num_rows()];
-        for planned in &self.planned {
+    /// Which detections' filters let each row through.
+    fn heard_by(&self, table: &RecordBatch) -> Result<Vec<Hearers>, JudgeError> {
+        let mut heard_by = vec![Hearers::default(); table.num_rows()];
+        for (place, planned) in self.planned.iter().enumerate() {
             let Some(filter) = &planned.filter else { continue };
             let kept = filter.kept(table).map_err(|cause| JudgeError::Query {
                 id: planned.detection.id.clone(),
                 cause: Box::new(cause),
             })?;
             for at in kept {
-                if let Some(is_loud) = are_loud.get_mut(at) {
-                    *is_loud = true;
+                if let Some(heard_by) = heard_by.get_mut(at) {
+                    heard_by.add(place);
                 }
             }
         }
-        Ok(are_loud)
+        Ok(heard_by)
     }
 
+    /// Asks those detections that let some row of the table through.
     async fn ask(
         &self,
+        asked: Hearers,
         events: &EventBatch,
         calls: &Calls,
         table: &RecordBatch,
         findings: &mut HashMap<String, Counted>,
     ) -> Result<(), JudgeError> {
-        for Planned { detection, plan, stateless, .. } in &self.planned {
+        for (place, Planned { detection, plan, stateless, filter }) in self.planned.iter().enumerate() {
+            if filter.is_some() && !asked.has(place) {
+                continue;
+            }
             let failed = |cause| JudgeError::Query { id: detection.id.clone(), cause: Box::new(cause) };
             let answers = match stateless {
                 Some(stateless) => vec![stateless.run(table).map_err(failed)?],

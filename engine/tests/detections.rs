@@ -8,13 +8,13 @@
 )]
 
 use engine::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, BaselineRule};
-use engine::calls::Rules;
+use engine::calls::{BUILT, COLUMNS, Rules};
 use engine::detection::{self, Detection};
 use engine::grant::Grants;
 use engine::judge::Judge;
 use engine::manifest::Manifests;
 use engine::time::DAY;
-use ingest::{EventBatch, Limits, Redaction};
+use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction, Room};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -75,6 +75,22 @@ fn events(line: &Value) -> EventBatch {
     .unwrap_or_else(|q| panic!("{}: {q:?}", line["story"]))
 }
 
+/// The same, as a service reads it: most columns are only looked up.
+fn looked_up(line: &Value) -> EventBatch {
+    let (limits, redaction) = (Limits::default(), Redaction::default());
+    let options =
+        ReadOptions { built: Some(BUILT), ..ReadOptions::new(&limits, &redaction).columns(COLUMNS) };
+    let object = ObjectRef {
+        source: String::new(),
+        bucket: String::new(),
+        key: "one.json".to_owned(),
+        version: String::new(),
+    };
+    let (text, mut room) = (record(line).to_string(), Room::default());
+    let mut reader = ObjectReader::open(&object, text.as_bytes(), options, &mut room).unwrap();
+    reader.next().unwrap().expect("a record").batch
+}
+
 fn rules(line: &Value, batch: &EventBatch) -> Arc<Rules> {
     let manifests = Manifests::load(&folder().join("company"), chrono::DateTime::UNIX_EPOCH).unwrap();
     let baseline = Baseline::new(BaselineRule::default());
@@ -98,6 +114,32 @@ fn lines(name: &str, file: &str) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{name}/{file}: {e}: {line}")))
         .collect()
+}
+
+#[tokio::test]
+async fn a_call_is_judged_alike_whether_its_columns_are_built_or_looked_up() {
+    let detections = detection::built_in().unwrap();
+    let mut found = 0;
+    for detection in &detections {
+        for line in lines(&detection.name, "fires.jsonl").iter().chain(&lines(&detection.name, "quiet.jsonl"))
+        {
+            let batch = events(line);
+            let mut judged = Vec::new();
+            for batch in [&batch, &looked_up(line), &looked_up(line).whole()] {
+                let only = std::slice::from_ref(detection);
+                let mut judge = Judge::new(rules(line, batch), only).await.unwrap();
+                judged.push(judge.judge(batch).await.unwrap());
+            }
+            let told = |judged: &engine::judge::Judged| {
+                let calls = &judged.calls;
+                format!("{:?} {:?} {:?} {:?}", judged.findings, calls.baseline, calls.measures, calls.issued)
+            };
+            assert_eq!(told(&judged[1]), told(&judged[0]), "{}", line["story"]);
+            assert_eq!(told(&judged[2]), told(&judged[0]), "{}", line["story"]);
+            found += judged[0].findings.len();
+        }
+    }
+    assert!(found >= detections.len(), "{found}");
 }
 
 #[tokio::test]

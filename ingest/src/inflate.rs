@@ -263,6 +263,11 @@ impl<'a> Feed<'a> {
         let rest = bytes.get(*start..).unwrap_or_default();
         let last = rest.len() <= *wanted;
         let look = rest.get(..*wanted).unwrap_or(rest);
+        // What is not in order is looked at again, for where.
+        if let Ok(text) = simdutf8::basic::from_utf8(look) {
+            *window = Window { bytes: look, text: Some(text), last };
+            return;
+        }
         *window = match simdutf8::compat::from_utf8(look) {
             Ok(text) => Window { bytes: look, text: Some(text), last },
             // Cut within a character, which the next window begins with.

@@ -122,15 +122,42 @@ pub(super) struct Signature {
     pub(super) hop: u32,
 }
 
-/// Whether a detection's filter lets rows of a signature through.
+/// Which detections' filters let rows of a signature through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Heard {
-    /// No detection was asked yet.
+    /// They were not asked yet.
     NotAsked,
-    /// None does.
-    Quiet,
-    /// One at least does.
-    Loud,
+    /// These: mostly none.
+    By(Hearers),
+}
+
+/// Some of the detections, by their places in the list of all; those from the 64th on are all or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Hearers(u64);
+
+impl Hearers {
+    /// Every detection.
+    pub(crate) const ALL: Hearers = Hearers(u64::MAX);
+
+    fn bit(place: usize) -> u64 {
+        1 << place.min(63)
+    }
+
+    pub(crate) fn add(&mut self, place: usize) {
+        self.0 |= Hearers::bit(place);
+    }
+
+    pub(crate) fn has(self, place: usize) -> bool {
+        self.0 & Hearers::bit(place) != 0
+    }
+
+    pub(crate) fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    pub(crate) fn and(self, other: Hearers) -> Hearers {
+        Hearers(self.0 | other.0)
+    }
 }
 
 /// The signature of rows that are always written and asked one by one.
@@ -152,7 +179,7 @@ impl Default for Signatures {
             said: HashMap::new(),
             known: FxHashMap::default(),
             // That of `APART`.
-            heard: vec![Heard::Loud],
+            heard: vec![Heard::By(Hearers::ALL)],
         }
     }
 }

@@ -5,7 +5,7 @@ use ingest::event::EventView;
 
 use super::event::{self, Annotated};
 use super::kinds::Kinds;
-use super::signature::{APART, Heard};
+use super::signature::{APART, Heard, Hearers};
 use super::{CallFacts, Changes, Rules, elsewhere};
 use crate::baseline::BaselineDelta;
 use crate::measure::Measures;
@@ -37,21 +37,29 @@ impl Kinds {
         rows
     }
 
-    /// Keeps what detections said of one row of each of some signatures.
-    pub(crate) fn hear(&mut self, walked: &Walked, rows: &[usize], is_loud: &[bool]) {
-        for (row, is_loud) in rows.iter().zip(is_loud) {
+    /// Keeps which detections let one row of each of some signatures through.
+    pub(crate) fn hear(&mut self, walked: &Walked, rows: &[usize], heard_by: &[Hearers]) {
+        for (row, heard_by) in rows.iter().zip(heard_by) {
             let Some((_, signature)) = walked.rows.get(*row) else { continue };
             if let Some(heard) = self.signatures.heard.get_mut(*signature as usize) {
-                *heard = if *is_loud { Heard::Loud } else { Heard::Quiet };
+                *heard = Heard::By(*heard_by);
             }
         }
     }
 
-    /// The rows that some detection lets through.
-    pub(crate) fn loud(&self, walked: &Walked) -> Vec<usize> {
-        let is_loud = |signature: u32| self.signatures.heard.get(signature as usize) == Some(&Heard::Loud);
-        let rows = walked.rows.iter().enumerate();
-        rows.filter(|(_, (_, signature))| is_loud(*signature)).map(|(row, _)| row).collect()
+    /// The rows that some detection lets through, and the detections that do.
+    pub(crate) fn loud(&self, walked: &Walked) -> (Vec<usize>, Hearers) {
+        let mut all = Hearers::default();
+        let mut rows = Vec::new();
+        for (row, (_, signature)) in walked.rows.iter().enumerate() {
+            if let Some(Heard::By(heard_by)) = self.signatures.heard.get(*signature as usize)
+                && !heard_by.is_empty()
+            {
+                rows.push(row);
+                all = all.and(*heard_by);
+            }
+        }
+        (rows, all)
     }
 
     /// Annotates rows, by their numbers in ascending order.

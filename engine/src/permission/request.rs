@@ -1,6 +1,9 @@
 //! Looking names up in a request whose shape each service chooses, and whose words the caller does
 
-use memchr::{memchr2, memchr2_iter, memmem};
+use std::sync::LazyLock;
+
+use memchr::memmem::Finder;
+use memchr::{memchr2, memchr2_iter};
 
 use super::json::{Json, Kind};
 
@@ -63,7 +66,8 @@ fn string_end(json: &[u8], mut at: usize) -> Option<usize> {
 
 /// Whether JSON spells ASCII as escapes (`\\u0074ag`): then its words cannot be looked for in the text.
 pub(super) fn hides_letters(text: &str) -> bool {
-    memmem::find(text.as_bytes(), b"\\u00").is_some()
+    static ESCAPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(b"\\u00"));
+    ESCAPE.find(text.as_bytes()).is_some()
 }
 
 /// The texts under a field: at the top, else below the lists and wrappers that EC2 makes (`instancesSet.items[]`).
