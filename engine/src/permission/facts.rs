@@ -124,7 +124,7 @@ impl<'a> Facts<'a> {
             return self.transacts(kind);
         }
         Some(match special {
-            "tags" => !self.tags().is_empty(),
+            "tags" => self.gives_tags(),
             "role" => !self.handed().is_empty(),
             // The alias of an Object Lambda access point ends so.
             // https://docs.aws.amazon.com/AmazonS3/latest/userguide/olap-use.html
@@ -209,8 +209,17 @@ impl<'a> Facts<'a> {
 
     /// The tags that the request gives or takes away.
     pub(super) fn tags(&self) -> &Tags {
-        let is_worth = self.call.request.is_some_and(tags::may_speak_of_tags);
+        let is_worth = self.may_speak_of_tags();
         self.tags.get_or_init(|| if is_worth { tags::read(self.request()) } else { Tags::default() })
+    }
+
+    /// Whether the request gives tags or takes some away: asked of many calls, of few of which the tags are asked.
+    pub(super) fn gives_tags(&self) -> bool {
+        self.may_speak_of_tags() && tags::are_in(self.request())
+    }
+
+    fn may_speak_of_tags(&self) -> bool {
+        self.call.request.is_some_and(tags::may_speak_of_tags)
     }
 
     /// Roles and instance profiles in fields that are called so.

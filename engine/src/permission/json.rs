@@ -7,6 +7,7 @@
 mod plain;
 
 use std::cell::RefCell;
+use std::fmt::{Display, Write};
 
 use ingest::keys::Keys;
 use plain::Plain;
@@ -131,7 +132,7 @@ impl<'a> Tape<'a> {
             Value::Null => (Kind::Null, (0, 0)),
             Value::Bool(false) => (Kind::False, (0, 0)),
             Value::Bool(true) => (Kind::True, (0, 0)),
-            Value::Number(number) => (Kind::Number, self.keep(&number.to_string())),
+            Value::Number(number) => (Kind::Number, self.keep_as_printed(number)),
             Value::String(text) => (Kind::Text, self.keep(text)),
             Value::Array(_) => (Kind::List, (0, 0)),
             Value::Object(_) => (Kind::Map, (0, 0)),
@@ -169,6 +170,13 @@ impl<'a> Tape<'a> {
             _ => {}
         }
         at
+    }
+
+    fn keep_as_printed(&mut self, value: &impl Display) -> Span {
+        let start = self.text.len() + self.decoded.len();
+        // Writing to a text cannot fail.
+        let _ = write!(self.decoded, "{value}");
+        span(start, self.text.len() + self.decoded.len())
     }
 
     fn keep(&mut self, text: &str) -> Span {

@@ -169,7 +169,7 @@ impl Facts<'_> {
             Question::Visible => Some(self.is_visible()),
             Question::Field(name) => Some(self.has_field(name)),
             Question::Holds(name) => self.holds(name),
-            Question::Tagged => self.is_visible().then(|| !self.tags().is_empty()),
+            Question::Tagged => self.is_visible().then(|| self.gives_tags()),
             Question::Handed => self.is_visible().then(|| !self.handed().is_empty()),
             // A service-linked role belongs to its service already.
             Question::Passed => Some(self.handed().iter().any(

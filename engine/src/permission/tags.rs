@@ -23,6 +23,24 @@ impl Tags {
     pub(super) fn is_empty(&self) -> bool {
         self.given.is_empty() && !self.hidden
     }
+}
+
+/// Who takes the tags that are found.
+trait Taker {
+    fn add(&mut self, key: &str, value: Option<&str>);
+    /// Takes that there are some which the log hides.
+    fn hide(&mut self);
+    fn is_empty(&self) -> bool;
+}
+
+impl Taker for Tags {
+    fn is_empty(&self) -> bool {
+        Tags::is_empty(self)
+    }
+
+    fn hide(&mut self) {
+        self.hidden = true;
+    }
 
     fn add(&mut self, key: &str, value: Option<&str>) {
         if self.given.len() >= TAGS_MAX {
@@ -30,6 +48,23 @@ impl Tags {
         } else if !key.is_empty() && !self.given.iter().any(|(known, _)| known == key) {
             self.given.push((key.to_owned(), value.map(str::to_owned)));
         }
+    }
+}
+
+/// Asks only whether there are any.
+struct Any(bool);
+
+impl Taker for Any {
+    fn is_empty(&self) -> bool {
+        !self.0
+    }
+
+    fn hide(&mut self) {
+        self.0 = true;
+    }
+
+    fn add(&mut self, key: &str, _value: Option<&str>) {
+        self.0 |= !key.is_empty();
     }
 }
 
@@ -62,6 +97,18 @@ pub(super) fn may_speak_of_tags(request: &str) -> bool {
 /// Reads the tags at the top of a request, or a structure or two below.
 pub(super) fn read(request: Json<'_>) -> Tags {
     let mut tags = Tags::default();
+    walk(&mut tags, request);
+    tags
+}
+
+/// Whether [`read`] finds any.
+pub(super) fn are_in(request: Json<'_>) -> bool {
+    let mut any = Any(false);
+    walk(&mut any, request);
+    any.0
+}
+
+fn walk(tags: &mut impl Taker, request: Json<'_>) {
     let mut level = vec![request];
     let mut nodes = 0;
     // Asked of every key of every call that might give tags.
@@ -72,23 +119,21 @@ pub(super) fn read(request: Json<'_>) -> Tags {
             for (key, value) in Json::members(value) {
                 nodes += 1;
                 if nodes > NODES_MAX {
-                    tags.hidden = true;
-                    return tags;
+                    return tags.hide();
                 }
                 fold_letters(key, &mut folded);
                 if speaks_of_tags(&folded) {
-                    take(&mut tags, value);
+                    take(tags, value);
                 } else if value.is_map() && !is_free(&folded) {
                     below.push(value);
                 }
             }
         }
         if !tags.is_empty() {
-            return tags;
+            return;
         }
         level = below;
     }
-    tags
 }
 
 /// Maps whose keys the caller chooses. `key`: its letters.
@@ -110,14 +155,13 @@ fn is_free(key: &str) -> bool {
 }
 
 /// One value under a name that speaks of tags.
-fn take(tags: &mut Tags, value: Json<'_>) {
+fn take(tags: &mut impl Taker, value: Json<'_>) {
     let mut waiting = vec![value];
     let mut nodes = 0;
     while let Some(value) = waiting.pop() {
         nodes += 1;
         if nodes > NODES_MAX {
-            tags.hidden = true;
-            return;
+            return tags.hide();
         }
         match value.kind() {
             Kind::List => {
@@ -133,7 +177,7 @@ fn take(tags: &mut Tags, value: Json<'_>) {
             Kind::Text => {
                 let text = value.text().unwrap_or_default();
                 if is_hidden(text) {
-                    tags.hidden = true;
+                    tags.hide();
                     continue;
                 }
                 // `x-amz-tagging: team=red&cost=1`
@@ -147,7 +191,7 @@ fn take(tags: &mut Tags, value: Json<'_>) {
     }
 }
 
-fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
+fn take_map<'v>(tags: &mut impl Taker, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
     let mut folded = String::new();
     let mut text = |names: &[&str]| {
         let mut members = map.members();
@@ -161,7 +205,7 @@ fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
         // One tag: `{key, value}`. A second field besides would be no tag map's either.
         let value = text(&["value", "tagvalue"]);
         if is_hidden(key) || value.is_some_and(is_hidden) {
-            tags.hidden = true;
+            tags.hide();
         } else {
             tags.add(key, value);
         }
@@ -181,7 +225,7 @@ fn take_map<'v>(tags: &mut Tags, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
     }
     for (key, value) in map.members() {
         match value.text() {
-            Some(value) if is_hidden(value) => tags.hidden = true,
+            Some(value) if is_hidden(value) => tags.hide(),
             Some(value) => tags.add(key, Some(value)),
             None => {}
         }
@@ -200,6 +244,7 @@ mod tests {
     fn told(request: &str) -> Vec<String> {
         let tape = Tape::read(Some(request));
         let tags = read(tape.root());
+        assert_eq!(are_in(tape.root()), !tags.is_empty(), "{request}");
         let mut lines: Vec<String> = tags
             .given
             .iter()

@@ -77,7 +77,7 @@ impl<'a> Plain<'a> {
             return Some((span(at, end), end));
         }
         let number: serde_json::Number = serde_json::from_slice(written).ok()?;
-        Some((tape.keep(&number.to_string()), end))
+        Some((tape.keep_as_printed(&number), end))
     }
 
     /// The text between quotes, and where it ends behind them.
