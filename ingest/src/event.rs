@@ -25,7 +25,7 @@ pub(crate) use names::Source;
 pub struct EventBatch {
     built: RecordBatch,
     lookup: Option<Lookup>,
-    /// What [`Self::table`] gives.
+    /// What it was read for: no other column is built or looked up.
     columns: Columns,
 }
 
@@ -239,6 +239,7 @@ macro_rules! columns {
         pub struct EventView<'a> {
             rows: usize,
             lookup: Option<&'a Lookup>,
+            columns: &'a Columns,
             $( $name: Option<<$kind as Column>::View<'a>>, )+
         }
 
@@ -247,6 +248,7 @@ macro_rules! columns {
                 Self {
                     rows: batch.rows(),
                     lookup: batch.lookup.as_ref(),
+                    columns: &batch.columns,
                     $( $name: batch.column(stringify!($name)).and_then(<$kind as Column>::view), )+
                 }
             }
@@ -257,6 +259,7 @@ macro_rules! columns {
                 #[inline]
                 pub fn $name(&self, row: usize) -> $seen {
                     if self.$name.is_none()
+                        && self.columns.$name
                         && let Some(row) = self.lookup.and_then(|lookup| lookup.row(row))
                     {
                         return row.$name();
@@ -440,7 +443,7 @@ impl EventView<'_> {
     /// Whether a row tells the access key's id: asked of every row, and known without a look at it.
     #[inline]
     pub fn has_credential(&self, row: usize) -> bool {
-        match self.record(row).filter(|_| self.credential.is_none()) {
+        match self.record(row).filter(|_| self.credential.is_none() && self.columns.credential) {
             Some(record) => record.has_access_key(),
             None => self.credential(row).is_some(),
         }

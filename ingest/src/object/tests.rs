@@ -139,6 +139,35 @@ fn only_the_columns_that_are_wanted_are_built() {
 }
 
 #[test]
+fn only_what_was_asked_for_is_looked_up_and_never_a_secret() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let more = r#","requestParameters":{"password":"hunter2"},"userAgent":"Boto3""#;
+    let text = records(1, more);
+    let read = |columns: Columns| {
+        let options = ReadOptions {
+            built: Some(Columns::of(["operation"])),
+            slice_bytes: 1 << 20,
+            ..ReadOptions::new(&limits, &redact).columns(columns)
+        };
+        let mut room = Room::default();
+        ObjectReader::open(&object(), text.as_bytes(), options, &mut room)
+            .unwrap()
+            .next()
+            .unwrap()
+            .unwrap()
+            .batch
+    };
+    let batch = read(Columns::ALL);
+    assert!(batch.column("request").is_none());
+    assert_eq!(batch.view().request(0), Some(r#"{"password":"[redacted]"}"#));
+    assert_eq!(batch.view().user_agent(0), Some("Boto3"));
+    let batch = read(Columns::of(["operation", "user_agent"]));
+    let view = batch.view();
+    assert_eq!((view.request(0), view.event_id(0), view.user_agent(0)), (None, "", Some("Boto3")));
+    assert_eq!(batch.table().num_columns(), 2);
+}
+
+#[test]
 fn a_column_alone_says_what_it_says_among_all() {
     let more = r#","userIdentity":{"type":"AssumedRole","principalId":"AROA1:s","accountId":"1","accessKeyId":"ASIA1","arn":"arn:aws:sts::1:assumed-role/Bot/s","sessionContext":{"sessionIssuer":{"arn":"arn:aws:iam::1:role/Bot"},"attributes":{"creationDate":"2026-01-05T09:00:00Z"}},"invokedBy":"aws-mcp.amazonaws.com","inScopeOf":{"sourceArn":"w"},"onBehalfOf":{"userId":"u"}},"errorCode":"AccessDenied","errorMessage":"x is not authorized to perform: s3:GetObject with an explicit deny in a service control policy","eventCategory":"Data","sourceIPAddress":"198.51.100.7","requestParameters":{"password":"p"},"resources":[{"ARN":"arn:aws:s3:::b"}]"#;
     let (limits, redact) = (Limits::default(), Redaction::default());

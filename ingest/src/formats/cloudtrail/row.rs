@@ -42,14 +42,11 @@ impl<'a> Row<'a> {
 
 /// When the event of a record was, if it has all that an event must have.
 pub(super) fn time_of(record: &Record<'_>) -> Result<i64, Unread> {
-    let has = |text: Option<&str>, field: &'static str| match text {
-        Some(text) => Ok(text.len()),
-        None => Err(Unread::new(reason::MISSING_FIELD, field)),
-    };
-    has(record.event_id(), "eventID")?;
-    has(record.event_source(), "eventSource")?;
-    has(record.event_name(), "eventName")?;
-    let time = record.event_time().ok_or_else(|| Unread::new(reason::MISSING_FIELD, "eventTime"))?;
+    let missing = |field: &'static str| Unread::new(reason::MISSING_FIELD, field);
+    record.event_id().ok_or_else(|| missing("eventID"))?;
+    record.event_source().ok_or_else(|| missing("eventSource"))?;
+    record.event_name().ok_or_else(|| missing("eventName"))?;
+    let time = record.event_time().ok_or_else(|| missing("eventTime"))?;
     micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))
 }
 
