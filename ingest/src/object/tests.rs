@@ -141,7 +141,7 @@ fn only_the_columns_that_are_wanted_are_built() {
 #[test]
 fn only_what_was_asked_for_is_looked_up_and_never_a_secret() {
     let (limits, redact) = (Limits::default(), Redaction::default());
-    let more = r#","requestParameters":{"password":"hunter2"},"userAgent":"Boto3""#;
+    let more = r#","requestParameters":{"password":"hunter2"},"sourceIPAddress":"192.0.2.1""#;
     let text = records(1, more);
     let read = |columns: Columns| {
         let options = ReadOptions {
@@ -160,10 +160,10 @@ fn only_what_was_asked_for_is_looked_up_and_never_a_secret() {
     let batch = read(Columns::ALL);
     assert!(batch.column("request").is_none());
     assert_eq!(batch.view().request(0), Some(r#"{"password":"[redacted]"}"#));
-    assert_eq!(batch.view().user_agent(0), Some("Boto3"));
-    let batch = read(Columns::of(["operation", "user_agent"]));
+    assert_eq!(batch.view().source_ip(0), Some("192.0.2.1"));
+    let batch = read(Columns::of(["operation", "source_ip"]));
     let view = batch.view();
-    assert_eq!((view.request(0), view.event_id(0), view.user_agent(0)), (None, "", Some("Boto3")));
+    assert_eq!((view.request(0), view.event_id(0), view.source_ip(0)), (None, "", Some("192.0.2.1")));
     assert_eq!(batch.table().num_columns(), 2);
 }
 
