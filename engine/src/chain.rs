@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::calls::rows_of_services;
+use crate::json::{Json, Tape};
 use crate::time::{HOUR, MINUTE};
 
 pub use walk::{Ask, Walk};
@@ -298,54 +299,18 @@ fn of_sts(operation: &str) -> Option<StepKind> {
 
 /// The parts of a response that tell what was given to whom.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html>
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Response<'a> {
-    #[serde(borrow)]
-    pub(crate) credentials: Option<Credentials<'a>>,
-    #[serde(borrow)]
-    assumed_role_user: Option<RoleUser<'a>>,
-    /// Roles Anywhere gives a list of one.
-    /// <https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html>
-    #[serde(borrow)]
-    credential_set: Option<Vec<CredentialSet<'a>>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct CredentialSet<'a> {
-    #[serde(borrow)]
-    credentials: Option<Credentials<'a>>,
-    #[serde(borrow)]
-    assumed_role_user: Option<RoleUser<'a>>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Credentials<'a> {
-    #[serde(borrow)]
-    pub(crate) access_key_id: Option<Cow<'a, str>>,
-}
-
-#[derive(Deserialize)]
-struct RoleUser<'a> {
-    #[serde(borrow)]
-    arn: Option<Cow<'a, str>>,
-}
-
 fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
-    let text = view.response(row).filter(|text| text.len() <= RESPONSE_BYTES_MAX)?;
-    let response: Response<'_> = serde_json::from_str(text).ok()?;
-    let (given, user) = match response.credentials {
-        Some(credentials) => (Some(credentials), response.assumed_role_user),
-        None => {
-            let first = response.credential_set?.into_iter().next()?;
-            (first.credentials, first.assumed_role_user)
-        }
+    let tape = Tape::read(view.response(row).filter(|text| text.len() <= RESPONSE_BYTES_MAX));
+    let response = tape.root();
+    let given = match response.get("credentials").filter(|told| !told.is_null()) {
+        Some(_) => response,
+        // Roles Anywhere gives a list of one.
+        // https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
+        None => response.get("credentialSet")?.items().next()?,
     };
-    let key = given?.access_key_id.filter(|key| is_key(key))?.into_owned();
-    let holder = match user.and_then(|user| user.arn) {
-        Some(arn) => role_of_session(&arn)?,
+    let key = access_key(given).filter(|key| is_key(key))?.to_owned();
+    let holder = match given.get("assumedRoleUser").and_then(|user| user.get("arn")?.text()) {
+        Some(arn) => role_of_session(arn)?,
         None => match kind {
             // A user's own credentials, and those of whom it vouches for, act as the user.
             StepKind::GetSessionToken | StepKind::GetFederationToken => {
@@ -358,14 +323,19 @@ fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issue
     Some(Issued { given: Given::Key(key), holder, ..asked(view, row, kind)? })
 }
 
+/// The id of the key that a response of STS gives.
+pub(crate) fn access_key(response: Json<'_>) -> Option<&str> {
+    response.get("credentials")?.get("accessKeyId")?.text()
+}
+
 /// The requests that a tool call led to.
 /// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
 fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
     let text = view.additional(row).filter(|text| text.len() <= ADDITIONAL_BYTES_MAX)?;
     memchr::memmem::find(text.as_bytes(), REQUESTS.as_bytes())?;
-    let told: Value = serde_json::from_str(text).ok()?;
-    let ids = told.get(REQUESTS)?.as_array()?.iter().take(REQUESTS_MAX);
-    let ids = ids.filter_map(|one| one.get("requestId")?.as_str());
+    let tape = Tape::read(Some(text));
+    let ids = tape.root().get(REQUESTS)?.items().take(REQUESTS_MAX);
+    let ids = ids.filter_map(|one| one.get("requestId")?.text());
     let mut ids: Vec<String> =
         ids.filter(|id| !id.is_empty() && id.len() <= TEXT_BYTES_MAX).map(str::to_owned).collect();
     ids.sort();
@@ -381,32 +351,15 @@ fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
 
 /// The tool's name; what it was called with is nobody's business here.
 fn tool(request: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    struct Request<'a> {
-        #[serde(borrow)]
-        params: Option<Params<'a>>,
-    }
-    #[derive(Deserialize)]
-    struct Params<'a> {
-        #[serde(borrow)]
-        name: Option<Cow<'a, str>>,
-    }
-    let request: Request<'_> = serde_json::from_str(request).ok()?;
-    kept(request.params?.name.as_deref())
+    kept(Tape::read(Some(request)).root().get("params")?.get("name")?.text())
 }
 
 /// The account's root, by its number or its ARN.
 fn root_of(request: &str) -> Option<String> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Request<'a> {
-        #[serde(borrow)]
-        target_principal: Option<Cow<'a, str>>,
-    }
-    let request: Request<'_> = serde_json::from_str(request).ok()?;
-    let target = request.target_principal?;
+    let tape = Tape::read(Some(request));
+    let target = tape.root().get("targetPrincipal")?.text()?;
     let is_account = target.len() == 12 && target.bytes().all(|b| b.is_ascii_digit());
-    Some(if is_account { format!("arn:aws:iam::{target}:root") } else { kept(Some(&target))? })
+    Some(if is_account { format!("arn:aws:iam::{target}:root") } else { kept(Some(target))? })
 }
 
 /// Who asked; what was given is filled in.

@@ -11,6 +11,7 @@ pub mod finding;
 pub mod grant;
 pub mod incident;
 pub mod integrity;
+mod json;
 pub mod judge;
 pub mod lake;
 pub mod ledger;

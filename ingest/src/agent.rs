@@ -9,8 +9,8 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value};
 
+use crate::event::Columns;
 use crate::formats::cloudtrail::record::{Record, UserIdentity};
-use evidence::Added;
 
 pub(crate) use evidence::agent_hint;
 pub use evidence::{MCP_HOST, client, clients};
@@ -27,16 +27,19 @@ pub(crate) struct Made {
 }
 
 impl Made {
-    pub(crate) fn of(record: &Record<'_>) -> Made {
+    /// Made for the columns that are asked for; a workload also for those that tell an agent by it.
+    pub(crate) fn of(record: &Record<'_>, asked: &Columns) -> Made {
         let Some(identity) = record.user_identity() else { return Made::default() };
+        let is_hinted = asked.agent_hint || asked.agent_evidence;
         let owned = |text: Option<Cow<'_, str>>| match text {
             Some(Cow::Owned(text)) => Some(text),
             Some(Cow::Borrowed(_)) | None => None,
         };
+        let added = || evidence::spiffe_of_certificate(record);
         Made {
-            actor: owned(actor(&identity)),
-            on_behalf_of: owned(on_behalf_of(&identity)),
-            workload: owned(workload(&identity, &|| Added::of(record).spiffe)),
+            actor: (asked.actor || is_hinted).then(|| owned(actor(&identity))).flatten(),
+            on_behalf_of: asked.on_behalf_of.then(|| owned(on_behalf_of(&identity))).flatten(),
+            workload: (asked.workload || is_hinted).then(|| owned(workload(&identity, &added))).flatten(),
         }
     }
 }

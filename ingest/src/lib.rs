@@ -9,6 +9,7 @@ pub mod denial;
 pub mod digest;
 pub mod duration;
 pub mod envelope;
+pub mod escapes;
 pub mod event;
 pub mod fingerprint;
 pub mod formats;
@@ -25,7 +26,7 @@ pub mod redact;
 pub mod source;
 pub mod sources;
 mod time;
-mod token;
+pub mod token;
 mod valve;
 
 pub use envelope::{Notification, NotificationError, NotifiedObject, notification};

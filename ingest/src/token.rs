@@ -13,7 +13,8 @@ fn equal(word: u64, byte: u8) -> u64 {
 }
 
 /// Just past the string whose quote opens at `open`; none if it never closes.
-pub(crate) fn string_end(text: &[u8], open: usize) -> Option<usize> {
+#[must_use]
+pub fn string_end(text: &[u8], open: usize) -> Option<usize> {
     let mut at = open + 1;
     loop {
         // Eight bytes a step: three quarters of a log is inside strings.
@@ -35,7 +36,8 @@ pub(crate) fn string_end(text: &[u8], open: usize) -> Option<usize> {
 }
 
 /// The first place from `at` that is not JSON's white space.
-pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
+#[must_use]
+pub fn skip_space(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
@@ -44,7 +46,7 @@ pub(crate) fn skip_space(text: &[u8], mut at: usize) -> usize {
 
 /// A value whose brackets and quotes balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Balanced {
+pub struct Balanced {
     /// Just past it.
     pub end: usize,
     /// How deep it nests: 0 for a scalar, 1 for `{}`.
@@ -52,7 +54,8 @@ pub(crate) struct Balanced {
 }
 
 /// The value that starts at `start`; none if it does not balance before the text ends. `open` is scratch space.
-pub(crate) fn balanced(text: &[u8], start: usize, open: &mut Vec<u8>) -> Option<Balanced> {
+#[must_use]
+pub fn balanced(text: &[u8], start: usize, open: &mut Vec<u8>) -> Option<Balanced> {
     open.clear();
     let mut at = start;
     let mut depth = 0;

@@ -3,7 +3,6 @@
 //! A change holds from its event's own time on. Changes are told apart by their event's id and ordered by
 //! (time, id), so the same changes in any order give the same grants.
 
-use std::borrow::Cow;
 use std::cell::LazyCell;
 use std::collections::BTreeMap;
 use std::ops::Deref;
@@ -14,8 +13,8 @@ use serde_json::Value;
 
 use ingest::event::EventView;
 
-use crate::chain::Response;
-use crate::permission::field;
+use crate::chain::access_key;
+use crate::json::{Json, Tape};
 
 use super::account::{PrincipalKind, PrincipalName};
 
@@ -27,6 +26,9 @@ const TAGS_MAX: usize = 64;
 const NAME_BYTES_MAX: usize = 2_048;
 /// Longest document that is kept: more than any policy is.
 const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
+
+/// What narrows a session that is asked for.
+const NARROWING: [&str; 3] = ["policy", "policyArns", "tags"];
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -222,17 +224,19 @@ impl PolicyChange {
             "iam.amazonaws.com" => {
                 let account = view.recipient_account(row).or(view.account(row))?;
                 // Most operations only look, and few tell anything in the response.
-                let request = LazyCell::new(|| field(view.request(row)));
-                let response = LazyCell::new(|| field(view.response(row)));
+                let request = LazyCell::new(|| Tape::read(view.request(row)));
+                let response = LazyCell::new(|| Tape::read(view.response(row)));
                 iam(operation, account, &request, &response)?
             }
             "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
                 // Most sessions carry neither, and are told apart without reading the JSON.
-                let request = view.request(row)?;
-                if !["\"policy", "\"tags\""].iter().any(|word| request.contains(word)) {
+                let keys = view.request_keys(row);
+                if keys
+                    .is_some_and(|keys| ["policy", "policyArns", "tags"].iter().all(|key| !keys.may_be(key)))
+                {
                     return None;
                 }
-                session(&field(Some(request)), view.response(row)?)?
+                session(Tape::read(view.request(row)).root(), Tape::read(view.response(row)).root())?
             }
             _ => return None,
         };
@@ -253,16 +257,15 @@ impl PolicyChange {
     }
 }
 
-fn iam(
+fn iam<'a>(
     operation: &str,
     account: &str,
-    request: &impl Deref<Target = Value>,
-    response: &impl Deref<Target = Value>,
+    request: &impl Deref<Target = Tape<'a>>,
+    response: &impl Deref<Target = Tape<'a>>,
 ) -> Option<Change> {
-    let name = |kind, field: &str| {
-        let name = text(request, field)?;
-        Some(PrincipalName { account: account.to_owned(), kind, name })
-    };
+    let asked = |field: &str| text(request.root(), field);
+    let name =
+        |kind, field: &str| Some(PrincipalName { account: account.to_owned(), kind, name: asked(field)? });
     let holder = || {
         name(PrincipalKind::Role, "roleName")
             .or_else(|| name(PrincipalKind::User, "userName"))
@@ -273,131 +276,123 @@ fn iam(
             holder: holder()?,
             arn: ["role", "user", "group"]
                 .into_iter()
-                .find_map(|kind| text(response.get(kind).unwrap_or(&Value::Null), "arn")),
-            boundary: text(request, "permissionsBoundary"),
-            tags: tags(request),
+                .find_map(|kind| text(response.root().get(kind)?, "arn")),
+            boundary: asked("permissionsBoundary"),
+            tags: tags(request.root()),
         },
         "DeleteRole" | "DeleteUser" | "DeleteGroup" => Change::Delete { holder: holder()? },
         "PutRolePolicy" | "PutUserPolicy" | "PutGroupPolicy" => Change::Put {
             holder: holder()?,
-            policy: text(request, "policyName")?,
-            document: document(request, "policyDocument"),
+            policy: asked("policyName")?,
+            document: document(request.root(), "policyDocument"),
         },
         "DeleteRolePolicy" | "DeleteUserPolicy" | "DeleteGroupPolicy" => {
-            Change::Remove { holder: holder()?, policy: text(request, "policyName")? }
+            Change::Remove { holder: holder()?, policy: asked("policyName")? }
         }
         "AttachRolePolicy" | "AttachUserPolicy" | "AttachGroupPolicy" => {
-            Change::Attach { holder: holder()?, policy: text(request, "policyArn")? }
+            Change::Attach { holder: holder()?, policy: asked("policyArn")? }
         }
         "DetachRolePolicy" | "DetachUserPolicy" | "DetachGroupPolicy" => {
-            Change::Detach { holder: holder()?, policy: text(request, "policyArn")? }
+            Change::Detach { holder: holder()?, policy: asked("policyArn")? }
         }
         "PutRolePermissionsBoundary" | "PutUserPermissionsBoundary" => {
-            Change::Bound { holder: holder()?, policy: Some(text(request, "permissionsBoundary")?) }
+            Change::Bound { holder: holder()?, policy: Some(asked("permissionsBoundary")?) }
         }
         "DeleteRolePermissionsBoundary" | "DeleteUserPermissionsBoundary" => {
             Change::Bound { holder: holder()?, policy: None }
         }
         "AddUserToGroup" => {
-            Change::Join { user: name(PrincipalKind::User, "userName")?, group: text(request, "groupName")? }
+            Change::Join { user: name(PrincipalKind::User, "userName")?, group: asked("groupName")? }
         }
         "RemoveUserFromGroup" => {
-            Change::Leave { user: name(PrincipalKind::User, "userName")?, group: text(request, "groupName")? }
+            Change::Leave { user: name(PrincipalKind::User, "userName")?, group: asked("groupName")? }
         }
-        "TagRole" | "TagUser" => Change::Tag { holder: holder()?, tags: tags(request) },
+        "TagRole" | "TagUser" => Change::Tag { holder: holder()?, tags: tags(request.root()) },
         "UntagRole" | "UntagUser" => Change::Untag {
             holder: holder()?,
             keys: request
-                .get("tagKeys")?
-                .as_array()?
-                .iter()
-                .filter_map(Value::as_str)
+                .root()
+                .get("tagKeys")
+                .filter(|keys| keys.is_list())?
+                .items()
+                .filter_map(Json::text)
                 .take(TAGS_MAX)
                 .map(str::to_owned)
                 .collect(),
         },
         "CreatePolicy" => {
-            let made = response.get("policy")?;
+            let made = response.root().get("policy")?;
             Change::Version {
                 policy: text(made, "arn")?,
                 version: text(made, "defaultVersionId").unwrap_or_else(|| "v1".into()),
-                document: document(request, "policyDocument"),
+                document: document(request.root(), "policyDocument"),
                 is_default: true,
             }
         }
         "CreatePolicyVersion" => {
-            let made = response.get("policyVersion").unwrap_or(&Value::Null);
+            let made = response.root().get("policyVersion");
             Change::Version {
-                policy: text(request, "policyArn")?,
-                version: text(made, "versionId")?,
-                document: document(request, "policyDocument"),
-                is_default: request.get("setAsDefault").or(made.get("isDefaultVersion"))
-                    == Some(&Value::Bool(true)),
+                policy: asked("policyArn")?,
+                version: text(made?, "versionId")?,
+                document: document(request.root(), "policyDocument"),
+                is_default: request
+                    .root()
+                    .get("setAsDefault")
+                    .or_else(|| made?.get("isDefaultVersion"))
+                    .and_then(Json::flag)
+                    == Some(true),
             }
         }
         "SetDefaultPolicyVersion" => {
-            Change::Default { policy: text(request, "policyArn")?, version: text(request, "versionId")? }
+            Change::Default { policy: asked("policyArn")?, version: asked("versionId")? }
         }
-        "DeletePolicy" => Change::DeletePolicy { policy: text(request, "policyArn")? },
+        "DeletePolicy" => Change::DeletePolicy { policy: asked("policyArn")? },
         _ => return None,
     })
 }
 
-fn session(request: &Value, response: &str) -> Option<Change> {
-    let session = key(response)?;
-    let documents = match request.get("policy") {
-        None | Some(Value::Null) => Vec::new(),
+fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
+    if !NARROWING.iter().any(|field| request.get(field).is_some()) {
+        return None;
+    }
+    let documents = match request.get("policy").filter(|told| !told.is_null()) {
+        None => Vec::new(),
         Some(_) => vec![document(request, "policy")],
     };
-    let arns = request.get("policyArns").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
-    let policies = arns
-        .iter()
-        .take(SESSION_POLICIES_MAX)
-        .filter_map(|one| one.as_str().map(str::to_owned).or_else(|| text(one, "arn")))
-        .collect();
+    let arns = request.get("policyArns").into_iter().flat_map(Json::items);
+    let arn = |one: Json<'_>| one.text().map(str::to_owned).or_else(|| text(one, "arn"));
+    let policies = arns.take(SESSION_POLICIES_MAX).filter_map(arn).collect();
+    let session = access_key(response).filter(|key| is_name(key))?.to_owned();
     Some(Change::Session { session, documents, policies, tags: tags(request) })
 }
 
-/// The key that a response gives, past the session token, which is most of it.
-fn key(response: &str) -> Option<String> {
-    match serde_json::from_str::<Response<'_>>(response) {
-        Ok(response) => response.credentials?.access_key_id.filter(|key| is_name(key)).map(Cow::into_owned),
-        // Stricter than JSON is: a key may be there twice.
-        Err(_) => text(field(Some(response)).get("credentials")?, "accessKeyId"),
-    }
-}
-
 /// `[{key, value}]`, or a map.
-fn tags(request: &Value) -> BTreeMap<String, String> {
-    match request.get("tags") {
-        Some(Value::Array(list)) => list
-            .iter()
-            .take(TAGS_MAX)
-            .filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())))
-            .collect(),
-        Some(Value::Object(map)) => map
-            .iter()
-            .take(TAGS_MAX)
-            .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-            .collect(),
-        _ => BTreeMap::new(),
-    }
+fn tags(request: Json<'_>) -> BTreeMap<String, String> {
+    let Some(tags) = request.get("tags") else { return BTreeMap::new() };
+    let listed = tags.items().take(TAGS_MAX);
+    let listed = listed.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())));
+    let mapped = tags.members().take(TAGS_MAX);
+    let mapped = mapped.filter_map(|(key, value)| Some((key.to_owned(), value.text()?.to_owned())));
+    listed.chain(mapped).collect()
 }
 
-fn text(value: &Value, field: &str) -> Option<String> {
-    let text = value.get(field)?.as_str()?;
-    is_name(text).then(|| text.to_owned())
+fn text(value: Json<'_>, field: &str) -> Option<String> {
+    value.get(field)?.text().filter(|text| is_name(text)).map(str::to_owned)
 }
 
 fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= NAME_BYTES_MAX
 }
 
-fn document(value: &Value, field: &str) -> Option<Arc<str>> {
-    match value.get(field)? {
-        Value::String(text) if text.len() <= DOCUMENT_BYTES_MAX => Some(text.as_str().into()),
-        object @ Value::Object(_) => Some(object.to_string().into()),
-        _ => None,
+fn document(value: Json<'_>, field: &str) -> Option<Arc<str>> {
+    let told = value.get(field)?;
+    match told.text() {
+        Some(text) => (text.len() <= DOCUMENT_BYTES_MAX).then(|| text.into()),
+        // Spelled in one way, so that the same one is known again.
+        None if told.is_map() => {
+            serde_json::from_str::<Value>(told.written()).ok().map(|object| object.to_string().into())
+        }
+        None => None,
     }
 }
 

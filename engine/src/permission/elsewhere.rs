@@ -130,7 +130,7 @@ fn within(view: &EventView<'_>, row: usize) -> Option<String> {
 }
 
 /// JSON of a log's field, or null. Nesting is bounded by serde_json.
-pub(crate) fn field(text: Option<&str>) -> Value {
+fn field(text: Option<&str>) -> Value {
     text.and_then(|text| serde_json::from_str(text).ok()).unwrap_or(Value::Null)
 }
 

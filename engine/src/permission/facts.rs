@@ -3,9 +3,9 @@
 use std::cell::OnceCell;
 
 use super::Call;
-use super::json::{Json, Tape};
 use super::request::{find, has_key_with, hides_letters, same, strings_below};
 use super::tags::{self, Tags};
+use crate::json::{Json, Tape};
 use ingest::denial::{self, Denial};
 use ingest::keys::Keys;
 use policy::arn::Arn;
@@ -53,7 +53,7 @@ impl<'a> Facts<'a> {
     }
 
     pub(super) fn request(&self) -> Json<'_> {
-        self.request.get_or_init(|| Tape::read(self.call.request)).root()
+        self.request.get_or_init(|| Tape::knowing(self.call.request, self.request_keys())).root()
     }
 
     pub(super) fn response(&self) -> Json<'_> {

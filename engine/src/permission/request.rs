@@ -2,10 +2,11 @@
 
 use std::sync::LazyLock;
 
+use ingest::token::{skip_space, string_end};
+use memchr::memchr2_iter;
 use memchr::memmem::Finder;
-use memchr::{memchr2, memchr2_iter};
 
-use super::json::{Json, Kind};
+use crate::json::{Json, Kind};
 
 /// Values of a request that we look at.
 const NODES_MAX: usize = 2_000;
@@ -36,7 +37,7 @@ pub(super) fn has_key_with(json: &str, word: &[u8]) -> bool {
         let Some(found) = starts.find(|start| stands(*start)) else { return false };
         // Such a word stands in strings alone, so it ends with its string.
         let Some(end) = string_end(json, found) else { return true };
-        if json.get(end..).unwrap_or_default().trim_ascii_start().first() == Some(&b':') {
+        if json.get(skip_space(json, end)) == Some(&b':') {
             return true;
         }
         at = end;
@@ -51,17 +52,6 @@ fn may_have_word(text: &[u8], word: &[u8]) -> bool {
     let is = |byte: &u8, letter: &u8| u8::from(byte | 0x20 == letter | 0x20);
     let begins = text.iter().zip(next).zip(last);
     begins.fold(0, |found, ((a, b), c)| found | is(a, first) & is(b, second) & is(c, third)) != 0
-}
-
-/// Just past the string that goes on at `at`.
-fn string_end(json: &[u8], mut at: usize) -> Option<usize> {
-    loop {
-        at += memchr2(b'"', b'\\', json.get(at..)?)?;
-        if json.get(at) == Some(&b'"') {
-            return Some(at + 1);
-        }
-        at += 2;
-    }
 }
 
 /// Whether JSON spells ASCII as escapes (`\\u0074ag`): then its words cannot be looked for in the text.

@@ -4,9 +4,9 @@ use std::collections::BTreeSet;
 
 use super::arn::{Filled, is_closer};
 use super::facts::{Facts, Handed};
-use super::json::{Json, Kind};
 use super::request::{find, strings};
 use super::{Needed, percent_decoded};
+use crate::json::{Json, Kind};
 use crate::reference::{self, Permission, ResourceType};
 use policy::arn::Arn;
 use policy::wildcard::{ArnPattern, Match, Target};

@@ -1,8 +1,8 @@
 //! The tags in a request, whatever shape its service gives them
 
-use super::json::{Json, Kind};
 use super::percent_decoded;
 use super::request::{has_key_with, hides_letters};
+use crate::json::{Json, Kind};
 use crate::reference::fold_letters;
 
 /// Tags of one request that are read; AWS takes 50 a resource.
@@ -239,7 +239,7 @@ fn is_hidden(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::permission::json::Tape;
+    use crate::json::Tape;
 
     fn told(request: &str) -> Vec<String> {
         let tape = Tape::read(Some(request));

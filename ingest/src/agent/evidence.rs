@@ -59,34 +59,40 @@ pub(super) struct Added {
     pub via_mcp: bool,
     /// A tag of the caller's tells an agent.
     pub tagged: Option<&'static str>,
-    /// The SPIFFE id of the certificate that began the session.
-    pub spiffe: Option<String>,
+}
+
+/// What the trail added to an event, if its text is of interest.
+fn told(record: &Record<'_>, is_of_interest: impl Fn(&str) -> bool) -> Option<Map<String, Value>> {
+    let told = record.event_context().filter(|told| told.len() <= ADDED_BYTES_MAX && is_of_interest(told))?;
+    serde_json::from_str(told).ok()
+}
+
+/// The caller's tags among what was added.
+fn tags(told: &Map<String, Value>) -> impl Iterator<Item = (&str, &str)> {
+    let tags = told.get("tagContext").and_then(|tags| tags.get("principalTags")?.as_object());
+    let tags = tags.into_iter().flatten().take(TAGS_MAX);
+    tags.filter_map(|(key, value)| Some((key.as_str(), value.as_str()?)))
+}
+
+/// The SPIFFE id of the certificate that began the session. Roles Anywhere gives the certificate's names as tags:
+/// `x509SAN/URI`.
+/// <https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html>
+pub(super) fn spiffe_of_certificate(record: &Record<'_>) -> Option<String> {
+    const CERTIFICATE: &str = "x509";
+    let told = told(record, |told| told.contains(CERTIFICATE))?;
+    let mut names = tags(&told).filter(|(key, _)| key.contains(CERTIFICATE));
+    names.find_map(|(_, value)| spiffe_id(value)).map(str::to_owned)
 }
 
 impl Added {
     pub(super) fn of(record: &Record<'_>) -> Added {
-        let of_interest = |told: &&str| {
-            told.len() <= ADDED_BYTES_MAX && (told.contains("MCP") || told.contains("rincipalTags"))
-        };
-        let Some(told) = record.event_context().filter(of_interest) else { return Added::default() };
-        let Ok(told) = serde_json::from_str::<Map<String, Value>>(told) else { return Added::default() };
-        let mut added = Added {
+        let told = told(record, |told| told.contains("MCP") || told.contains("rincipalTags"));
+        let Some(told) = told else { return Added::default() };
+        let agents = tags(&told).filter(|(key, value)| is_agent_tag(key) && !value.is_empty());
+        Added {
             via_mcp: told.get("requestContext").and_then(Value::as_object).is_some_and(is_via_mcp),
-            ..Added::default()
-        };
-        let tags = told.get("tagContext").and_then(|tags| tags.get("principalTags")?.as_object());
-        for (key, value) in tags.into_iter().flatten().take(TAGS_MAX) {
-            let Some(value) = value.as_str() else { continue };
-            if is_agent_tag(key) && !value.is_empty() {
-                added.tagged = Some(client(value).unwrap_or("tagged"));
-            }
-            // Roles Anywhere gives the certificate's names as tags: `x509SAN/URI`.
-            // https://docs.aws.amazon.com/rolesanywhere/latest/userguide/trust-model.html
-            if key.contains("x509") && added.spiffe.is_none() {
-                added.spiffe = spiffe_id(value).map(str::to_owned);
-            }
+            tagged: agents.last().map(|(_, value)| client(value).unwrap_or("tagged")),
         }
-        added
     }
 }
 

@@ -16,7 +16,6 @@ use scan::Fault;
 pub use crate::object::{ReadObject, read_object, read_record};
 pub(crate) use slots::Slots;
 
-mod escapes;
 mod identities;
 mod keys;
 pub(crate) mod record;

@@ -6,7 +6,7 @@
 
 use super::super::Needed;
 use super::super::facts::Facts;
-use super::super::json::{Json, Kind};
+use crate::json::{Json, Kind};
 use policy::context::Fact;
 
 /// Values of one key that we take.

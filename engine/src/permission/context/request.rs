@@ -2,9 +2,9 @@
 
 use super::super::Needed;
 use super::super::facts::Facts;
-use super::super::json::Json;
 use super::super::request::{find, same};
 use super::{Fact, added, is_service_name, told};
+use crate::json::Json;
 use crate::reference;
 
 /// S3's keys that are headers or parameters of the same name: not there, not given.

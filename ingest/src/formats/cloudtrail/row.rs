@@ -70,7 +70,7 @@ pub(super) fn write_aside(slots: &mut Slots, text: &str, asked: &Columns, redact
     }
     let record = slots.record(text);
     let category = if asked.category { category(&record) } else { None };
-    let made = if needs_making(&record) { agent::Made::of(&record) } else { agent::Made::default() };
+    let made = if needs_making(&record) { agent::Made::of(&record, asked) } else { agent::Made::default() };
     if let Some(Cow::Owned(category)) = category {
         slots.put(Slot::Category, &category);
     }

@@ -4,11 +4,11 @@
 //! is validated, also in values that are kept raw or skipped, and each shortcut (the expected key, the window of 32
 //! bytes) falls back to a general path, so that any order of keys, white space and escapes in keys read the same.
 
-use super::escapes;
 use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
 use super::record::Record;
 use super::scan::{Fault, Scanner, Seen, ensure};
+use crate::escapes;
 use crate::event::Source;
 use crate::keys::Keys;
 use crate::token;

@@ -7,7 +7,7 @@ const REPLACEMENT: char = '\u{fffd}';
 ///
 /// A lone surrogate becomes U+FFFD, once for each of the three bytes that it would have had: a caller who puts one into
 /// his user agent must not make his call unreadable.
-pub(super) fn resolve(raw: &str, out: &mut String) {
+pub fn resolve(raw: &str, out: &mut String) {
     let mut rest = raw;
     while let Some((before, after)) = rest.split_once('\\') {
         out.push_str(before);

@@ -2,13 +2,14 @@
 
 use super::*;
 use proptest::prelude::*;
+use serde_json::Value;
 
 /// What `serde_json` makes of a tape's value.
 fn value(json: Json<'_>) -> Value {
     match json.kind() {
         Kind::Null => Value::Null,
         Kind::False | Kind::True => Value::Bool(json.flag().unwrap()),
-        Kind::Number => Value::String(format!("number {}", json.scalar().unwrap())),
+        Kind::Number => Value::String(format!("number {}", json.scalar().unwrap_or_default())),
         Kind::Text => Value::String(json.text().unwrap().to_owned()),
         Kind::List => Value::Array(json.items().map(value).collect()),
         Kind::Map => Value::Object(json.members().map(|(key, one)| (key.to_owned(), value(one))).collect()),
@@ -25,12 +26,16 @@ fn printed(value: Value) -> Value {
     }
 }
 
+/// What is JSON is read as `serde_json` reads it; the rest is read somehow.
 fn agrees(text: &str) {
     let tape = Tape::read(Some(text));
-    let expected = printed(serde_json::from_str(text).unwrap_or(Value::Null));
-    assert_eq!(value(tape.root()), expected, "{text}");
+    let read = value(tape.root());
+    if let Ok(expected) = serde_json::from_str(text) {
+        assert_eq!(read, printed(expected), "{text}");
+    }
+    assert_eq!(value(tape.root()), read, "asked again: {text}");
     let keys: Vec<&str> = tape.root().members().map(|(key, _)| key).collect();
-    assert!(keys.is_sorted(), "{text}");
+    assert!(keys.is_sorted_by(|a, b| a < b), "{text}");
 }
 
 #[test]
@@ -76,6 +81,30 @@ fn what_is_read_is_what_serde_json_reads() {
     agrees(&format!("{}{}", "[".repeat(100), "]".repeat(100)));
     let many: Vec<String> = (0..200).map(|at| format!("\"k{}\":{at}", at % 150)).collect();
     agrees(&format!("{{{}}}", many.join(",")));
+}
+
+#[test]
+fn what_is_no_value_is_null() {
+    for text in ["", " ", "nul", "nulls", "{", "[1,2", r#"{"a":1}x"#, "x", r#""a"#, "{]"] {
+        assert!(Tape::read(Some(text)).root().is_null(), "{text}");
+    }
+    assert!(Tape::read(None).root().is_null());
+}
+
+#[test]
+fn one_text_that_is_no_text_leaves_the_others() {
+    let tape = Tape::read(Some(r#"{"a":"x\ud800","b":["\u0062",{"c\n":1}]}"#));
+    assert_eq!(tape.root().get("a").unwrap().text(), Some("x\u{fffd}\u{fffd}\u{fffd}"));
+    let list: Vec<Json<'_>> = tape.root().get("b").unwrap().items().collect();
+    assert_eq!(list[0].text(), Some("b"));
+    assert_eq!(list[1].get("c\n").unwrap().scalar().as_deref(), Some("1"));
+}
+
+#[test]
+fn a_name_that_no_key_begins_like_is_ruled_out_at_any_depth() {
+    let tape = Tape::read(Some(r#"{"list":[{"Bucket":"name"}]}"#));
+    assert!(tape.root().may_name("bucket") && tape.root().may_name("label"));
+    assert!(!tape.root().may_name("name"), "values are no keys");
 }
 
 #[test]
