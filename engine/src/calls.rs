@@ -116,14 +116,13 @@ pub(crate) struct Changes {
 impl Changes {
     /// Takes the changes of a batch into the grants, so that it does not matter where in it they stand.
     pub(crate) fn of(batch: &EventBatch, view: &EventView<'_>, grants: &Grants) -> Changes {
-        let mut found = Changes::default();
-        for row in rows_of_services(batch, view, &PolicyChange::SERVICES) {
-            let Some(change) = PolicyChange::of(view, row) else { continue };
-            found.faults.extend(change.fault().map(|fault| (row, fault)));
-            found.changes.push(change);
-        }
-        grants.apply(&found.changes);
-        found
+        let rows = rows_of_services(batch, view, &PolicyChange::SERVICES).into_iter();
+        let (rows, changes): (Vec<usize>, Vec<PolicyChange>) =
+            rows.filter_map(|row| Some((row, PolicyChange::of(view, row)?))).unzip();
+        grants.apply(&changes);
+        let fault = |(row, change)| Some((row, grants.fault(change)?));
+        let faults = rows.into_iter().zip(&changes).filter_map(fault).collect();
+        Changes { changes, faults }
     }
 
     pub(crate) fn has_fault(&self, row: usize) -> bool {

@@ -343,6 +343,14 @@ impl Grants {
         new
     }
 
+    /// Why the policy that a change brings cannot be read: `policy `more`: Statement: is missing`.
+    #[must_use]
+    pub fn fault(&self, change: &PolicyChange) -> Option<String> {
+        let (policy, document) = change.what.written()?;
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
+        Some(format!("policy `{policy}`: {}", history.fault(policy, document)?))
+    }
+
     /// Forgets what the touched identities hold, and no other's: it would be made again for every one that calls.
     fn forget(&self, touched: &[Touch]) {
         let touched: HashSet<&str> = touched.iter().map(|touch| touch.principal.as_str()).collect();

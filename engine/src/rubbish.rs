@@ -277,9 +277,10 @@ proptest! {
         }
         let _ = Issued::of(&view, 0);
         if let Some(change) = PolicyChange::of(&view, 0) {
-            let _ = change.fault();
             let grants = Grants::default();
-            grants.apply(&[change.clone(), change]);
+            let unknown = grants.fault(&change);
+            grants.apply(&[change.clone(), change.clone()]);
+            prop_assert_eq!(grants.fault(&change), unknown);
             for identity in grants.identities() {
                 let _ = (grants.granted_permissions(&identity), grants.at(&identity, 0));
             }

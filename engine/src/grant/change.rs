@@ -185,6 +185,16 @@ impl Change {
         }
     }
 
+    /// The policy that is written, by its name or ARN, with its document where the log has it.
+    pub(super) fn written(&self) -> Option<(&str, Option<&str>)> {
+        match self {
+            Change::Put { policy, document, .. } | Change::Version { policy, document, .. } => {
+                Some((policy, document.as_deref()))
+            }
+            _ => None,
+        }
+    }
+
     /// The policy documents in it.
     pub(super) fn documents_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
         let (one, several) = match self {
@@ -241,19 +251,6 @@ impl PolicyChange {
             _ => return None,
         };
         Some(PolicyChange { time: view.time(row)?, event_id: view.event_id(row).to_owned(), what })
-    }
-
-    /// Why the policy that the change brings cannot be read: `policy `more`: Statement: is missing`.
-    #[must_use]
-    pub fn fault(&self) -> Option<String> {
-        let (policy, document) = match &self.what {
-            Change::Put { policy, document, .. } | Change::Version { policy, document, .. } => {
-                (policy, document)
-            }
-            _ => return None,
-        };
-        let reason = super::history::read_logged(policy, document.as_deref()).err()?;
-        Some(format!("policy `{policy}`: {reason}"))
     }
 }
 

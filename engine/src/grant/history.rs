@@ -1,7 +1,7 @@
 //! The accounts as they were first told of, and every change since
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::{Arc, OnceLock};
 
 use policy::arn::Arn;
 use policy::aws::Policy;
@@ -28,21 +28,28 @@ pub(super) struct History {
     named: BTreeMap<String, Principal>,
     /// Each list is in order
     changes: HashMap<Subject, Vec<Entry>>,
-    /// Each text once: most documents are written again and again
-    documents: HashSet<Arc<str>>,
+    sessions: HashMap<Box<str>, Begun>,
+    /// Each text once, since most documents are written again and again; with why it is no policy, once that was asked
+    documents: HashMap<Arc<str>, OnceLock<Option<String>>>,
     /// Who ever held a managed policy, as told or by a change; by ARN
     ever_held: HashMap<String, BTreeSet<PrincipalName>>,
     /// Which users were ever in a group
     ever_members: HashMap<PrincipalName, BTreeSet<PrincipalName>>,
-    /// When each session became known, by the clock: history that is read late is as fresh as any
-    session_learned: HashMap<String, i64>,
+}
+
+/// What is known of a session.
+#[derive(Debug)]
+struct Begun {
+    /// When it became known, by the clock: history that is read late is as fresh as any
+    learned: i64,
+    /// In order; the first counts
+    changes: Vec<Entry>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Subject {
     Principal(PrincipalName),
     Policy(String),
-    Session(String),
 }
 
 /// What one thing was like from each moment on; the first entry speaks for all time before.
@@ -71,20 +78,23 @@ impl History {
 
     /// Takes a change in; false where it is known already.
     pub(super) fn add(&mut self, change: &PolicyChange) -> bool {
-        let subject = match &change.what {
+        let changes = match &change.what {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
-            | Change::DeletePolicy { policy } => Subject::Policy(policy.clone()),
+            | Change::DeletePolicy { policy } => {
+                self.changes.entry(Subject::Policy(policy.clone())).or_default()
+            }
             Change::Session { session, .. } => {
-                self.session_learned.insert(session.clone(), now());
-                Subject::Session(session.clone())
+                let begun = self.sessions.entry(session.as_str().into());
+                let begun = begun.or_insert_with(|| Begun { learned: 0, changes: Vec::with_capacity(1) });
+                begun.learned = now();
+                &mut begun.changes
             }
             what => {
                 let Some(holder) = what.holder() else { return false };
-                Subject::Principal(holder.clone())
+                self.changes.entry(Subject::Principal(holder.clone())).or_default()
             }
         };
-        let changes = self.changes.entry(subject).or_default();
         let moment = (change.time, change.event_id.as_str());
         // Most come in order: last.
         let Err(place) = changes.binary_search_by(|(time, id, _)| (*time, &**id).cmp(&moment)) else {
@@ -92,14 +102,23 @@ impl History {
         };
         let mut what = change.what.clone();
         for document in what.documents_mut() {
-            match self.documents.get(document) {
-                Some(known) => *document = known.clone(),
-                None => drop(self.documents.insert(document.clone())),
+            match self.documents.get_key_value(document) {
+                Some((known, _)) => *document = known.clone(),
+                None => drop(self.documents.insert(document.clone(), OnceLock::new())),
             }
         }
         changes.insert(place, (change.time, change.event_id.as_str().into(), Box::new(what)));
         self.relate(&change.what);
         true
+    }
+
+    /// Why a policy that was written cannot be read.
+    pub(super) fn fault(&self, policy: &str, document: Option<&str>) -> Option<String> {
+        let look = || read_logged(policy, document).err();
+        match document.and_then(|document| self.documents.get(document)) {
+            Some(known) => known.get_or_init(look).clone(),
+            None => look(),
+        }
     }
 
     /// Remembers who holds a policy or is in a group by this change.
@@ -158,7 +177,7 @@ impl History {
     fn principals(&self) -> BTreeSet<PrincipalName> {
         let changed = self.changes.keys().filter_map(|subject| match subject {
             Subject::Principal(name) => Some(name.clone()),
-            _ => None,
+            Subject::Policy(_) => None,
         });
         self.principals.keys().cloned().chain(changed).collect()
     }
@@ -293,13 +312,8 @@ impl History {
     }
 
     pub(super) fn forget_sessions(&mut self, before: i64) {
-        let learned = &mut self.session_learned;
-        learned.retain(|_, at| *at >= before);
-        self.changes.retain(|subject, _| match subject {
-            Subject::Session(session) => learned.contains_key(session),
-            Subject::Principal(_) | Subject::Policy(_) => true,
-        });
-        self.documents.retain(|document| Arc::strong_count(document) > 1);
+        self.sessions.retain(|_, begun| begun.learned >= before);
+        self.documents.retain(|document, _| Arc::strong_count(document) > 1);
     }
 
     #[cfg(test)]
@@ -309,8 +323,7 @@ impl History {
 
     /// What narrows a session, if something does.
     pub(super) fn session(&self, session: &str) -> Option<Session> {
-        let changes = self.changes.get(&Subject::Session(session.to_owned()))?;
-        let (from, _, change) = changes.first()?;
+        let (from, _, change) = self.sessions.get(session)?.changes.first()?;
         let Change::Session { documents, policies, tags, .. } = &**change else { return None };
         let mut narrowed = Session { tags: tags.clone(), ..Session::default() };
         for (at, document) in documents.iter().enumerate() {
@@ -420,7 +433,7 @@ fn read(name: &str, document: &str) -> Written {
     Policy::parse(name, text).map(Arc::new).map_err(|error| format!("{}: {}", error.place, error.reason))
 }
 
-pub(super) fn read_logged(name: &str, document: Option<&str>) -> Written {
+fn read_logged(name: &str, document: Option<&str>) -> Written {
     document.map_or_else(|| Err("the log leaves the document out".into()), |document| read(name, document))
 }
 

@@ -69,10 +69,15 @@ impl Taker for Any {
 }
 
 /// `Tags`, `tagList`, `TagSpecificationSet`, `userPoolTags`: what gives tags; the keys alone where they are taken away.
-/// `key`: its letters.
-fn speaks_of_tags(key: &str) -> bool {
+/// `folded`: scratch space.
+fn speaks_of_tags(key: &str, folded: &mut String) -> bool {
+    // No list of tags ends otherwise, whatever hyphens it has.
+    if !key.bytes().any(|byte| matches!(byte, b'g' | b'G')) {
+        return false;
+    }
+    fold_letters(key, folded);
     let starts = ["remove", "exclude", "filter", "propagate", "copy", "enable"];
-    !starts.iter().any(|start| key.starts_with(start))
+    !starts.iter().any(|start| folded.starts_with(start))
         && [
             "tags",
             "taglist",
@@ -86,7 +91,7 @@ fn speaks_of_tags(key: &str) -> bool {
             "tagkeylist",
         ]
         .iter()
-        .any(|end| key.ends_with(end))
+        .any(|end| folded.ends_with(end))
 }
 
 /// Whether a request may have anything for [`read`]: no key speaks of tags without the word.
@@ -109,35 +114,36 @@ pub(super) fn are_in(request: Json<'_>) -> bool {
 }
 
 fn walk(tags: &mut impl Taker, request: Json<'_>) {
-    let mut level = vec![request];
+    let top = [request];
+    let mut below;
+    let mut level: &[Json<'_>] = &top;
     let mut nodes = 0;
     // Asked of every key of every call that might give tags.
     let mut folded = String::new();
     for _depth in 0..3 {
-        let mut below = Vec::new();
-        for value in level {
-            for (key, value) in Json::members(value) {
-                nodes += 1;
-                if nodes > NODES_MAX {
-                    return tags.hide();
-                }
-                fold_letters(key, &mut folded);
-                if speaks_of_tags(&folded) {
-                    take(tags, value);
-                } else if value.is_map() && !is_free(&folded) {
-                    below.push(value);
-                }
+        for (key, value) in level.iter().copied().flat_map(Json::members) {
+            nodes += 1;
+            if nodes > NODES_MAX {
+                return tags.hide();
+            }
+            if speaks_of_tags(key, &mut folded) {
+                take(tags, value);
             }
         }
         if !tags.is_empty() {
             return;
         }
-        level = below;
+        let members = level.iter().copied().flat_map(Json::members);
+        let maps = members.filter(|(_, value)| value.is_map());
+        let maps = maps.filter(|(key, _)| !speaks_of_tags(key, &mut folded) && !is_free(key, &mut folded));
+        below = maps.map(|(_, value)| value).collect::<Vec<Json<'_>>>();
+        level = &below;
     }
 }
 
-/// Maps whose keys the caller chooses. `key`: its letters.
-fn is_free(key: &str) -> bool {
+/// Maps whose keys the caller chooses.
+fn is_free(key: &str, folded: &mut String) -> bool {
+    fold_letters(key, folded);
     [
         "environment",
         "variables",
@@ -151,7 +157,7 @@ fn is_free(key: &str) -> bool {
         "body",
     ]
     .iter()
-    .any(|word| key.contains(word))
+    .any(|word| folded.contains(word))
 }
 
 /// One value under a name that speaks of tags.
