@@ -13,7 +13,7 @@ use std::fmt::{self, Debug, Formatter};
 use elsa::FrozenVec;
 use ingest::escapes;
 use ingest::keys::Keys;
-use ingest::token::{balanced, skip_space, string_end};
+use ingest::token::{skip_space, string_end};
 use memchr::memchr;
 
 /// Digits of a number that prints as it is written.
@@ -23,7 +23,8 @@ const DIGITS_MAX: usize = 15;
 pub(crate) struct Tape<'a> {
     text: &'a str,
     has_escapes: bool,
-    laid: RefCell<Laid>,
+    /// Levels that are laid out, each in one piece.
+    nodes: RefCell<Vec<Node>>,
     /// Texts that do not stand in `text` as they read.
     resolved: FrozenVec<Box<str>>,
     keys: OnceCell<Keys>,
@@ -35,18 +36,12 @@ impl Debug for Tape<'_> {
     }
 }
 
-/// Levels that are laid out, each in one piece.
-#[derive(Debug, Default)]
-struct Laid {
-    nodes: Vec<Node>,
-    /// Brackets that are open: scratch space.
-    open: Vec<u8>,
-}
-
 #[derive(Debug, Clone, Copy)]
 struct Node {
     kind: Kind,
     key: Piece,
+    /// How its key begins: see [`rank`].
+    rank: u64,
     /// Of a list or map with its brackets, of a text without its quotes.
     text: Piece,
     /// The nodes inside, once they are laid out.
@@ -93,7 +88,7 @@ pub(crate) struct Json<'t> {
 
 thread_local! {
     // Lists that are done with: a call is read and left before the next one.
-    static SPARE: RefCell<Vec<Laid>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Vec<Node>>> = const { RefCell::new(Vec::new()) };
 }
 /// Lists that are kept, and how long they may be.
 const SPARE_MAX: usize = 8;
@@ -101,8 +96,8 @@ const SPARE_NODES_MAX: usize = 4_096;
 
 impl Drop for Tape<'_> {
     fn drop(&mut self) {
-        let laid = self.laid.take();
-        if laid.nodes.capacity() == 0 || laid.nodes.capacity().max(laid.open.capacity()) > SPARE_NODES_MAX {
+        let nodes = self.nodes.take();
+        if nodes.capacity() == 0 || nodes.capacity() > SPARE_NODES_MAX {
             return;
         }
         // A thread that ends has no spares any more.
@@ -110,7 +105,7 @@ impl Drop for Tape<'_> {
             if let Ok(mut spare) = spare.try_borrow_mut()
                 && spare.len() < SPARE_MAX
             {
-                spare.push(laid);
+                spare.push(nodes);
             }
         });
     }
@@ -129,16 +124,14 @@ impl<'a> Tape<'a> {
 
     fn with_keys(text: Option<&'a str>, keys: OnceCell<Keys>) -> Tape<'a> {
         let spare = SPARE.try_with(|spare| spare.try_borrow_mut().ok()?.pop()).ok().flatten();
-        let mut laid = spare.unwrap_or_default();
-        laid.nodes.clear();
+        let mut nodes = spare.unwrap_or_default();
+        nodes.clear();
         // Places are kept in 32 bits. No record is that long.
         let text = text.filter(|text| u32::try_from(text.len()).is_ok()).unwrap_or_default();
         let has_escapes = memchr(b'\\', text.as_bytes()).is_some();
-        let tape = Tape { text, has_escapes, laid: RefCell::default(), resolved: FrozenVec::new(), keys };
-        let root = tape.value(skip_space(text.as_bytes(), 0), &mut laid.open);
-        let root = root.filter(|(_, end)| skip_space(text.as_bytes(), *end) == text.len());
-        laid.nodes.push(root.map_or(Node::NULL, |(node, _)| node));
-        tape.laid.replace(laid);
+        let tape = Tape { text, has_escapes, nodes: RefCell::default(), resolved: FrozenVec::new(), keys };
+        nodes.push(tape.whole().unwrap_or(Node::NULL));
+        tape.nodes.replace(nodes);
         tape
     }
 
@@ -148,37 +141,54 @@ impl<'a> Tape<'a> {
     }
 
     fn node(&self, at: u32) -> Node {
-        self.laid.borrow().nodes.get(at as usize).copied().unwrap_or(Node::NULL)
+        self.nodes.borrow().get(at as usize).copied().unwrap_or(Node::NULL)
     }
 
     fn byte(&self, at: usize) -> Option<u8> {
         self.text.as_bytes().get(at).copied()
     }
 
+    /// The value of the whole text, unread. Of a list or a map only its brackets are looked at.
+    fn whole(&self) -> Option<Node> {
+        let start = skip_space(self.text.as_bytes(), 0);
+        let text = self.text.get(start..)?.trim_end_matches([' ', '\n', '\r', '\t']);
+        let kind = match text.as_bytes() {
+            [b'{', .., b'}'] => Kind::Map,
+            [b'[', .., b']'] => Kind::List,
+            [b'{' | b'[', ..] => return None,
+            _ => {
+                let (node, end) = self.value(start)?;
+                return (end == start + text.len()).then_some(node);
+            }
+        };
+        Some(Node { kind, text: Piece::new(start, start + text.len()), ..Node::NULL })
+    }
+
     /// The value that starts at `at`, unread, and where it ends.
-    fn value(&self, at: usize, open: &mut Vec<u8>) -> Option<(Node, usize)> {
-        let kind = match self.byte(at)? {
+    fn value(&self, at: usize) -> Option<(Node, usize)> {
+        let text = self.text.as_bytes();
+        let (kind, word) = match self.byte(at)? {
             b'"' => {
                 let (text, end) = self.string(at)?;
                 return Some((Node { kind: Kind::Text, text, ..Node::NULL }, end));
             }
-            b'{' => Kind::Map,
-            b'[' => Kind::List,
-            b't' => Kind::True,
-            b'f' => Kind::False,
-            b'n' => Kind::Null,
-            b'-' | b'0'..=b'9' => Kind::Number,
+            b'{' => (Kind::Map, ""),
+            b'[' => (Kind::List, ""),
+            b't' => (Kind::True, "true"),
+            b'f' => (Kind::False, "false"),
+            b'n' => (Kind::Null, "null"),
+            b'-' | b'0'..=b'9' => (Kind::Number, ""),
             _ => return None,
         };
-        let end = balanced(self.text.as_bytes(), at, open)?.end;
-        let text = Piece::new(at, end);
-        let word = match kind {
-            Kind::True => "true",
-            Kind::False => "false",
-            Kind::Null => "null",
-            _ => return Some((Node { kind, text, ..Node::NULL }, end)),
+        let end = match kind {
+            Kind::Map | Kind::List => past_brackets(text, at)?,
+            _ => {
+                let inside = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'+' | b'.');
+                at + text.get(at..)?.iter().take_while(|byte| inside(byte)).count()
+            }
         };
-        (self.text.get(at..end) == Some(word)).then_some((Node { kind, text, ..Node::NULL }, end))
+        let is_word = word.is_empty() || text.get(at..end) == Some(word.as_bytes());
+        is_word.then_some((Node { kind, text: Piece::new(at, end), ..Node::NULL }, end))
     }
 
     /// The text between the quotes that open at `at`, and where it ends behind them.
@@ -214,12 +224,11 @@ impl<'a> Tape<'a> {
         if let Some(known) = node.inside {
             return known;
         }
-        let mut laid = self.laid.borrow_mut();
-        let Laid { nodes, open } = &mut *laid;
+        let mut nodes = self.nodes.borrow_mut();
         let first = nodes.len();
-        self.lay_out(&node, nodes, open);
+        self.lay_out(&node, &mut nodes);
         if node.kind == Kind::Map {
-            self.put_in_order(nodes, first);
+            self.put_in_order(&mut nodes, first);
         }
         let count = |count: usize| u32::try_from(count).unwrap_or_default();
         let inside = (count(first), count(nodes.len() - first));
@@ -230,7 +239,7 @@ impl<'a> Tape<'a> {
     }
 
     /// Adds what is inside of a list or a map in the order of the text, as far as it is JSON.
-    fn lay_out(&self, outer: &Node, nodes: &mut Vec<Node>, open: &mut Vec<u8>) -> Option<()> {
+    fn lay_out(&self, outer: &Node, nodes: &mut Vec<Node>) -> Option<()> {
         let text = self.text.as_bytes();
         let mut at = outer.text.start as usize + 1;
         loop {
@@ -241,15 +250,17 @@ impl<'a> Tape<'a> {
                     return None;
                 }
                 (key, at) = self.string(at)?;
-                key.reads = self.resolve(key).1;
+                if let Reads::Escaped = key.reads {
+                    key.reads = self.resolve(key).1;
+                }
                 at = skip_space(text, at);
                 if self.byte(at)? != b':' {
                     return None;
                 }
                 at = skip_space(text, at + 1);
             }
-            let (node, end) = self.value(at, open)?;
-            nodes.push(Node { key, ..node });
+            let (node, end) = self.value(at)?;
+            nodes.push(Node { key, rank: rank(self.bytes(key)), ..node });
             at = skip_space(text, end);
             if self.byte(at)? != b',' {
                 return None;
@@ -260,22 +271,58 @@ impl<'a> Tape<'a> {
 
     /// Sorts the last members by key; of equal keys the last one stays.
     fn put_in_order(&self, nodes: &mut Vec<Node>, first: usize) {
-        let key = |node: &Node| self.resolve(node.key).0;
+        let order =
+            |a: &Node, b: &Node| a.rank.cmp(&b.rank).then_with(|| self.bytes(a.key).cmp(self.bytes(b.key)));
         let Some(members) = nodes.get_mut(first..) else { return };
-        if members.is_sorted_by(|a, b| key(a) < key(b)) {
+        if members.is_sorted_by(|a, b| order(a, b).is_lt()) {
             return;
         }
-        members.sort_by(|a, b| key(a).cmp(key(b)));
+        members.sort_by(order);
         let mut kept = first;
         for at in first..nodes.len() {
             let Some(node) = nodes.get(at).copied() else { break };
-            let is_again = kept > first && nodes.get(kept - 1).is_some_and(|last| key(last) == key(&node));
-            kept += usize::from(!is_again);
+            let last = kept.checked_sub(1).filter(|last| *last >= first).and_then(|last| nodes.get(last));
+            kept += usize::from(last.is_none_or(|last| order(last, &node).is_lt()));
             if let Some(place) = nodes.get_mut(kept - 1) {
                 *place = node;
             }
         }
         nodes.truncate(kept);
+    }
+
+    /// The bytes of a piece that needs no resolving any more.
+    fn bytes(&self, piece: Piece) -> &[u8] {
+        match piece.reads {
+            Reads::Resolved(at) => self.resolved.get(at as usize).unwrap_or_default().as_bytes(),
+            _ => self.text.as_bytes().get(piece.start as usize..piece.end as usize).unwrap_or_default(),
+        }
+    }
+}
+
+/// The first eight bytes of a key as a number, which is ordered as the keys are.
+fn rank(key: &[u8]) -> u64 {
+    if let Some(start) = key.first_chunk::<8>() {
+        return u64::from_be_bytes(*start);
+    }
+    let start = key.iter().fold(0, |start, byte| start << 8 | u64::from(*byte));
+    start.checked_shl(64 - 8 * key.len() as u32).unwrap_or_default()
+}
+
+/// Just past the list or map that opens at `at`, by its brackets alone.
+fn past_brackets(text: &[u8], mut at: usize) -> Option<usize> {
+    let mut depth = 0_usize;
+    loop {
+        match text.get(at)? {
+            b'"' => {
+                at = string_end(text, at)?;
+                continue;
+            }
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' if depth == 1 => return Some(at + 1),
+            b'}' | b']' => depth -= 1,
+            _ => {}
+        }
+        at += 1;
     }
 }
 
@@ -283,6 +330,7 @@ impl Node {
     const NULL: Node = Node {
         kind: Kind::Null,
         key: Piece { start: 0, end: 0, reads: Reads::AsItStands },
+        rank: 0,
         text: Piece { start: 0, end: 0, reads: Reads::AsItStands },
         inside: None,
     };
@@ -319,7 +367,7 @@ impl<'t> Json<'t> {
         }
         let (text, reads) = self.tape.resolve(node.text);
         if matches!(node.text.reads, Reads::Escaped)
-            && let Some(node) = self.tape.laid.borrow_mut().nodes.get_mut(self.at as usize)
+            && let Some(node) = self.tape.nodes.borrow_mut().get_mut(self.at as usize)
         {
             node.text.reads = reads;
         }
@@ -389,12 +437,21 @@ impl<'t> Json<'t> {
 
     /// A member of a map.
     pub(crate) fn get(self, name: &str) -> Option<Json<'t>> {
-        self.members().find(|(key, _)| *key == name).map(|(_, value)| value)
+        let (first, count) = self.inside(Kind::Map);
+        let (nodes, rank) = (self.tape.nodes.borrow(), rank(name.as_bytes()));
+        let members = nodes.get(first as usize..)?.get(..count as usize)?;
+        let is_it = |node: &Node| node.rank == rank && self.tape.bytes(node.key) == name.as_bytes();
+        let place = u32::try_from(members.iter().position(is_it)?).ok()?;
+        Some(Json { tape: self.tape, at: first + place })
+    }
+
+    fn inside(self, kind: Kind) -> (u32, u32) {
+        if self.kind() == kind { self.tape.inside(self.at) } else { (0, 0) }
     }
 
     fn children(self, kind: Kind) -> impl Iterator<Item = Json<'t>> + Clone {
         let tape = self.tape;
-        let (first, count) = if self.kind() == kind { tape.inside(self.at) } else { (0, 0) };
+        let (first, count) = self.inside(kind);
         (first..first + count).map(move |at| Json { tape, at })
     }
 }

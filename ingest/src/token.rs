@@ -46,7 +46,7 @@ pub fn skip_space(text: &[u8], mut at: usize) -> usize {
 
 /// A value whose brackets and quotes balance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Balanced {
+pub(crate) struct Balanced {
     /// Just past it.
     pub end: usize,
     /// How deep it nests: 0 for a scalar, 1 for `{}`.
@@ -54,8 +54,7 @@ pub struct Balanced {
 }
 
 /// The value that starts at `start`; none if it does not balance before the text ends. `open` is scratch space.
-#[must_use]
-pub fn balanced(text: &[u8], start: usize, open: &mut Vec<u8>) -> Option<Balanced> {
+pub(crate) fn balanced(text: &[u8], start: usize, open: &mut Vec<u8>) -> Option<Balanced> {
     open.clear();
     let mut at = start;
     let mut depth = 0;
