@@ -85,7 +85,7 @@ impl Touch {
     /// How touches spell a session, by the access key id that its calls carry.
     #[must_use]
     pub fn session_of(access_key: &str) -> String {
-        format!("session {access_key}")
+        ["session ", access_key].concat()
     }
 
     /// How touches spell a role or user, by its ARN.

@@ -525,8 +525,8 @@ fn detached(time: i64) -> (PolicyChange, Touch) {
     let holder = PrincipalName::of(BOT).unwrap();
     let change = PolicyChange {
         time,
-        event_id: format!("detached-{time}"),
-        what: Change::Detach { holder, policy: "arn:aws:iam::111122223333:policy/p".into() },
+        event_id: format!("detached-{time}").into(),
+        what: Change::Detach { holder, policy: "arn:aws:iam::111122223333:policy/p".into() }.into(),
     };
     (change, Touch { principal: Touch::principal_of(BOT).unwrap(), from: time })
 }
@@ -670,7 +670,8 @@ async fn what_narrowed_a_session_is_forgotten_and_what_changed_a_role_is_not() {
             documents: vec![],
             policies: vec![],
             tags: [].into(),
-        },
+        }
+        .into(),
     };
     let (detach, _) = detached(NOW);
     world.commit(Part { changes: vec![session, detach.clone()], ..Part::default() }).await;

@@ -30,15 +30,15 @@ const DOCUMENT_BYTES_MAX: usize = 256 * 1024;
 /// What narrows a session that is asked for.
 const NARROWING: [&str; 3] = ["policy", "policyArns", "tags"];
 
-/// One change.
+/// One change. Cheap to clone: who keeps it shares it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PolicyChange {
     /// Event time, µs UTC
     pub time: i64,
     /// The event's id
-    pub event_id: String,
+    pub event_id: Arc<str>,
     /// What changed
-    pub what: Change,
+    pub what: Arc<Change>,
 }
 
 /// What a change does.
@@ -196,6 +196,16 @@ impl Change {
     }
 
     /// The policy documents in it.
+    pub(super) fn documents(&self) -> impl Iterator<Item = &Arc<str>> {
+        let (one, several) = match self {
+            Change::Put { document, .. } | Change::Version { document, .. } => (Some(document), None),
+            Change::Session { documents, .. } => (None, Some(documents)),
+            _ => (None, None),
+        };
+        one.into_iter().chain(several.into_iter().flatten()).flatten()
+    }
+
+    /// The same, to be exchanged.
     pub(super) fn documents_mut(&mut self) -> impl Iterator<Item = &mut Arc<str>> {
         let (one, several) = match self {
             Change::Put { document, .. } | Change::Version { document, .. } => (Some(document), None),
@@ -220,7 +230,7 @@ impl PolicyChange {
     /// Whether it is about one session alone: then it can be forgotten once the session is over.
     #[must_use]
     pub fn is_of_a_session(&self) -> bool {
-        matches!(self.what, Change::Session { .. })
+        matches!(*self.what, Change::Session { .. })
     }
 
     /// The change that an event made, if it made one. Calls that failed change nothing.
@@ -250,7 +260,7 @@ impl PolicyChange {
             }
             _ => return None,
         };
-        Some(PolicyChange { time: view.time(row)?, event_id: view.event_id(row).to_owned(), what })
+        Some(PolicyChange { time: view.time(row)?, event_id: view.event_id(row).into(), what: what.into() })
     }
 }
 

@@ -16,9 +16,6 @@ use crate::time::now;
 /// Moments at which what one identity holds may differ; later ones are not told apart any more, and then it is unknown.
 const MOMENTS_MAX: usize = 10_000;
 
-/// One change: event time and event id, which order changes, and what it does.
-type Entry = (i64, Box<str>, Box<Change>);
-
 /// Everything that is known, and when it changed.
 #[derive(Debug, Default)]
 pub(super) struct History {
@@ -27,7 +24,7 @@ pub(super) struct History {
     /// Of policies that were given by themselves, for the identity of that name in any account
     named: BTreeMap<String, Principal>,
     /// Each list is in order
-    changes: HashMap<Subject, Vec<Entry>>,
+    changes: HashMap<Subject, Vec<PolicyChange>>,
     sessions: HashMap<Box<str>, Begun>,
     /// Each text once, since most documents are written again and again; with why it is no policy, once that was asked
     documents: HashMap<Arc<str>, OnceLock<Option<String>>>,
@@ -43,7 +40,7 @@ struct Begun {
     /// When it became known, by the clock: history that is read late is as fresh as any
     learned: i64,
     /// In order; the first counts
-    changes: Vec<Entry>,
+    changes: Vec<PolicyChange>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -78,7 +75,7 @@ impl History {
 
     /// Takes a change in; false where it is known already.
     pub(super) fn add(&mut self, change: &PolicyChange) -> bool {
-        let changes = match &change.what {
+        let changes = match &*change.what {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => {
@@ -95,19 +92,22 @@ impl History {
                 self.changes.entry(Subject::Principal(holder.clone())).or_default()
             }
         };
-        let moment = (change.time, change.event_id.as_str());
+        let moment = (change.time, &change.event_id);
         // Most come in order: last.
-        let Err(place) = changes.binary_search_by(|(time, id, _)| (*time, &**id).cmp(&moment)) else {
+        let Err(place) = changes.binary_search_by(|one| (one.time, &one.event_id).cmp(&moment)) else {
             return false;
         };
-        let mut what = change.what.clone();
-        for document in what.documents_mut() {
-            match self.documents.get_key_value(document) {
-                Some((known, _)) => *document = known.clone(),
-                None => drop(self.documents.insert(document.clone(), OnceLock::new())),
+        let mut kept = change.clone();
+        let known = |document: &Arc<str>| Some(Arc::clone(self.documents.get_key_value(document)?.0));
+        if change.what.documents().any(|document| known(document).is_some()) {
+            for document in Arc::make_mut(&mut kept.what).documents_mut() {
+                *document = known(document).unwrap_or_else(|| Arc::clone(document));
             }
         }
-        changes.insert(place, (change.time, change.event_id.as_str().into(), Box::new(what)));
+        for document in kept.what.documents() {
+            self.documents.entry(Arc::clone(document)).or_default();
+        }
+        changes.insert(place, kept);
         self.relate(&change.what);
         true
     }
@@ -150,28 +150,32 @@ impl History {
 
     /// Whose grants changes touch, each once, sorted.
     pub(super) fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
-        let touched: BTreeSet<Touch> = changes.iter().flat_map(|change| self.touched_by(change)).collect();
-        touched.into_iter().collect()
+        let mut touched = Vec::new();
+        changes.iter().for_each(|change| self.touch(change, &mut touched));
+        touched.sort_unstable();
+        touched.dedup();
+        touched
     }
 
-    fn touched_by(&self, change: &PolicyChange) -> Vec<Touch> {
-        let holders: Vec<&PrincipalName> = match &change.what {
+    fn touch(&self, change: &PolicyChange, touched: &mut Vec<Touch>) {
+        let holders: Vec<&PrincipalName> = match &*change.what {
             Change::Session { session, .. } => {
-                return vec![Touch { principal: Touch::session_of(session), from: change.time }];
+                return touched.push(Touch { principal: Touch::session_of(session), from: change.time });
             }
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => self.ever_held.get(policy).into_iter().flatten().collect(),
             what => what.holder().into_iter().collect(),
         };
-        let touched: BTreeSet<&PrincipalName> = holders
-            .into_iter()
-            .flat_map(|holder| match holder.kind {
-                PrincipalKind::Group => self.ever_members.get(holder).into_iter().flatten().collect(),
-                PrincipalKind::Role | PrincipalKind::User => vec![holder],
-            })
-            .collect();
-        touched.into_iter().map(|name| Touch { principal: name.to_string(), from: change.time }).collect()
+        for holder in holders {
+            let members = match holder.kind {
+                PrincipalKind::Group => self.ever_members.get(holder),
+                PrincipalKind::Role | PrincipalKind::User => None,
+            };
+            let own = (holder.kind != PrincipalKind::Group).then_some(holder);
+            let names = own.into_iter().chain(members.into_iter().flatten());
+            touched.extend(names.map(|name| Touch { principal: name.to_string(), from: change.time }));
+        }
     }
 
     fn principals(&self) -> BTreeSet<PrincipalName> {
@@ -211,7 +215,7 @@ impl History {
 
     fn arn_of(&self, name: &PrincipalName) -> String {
         let created = self.changes.get(&Subject::Principal(name.clone())).and_then(|changes| {
-            changes.iter().rev().find_map(|(_, _, change)| match &**change {
+            changes.iter().rev().find_map(|change| match &*change.what {
                 Change::Create { arn, .. } => arn.clone(),
                 _ => None,
             })
@@ -282,10 +286,10 @@ impl History {
         let mut states: Dated<Principal> = Vec::new();
         states.extend(state.clone().map(|state| (i64::MIN, state)));
         let changes = self.changes.get(&Subject::Principal(name.clone()));
-        for (time, _, change) in changes.into_iter().flatten() {
+        for PolicyChange { time, what, .. } in changes.into_iter().flatten() {
             let mut next =
                 state.take().unwrap_or_else(|| Principal { is_partial: true, ..Principal::default() });
-            next.apply(change);
+            next.apply(what);
             match states.last_mut() {
                 Some((from, last)) if from == time => *last = next.clone(),
                 _ => states.push((*time, next.clone())),
@@ -301,8 +305,9 @@ impl History {
         let mut documents: Dated<Written> = Vec::new();
         documents.extend(told.as_ref().map(|policy| (i64::MIN, policy.document())));
         let mut policy = told.unwrap_or_default();
-        for (time, _, change) in self.changes.get(&Subject::Policy(arn.to_owned())).into_iter().flatten() {
-            policy.apply(arn, change);
+        let changes = self.changes.get(&Subject::Policy(arn.to_owned())).into_iter().flatten();
+        for PolicyChange { time, what, .. } in changes {
+            policy.apply(arn, what);
             match documents.last_mut() {
                 Some((from, last)) if from == time => *last = policy.document(),
                 _ => documents.push((*time, policy.document())),
@@ -323,8 +328,8 @@ impl History {
 
     /// What narrows a session, if something does.
     pub(super) fn session(&self, session: &str) -> Option<Session> {
-        let (from, _, change) = self.sessions.get(session)?.changes.first()?;
-        let Change::Session { documents, policies, tags, .. } = &**change else { return None };
+        let PolicyChange { time: from, what, .. } = self.sessions.get(session)?.changes.first()?;
+        let Change::Session { documents, policies, tags, .. } = &**what else { return None };
         let mut narrowed = Session { tags: tags.clone(), ..Session::default() };
         for (at, document) in documents.iter().enumerate() {
             let name = format!("session policy {at}");

@@ -194,7 +194,7 @@ fn role_name() -> PrincipalName {
 }
 
 fn change(time: i64, what: Change) -> PolicyChange {
-    PolicyChange { time, event_id: format!("e{time}"), what }
+    PolicyChange { time, event_id: format!("e{time}").into(), what: what.into() }
 }
 
 fn put(time: i64, policy: &str, document: &Value) -> PolicyChange {

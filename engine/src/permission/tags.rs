@@ -1,9 +1,11 @@
 //! The tags in a request, whatever shape its service gives them
 
+use std::collections::VecDeque;
+
 use super::percent_decoded;
 use super::request::{has_key_with, hides_letters};
 use crate::json::{Json, Kind};
-use crate::reference::fold_letters;
+use crate::reference;
 
 /// Tags of one request that are read; AWS takes 50 a resource.
 const TAGS_MAX: usize = 500;
@@ -31,11 +33,17 @@ trait Taker {
     /// Takes that there are some which the log hides.
     fn hide(&mut self);
     fn is_empty(&self) -> bool;
+    /// Whether more would change nothing.
+    fn has_enough(&self) -> bool;
 }
 
 impl Taker for Tags {
     fn is_empty(&self) -> bool {
         Tags::is_empty(self)
+    }
+
+    fn has_enough(&self) -> bool {
+        false
     }
 
     fn hide(&mut self) {
@@ -59,6 +67,10 @@ impl Taker for Any {
         !self.0
     }
 
+    fn has_enough(&self) -> bool {
+        self.0
+    }
+
     fn hide(&mut self) {
         self.0 = true;
     }
@@ -68,30 +80,34 @@ impl Taker for Any {
     }
 }
 
+/// A name's letters and digits, in lower case.
+fn letters(name: &str) -> impl DoubleEndedIterator<Item = u8> + '_ {
+    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
+}
+
+fn is(key: &str, name: &str) -> bool {
+    letters(key).eq(name.bytes())
+}
+
 /// `Tags`, `tagList`, `TagSpecificationSet`, `userPoolTags`: what gives tags; the keys alone where they are taken away.
-/// `folded`: scratch space.
-fn speaks_of_tags(key: &str, folded: &mut String) -> bool {
-    // No list of tags ends otherwise, whatever hyphens it has.
-    if !key.bytes().any(|byte| matches!(byte, b'g' | b'G')) {
-        return false;
-    }
-    fold_letters(key, folded);
-    let starts = ["remove", "exclude", "filter", "propagate", "copy", "enable"];
-    !starts.iter().any(|start| folded.starts_with(start))
-        && [
-            "tags",
-            "taglist",
-            "tagslist",
-            "tagset",
-            "tagspecification",
-            "tagspecifications",
-            "tagspecificationset",
-            "tagging",
-            "tagkeys",
-            "tagkeylist",
-        ]
-        .iter()
-        .any(|end| folded.ends_with(end))
+fn speaks_of_tags(key: &str) -> bool {
+    const STARTS: [&str; 6] = ["remove", "exclude", "filter", "propagate", "copy", "enable"];
+    const ENDS: [&str; 10] = [
+        "tags",
+        "taglist",
+        "tagslist",
+        "tagset",
+        "tagspecification",
+        "tagspecifications",
+        "tagspecificationset",
+        "tagging",
+        "tagkeys",
+        "tagkeylist",
+    ];
+    let starts = |start: &&str| letters(key).take(start.len()).eq(start.bytes());
+    let ends = |end: &&str| letters(key).rev().take(end.len()).eq(end.bytes().rev());
+    // Asked of every key of every call that might give tags: all of these names have a G.
+    key.bytes().any(|byte| matches!(byte, b'g' | b'G')) && ENDS.iter().any(ends) && !STARTS.iter().any(starts)
 }
 
 /// Whether a request may have anything for [`read`]: no key speaks of tags without the word.
@@ -118,15 +134,13 @@ fn walk(tags: &mut impl Taker, request: Json<'_>) {
     let mut below;
     let mut level: &[Json<'_>] = &top;
     let mut nodes = 0;
-    // Asked of every key of every call that might give tags.
-    let mut folded = String::new();
     for _depth in 0..3 {
         for (key, value) in level.iter().copied().flat_map(Json::members) {
             nodes += 1;
             if nodes > NODES_MAX {
                 return tags.hide();
             }
-            if speaks_of_tags(key, &mut folded) {
+            if speaks_of_tags(key) {
                 take(tags, value);
             }
         }
@@ -134,17 +148,15 @@ fn walk(tags: &mut impl Taker, request: Json<'_>) {
             return;
         }
         let members = level.iter().copied().flat_map(Json::members);
-        let maps = members.filter(|(_, value)| value.is_map());
-        let maps = maps.filter(|(key, _)| !speaks_of_tags(key, &mut folded) && !is_free(key, &mut folded));
+        let maps = members.filter(|(key, value)| value.is_map() && !speaks_of_tags(key) && !is_free(key));
         below = maps.map(|(_, value)| value).collect::<Vec<Json<'_>>>();
         level = &below;
     }
 }
 
 /// Maps whose keys the caller chooses.
-fn is_free(key: &str, folded: &mut String) -> bool {
-    fold_letters(key, folded);
-    [
+fn is_free(key: &str) -> bool {
+    const WORDS: [&str; 10] = [
         "environment",
         "variables",
         "metadata",
@@ -155,27 +167,31 @@ fn is_free(key: &str, folded: &mut String) -> bool {
         "payload",
         "document",
         "body",
-    ]
-    .iter()
-    .any(|word| folded.contains(word))
+    ];
+    let key = reference::letters(key);
+    WORDS.iter().any(|word| key.contains(word))
 }
 
 /// One value under a name that speaks of tags.
-fn take(tags: &mut impl Taker, value: Json<'_>) {
-    let mut waiting = vec![value];
+fn take<'v>(tags: &mut impl Taker, value: Json<'v>) {
+    let mut waiting: VecDeque<Json<'v>> = VecDeque::new();
+    let mut next = Some(value);
     let mut nodes = 0;
-    while let Some(value) = waiting.pop() {
-        nodes += 1;
-        if nodes > NODES_MAX {
-            return tags.hide();
-        }
+    while let Some(value) = next.take().or_else(|| waiting.pop_front()) {
         match value.kind() {
             Kind::List => {
-                let items: Vec<Json<'_>> = value.items().collect();
-                for one in items.into_iter().rev() {
-                    match one.text() {
-                        Some(key) => tags.add(key, None),
-                        None => waiting.push(one),
+                for one in value.items() {
+                    nodes += 1;
+                    if nodes > NODES_MAX {
+                        return tags.hide();
+                    }
+                    match one.kind() {
+                        Kind::Text => tags.add(one.text().unwrap_or_default(), None),
+                        Kind::Map => take_map(tags, one, &mut waiting),
+                        _ => waiting.push_back(one),
+                    }
+                    if tags.has_enough() {
+                        return;
                     }
                 }
             }
@@ -194,22 +210,21 @@ fn take(tags: &mut impl Taker, value: Json<'_>) {
             }
             _ => {}
         }
+        nodes += 1;
+        if nodes > NODES_MAX {
+            return tags.hide();
+        }
     }
 }
 
-fn take_map<'v>(tags: &mut impl Taker, map: Json<'v>, waiting: &mut Vec<Json<'v>>) {
-    let mut folded = String::new();
-    let mut text = |names: &[&str]| {
-        let mut members = map.members();
-        let named = members.find(|(key, _)| {
-            fold_letters(key, &mut folded);
-            names.contains(&folded.as_str())
-        });
+fn take_map<'v>(tags: &mut impl Taker, map: Json<'v>, waiting: &mut VecDeque<Json<'v>>) {
+    let text = |names: [&str; 2]| {
+        let named = map.members().find(|(key, _)| names.iter().any(|name| is(key, name)));
         named.and_then(|(_, value)| value.text())
     };
-    if let Some(key) = text(&["key", "tagkey"]) {
+    if let Some(key) = text(["key", "tagkey"]) {
         // One tag: `{key, value}`. A second field besides would be no tag map's either.
-        let value = text(&["value", "tagvalue"]);
+        let value = text(["value", "tagvalue"]);
         if is_hidden(key) || value.is_some_and(is_hidden) {
             tags.hide();
         } else {
@@ -217,16 +232,12 @@ fn take_map<'v>(tags: &mut impl Taker, map: Json<'v>, waiting: &mut Vec<Json<'v>
         }
         return;
     }
-    let mut wrapped = false;
-    for (key, value) in map.members() {
-        fold_letters(key, &mut folded);
-        let wraps = ["items", "tags", "tag", "tagset", "member", "taglist"].contains(&folded.as_str());
-        if wraps && value.text().is_none() {
-            waiting.push(value);
-            wrapped = true;
-        }
-    }
-    if wrapped {
+    let before = waiting.len();
+    let wraps =
+        |key: &str| ["items", "tags", "tag", "tagset", "member", "taglist"].iter().any(|name| is(key, name));
+    let wrapped = map.members().filter(|(key, value)| wraps(key) && value.text().is_none());
+    waiting.extend(wrapped.map(|(_, value)| value));
+    if waiting.len() > before {
         return;
     }
     for (key, value) in map.members() {
@@ -276,6 +287,19 @@ mod tests {
             assert_eq!(told(request), expected, "{request}");
         }
         assert_eq!(told(r#"{"tagKeys":["team"]}"#), ["team=?"]);
+    }
+
+    #[test]
+    fn of_a_tag_that_is_given_twice_the_first_counts() {
+        let specification =
+            |team: &str| format!(r#"{{"resourceType":"x","tags":[{{"key":"team","value":"{team}"}}]}}"#);
+        let (red, blue) = (specification("red"), specification("blue"));
+        let request = format!(r#"{{"tagSpecificationSet":{{"items":[{red},{blue}]}}}}"#);
+        assert_eq!(told(&request), ["team=red"]);
+        assert_eq!(
+            told(r#"{"tags":[{"key":"team","value":"red"},{"key":"team","value":"blue"}]}"#),
+            ["team=red"]
+        );
     }
 
     #[test]

@@ -67,16 +67,7 @@ fn read() -> ByHand {
 
 /// Lower-case letters and digits: `DBInstanceIdentifier`, `dBInstanceIdentifier` and `db-instance-identifier` are one.
 pub(crate) fn letters(text: &str) -> String {
-    let mut letters = String::new();
-    fold_letters(text, &mut letters);
-    letters
-}
-
-/// [`letters`] into a text that is used again.
-pub(crate) fn fold_letters(text: &str, letters: &mut String) {
-    letters.clear();
-    letters
-        .extend(text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())));
+    text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())).collect()
 }
 
 /// The pieces of a type's ARN.

@@ -252,14 +252,19 @@ proptest! {
         let limits = Limits::default();
         let plain = plain.repeat(repeat);
         let packed = gzip(&plain);
-        prop_assert_eq!(inflate(&packed, &limits).map(Cow::into_owned), Ok(plain));
+        prop_assert_eq!(inflate(&packed, &limits).map(Cow::into_owned), Ok(plain.clone()));
         let broken = changed(&packed, &changes);
         if broken.starts_with(b"\x1f\x8b") && let Ok(fast) = inflate(&broken, &limits) {
             let mut slow = Vec::new();
             let mut decoder = GzDecoder::new(&broken[..]);
-            prop_assert!(decoder.read_to_end(&mut slow).is_ok(), "what is damaged is refused");
-            prop_assert_eq!(fast.as_ref(), slow);
-            prop_assert_eq!(decoder.into_inner(), b"", "what is behind is refused");
+            match decoder.read_to_end(&mut slow) {
+                Ok(_) => {
+                    prop_assert_eq!(fast.as_ref(), slow);
+                    prop_assert_eq!(decoder.into_inner(), b"", "what is behind is refused");
+                }
+                // A code that nothing uses may be damaged: one reader minds, and the sum still proves the text.
+                Err(_) => prop_assert_eq!(fast.as_ref(), plain, "what is damaged is refused"),
+            }
         }
     }
 
