@@ -392,9 +392,9 @@ fn asked(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
 /// The identity as a response spells it: a role without its path.
 #[must_use]
 pub fn holder_of(actor: &str) -> Cow<'_, str> {
-    let Some((head, path)) = actor.split_once(":role/") else { return Cow::Borrowed(actor) };
-    match path.rsplit_once('/') {
-        Some((_, name)) => Cow::Owned(format!("{head}:role/{name}")),
+    let role = actor.split_once('/').filter(|(head, _)| head.ends_with(":role"));
+    match role.and_then(|(head, path)| Some((head, path.rsplit_once('/')?.1))) {
+        Some((head, name)) => Cow::Owned([head, "/", name].concat()),
         None => Cow::Borrowed(actor),
     }
 }

@@ -31,6 +31,7 @@ use serde_json::Value;
 
 use crate::manifest::{UnparsedPolicy, files, short};
 use crate::permission::Directory;
+use crate::time::now;
 pub use account::{PrincipalKind, PrincipalName};
 pub use azure::AzureGrants;
 pub use change::{Change, PolicyChange};
@@ -322,7 +323,8 @@ impl Grants {
             return 0;
         }
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
-        let new = changes.iter().filter(|change| history.add(change)).count();
+        let now = now();
+        let new = changes.iter().filter(|change| history.add(change, now)).count();
         if changes.iter().any(PolicyChange::is_of_a_session) {
             self.narrows_sessions.store(true, Ordering::Release);
         }

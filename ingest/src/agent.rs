@@ -177,8 +177,13 @@ pub fn role_of_session(arn: &str) -> Option<String> {
     let (head, resource) = arn.split_at_checked(memchr::memchr_iter(b':', arn.as_bytes()).nth(4)?)?;
     let name = resource.strip_prefix(":assumed-role/")?;
     let name = name.split('/').next().filter(|name| !name.is_empty())?;
-    let (partition, account) = head.strip_prefix("arn:")?.split_once(":sts::")?;
-    Some(format!("arn:{partition}:iam::{account}:role/{name}"))
+    let mut parts = head.strip_prefix("arn:")?.split(':');
+    let (Some(partition), Some("sts"), Some(""), Some(account), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return None;
+    };
+    Some(["arn:", partition, ":iam::", account, ":role/", name].concat())
 }
 
 /// The session's name in the ARN of an assumed role or a federated user.

@@ -11,7 +11,6 @@ use super::account::{ManagedPolicy, Principal, PrincipalKind, PrincipalName, Wri
 use super::change::{Change, PolicyChange};
 use super::holder::Holder;
 use crate::permission::percent_decoded;
-use crate::time::now;
 
 /// Moments at which what one identity holds may differ; later ones are not told apart any more, and then it is unknown.
 const MOMENTS_MAX: usize = 10_000;
@@ -73,8 +72,8 @@ impl History {
         self.named.entry(name.to_owned()).or_default()
     }
 
-    /// Takes a change in; false where it is known already.
-    pub(super) fn add(&mut self, change: &PolicyChange) -> bool {
+    /// Takes a change in, at `now` by the clock; false where it is known already.
+    pub(super) fn add(&mut self, change: &PolicyChange, now: i64) -> bool {
         let changes = match &*change.what {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
@@ -84,7 +83,7 @@ impl History {
             Change::Session { session, .. } => {
                 let begun = self.sessions.entry(session.as_str().into());
                 let begun = begun.or_insert_with(|| Begun { learned: 0, changes: Vec::with_capacity(1) });
-                begun.learned = now();
+                begun.learned = now;
                 &mut begun.changes
             }
             what => {

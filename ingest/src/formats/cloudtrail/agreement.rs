@@ -14,7 +14,7 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
     assert_eq!(end, text.len(), "{text}");
     let record = slots.record(text);
     let get = |slot| record.get(slot).map(str::to_owned);
-    let flag = |slot| slots.fields.flag(slot).map(|flag| flag.to_string());
+    let flag = |slot| slots.fields.marks.flag(slot).map(|flag| flag.to_string());
     use Slot::*;
     let mut told: Vec<Option<String>> = [
         EventId,
@@ -37,7 +37,7 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
     .map(get)
     .into();
     told.extend([ManagementEvent, ReadOnly, FromConsole].map(flag));
-    told.extend([Identity, Issuer].map(|slot| Some(slots.fields.has(slot).to_string())));
+    told.extend([Identity, Issuer].map(|slot| Some(slots.fields.marks.has(slot).to_string())));
     let groups: [(Slot, &[Slot]); 9] = [
         (Identity, &[Kind, PrincipalId, Arn, AccountId, AccessKeyId, UserName, InvokedBy, IdentityProvider]),
         (SessionContext, &[SourceIdentity, SignInSession]),
@@ -50,7 +50,7 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
         (Addendum, &[AddendumReason]),
     ];
     for (object, members) in groups {
-        if slots.fields.has(object) {
+        if slots.fields.marks.has(object) {
             told.extend(
                 members.iter().map(|slot| if *slot == MfaAuthenticated { flag(*slot) } else { get(*slot) }),
             );
@@ -67,7 +67,10 @@ fn agree(text: &str) -> Result<(), TestCaseError> {
     if !text.starts_with('{') || whole.is_none_or(|whole| whole.end != text.len() || whole.depth > 127) {
         return Ok(());
     }
-    prop_assert_eq!(read(text), oracle::read(text), "{}", text);
+    // An empty text says as little as a missing one.
+    let filled = |told: Option<String>| told.filter(|text| !text.is_empty());
+    let expected = oracle::read(text).map(|told| told.into_iter().map(filled).collect());
+    prop_assert_eq!(read(text), expected, "{}", text);
     Ok(())
 }
 

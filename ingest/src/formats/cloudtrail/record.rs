@@ -3,7 +3,7 @@
 use serde::Deserialize;
 
 use super::keys::Slot;
-use super::slots::{Fields, Span};
+use super::slots::{Marks, Span, Spans};
 use crate::event::Source;
 use crate::keys::Keys;
 
@@ -14,7 +14,8 @@ pub(crate) struct Record<'a> {
     text: &'a str,
     /// Texts that do not stand in it as they are meant.
     aside: &'a str,
-    fields: &'a Fields,
+    spans: &'a Spans,
+    marks: &'a Marks,
     resources: &'a [(Span, bool)],
 }
 
@@ -26,13 +27,13 @@ pub(crate) struct UserIdentity<'a>(Record<'a>);
 #[derive(Clone, Copy)]
 pub(crate) struct Issuer<'a>(Record<'a>);
 
-/// Text fields: an empty one says as little as a missing one.
+/// Text fields.
 macro_rules! texts {
     ($owner:ident: $($name:ident = $slot:ident),+) => {
         impl<'a> $owner<'a> {
             $(#[inline]
             pub(crate) fn $name(&self) -> Option<&'a str> {
-                text(self.get(Slot::$slot))
+                self.get(Slot::$slot)
             })+
         }
     };
@@ -48,26 +49,24 @@ texts!(UserIdentity: principal_id = PrincipalId, arn = Arn, account_id = Account
     on_behalf_of = OnBehalfOf, identity_provider = IdentityProvider, sign_in_session = SignInSession);
 texts!(Issuer: arn = IssuerArn, principal_id = IssuerPrincipalId, account_id = IssuerAccountId);
 
-fn text(text: Option<&str>) -> Option<&str> {
-    text.filter(|text| !text.is_empty())
-}
-
 impl<'a> Record<'a> {
-    /// `fields` and `resources` are places in the two texts.
+    /// `spans` and `resources` are places in the two texts.
     #[inline(always)]
     pub(super) fn new(
         text: &'a str,
         aside: &'a str,
-        fields: &'a Fields,
+        spans: &'a Spans,
+        marks: &'a Marks,
         resources: &'a [(Span, bool)],
     ) -> Self {
-        Self { text, aside, fields, resources }
+        Self { text, aside, spans, marks, resources }
     }
 
-    /// A text, its escapes resolved, or a raw value as it is written.
+    /// A text, its escapes resolved and never empty, or a raw value as it is written.
     #[inline(always)]
     pub(super) fn get(&self, slot: Slot) -> Option<&'a str> {
-        self.fields.span(slot).map(|span| self.of(span))
+        let span = self.spans.get(slot as usize).filter(|_| self.marks.has(slot))?;
+        Some(self.of((*span, self.marks.is_aside(slot))))
     }
 
     #[inline(always)]
@@ -77,11 +76,11 @@ impl<'a> Record<'a> {
 
     /// Where what it says of its caller comes from, if he is known.
     pub(super) fn caller(&self) -> Option<Source> {
-        self.fields.caller
+        self.marks.caller
     }
 
     pub(crate) fn user_identity(&self) -> Option<UserIdentity<'a>> {
-        self.fields.has(Slot::Identity).then_some(UserIdentity(*self))
+        self.marks.has(Slot::Identity).then_some(UserIdentity(*self))
     }
 
     /// The service; an insight names it in its details.
@@ -94,19 +93,19 @@ impl<'a> Record<'a> {
     }
 
     fn either(&self, first: Slot, second: Slot) -> Option<&'a str> {
-        text(self.get(first)).or_else(|| text(self.get(second)))
+        self.get(first).or_else(|| self.get(second))
     }
 
     pub(crate) fn management_event(&self) -> Option<bool> {
-        self.fields.flag(Slot::ManagementEvent)
+        self.marks.flag(Slot::ManagementEvent)
     }
 
     pub(crate) fn read_only(&self) -> Option<bool> {
-        self.fields.flag(Slot::ReadOnly)
+        self.marks.flag(Slot::ReadOnly)
     }
 
     pub(crate) fn is_from_console(&self) -> bool {
-        self.fields.flag(Slot::FromConsole) == Some(true)
+        self.marks.flag(Slot::FromConsole) == Some(true)
     }
 
     pub(crate) fn resources(&self) -> impl Iterator<Item = &'a str> {
@@ -119,15 +118,15 @@ impl<'a> Record<'a> {
 
     /// Whether the caller's key is told: known without a look at it.
     pub(crate) fn has_access_key(&self) -> bool {
-        self.fields.is_filled(Slot::AccessKeyId)
+        self.marks.has(Slot::AccessKeyId)
     }
 
     pub(crate) fn request_keys(&self) -> Keys {
-        self.fields.request_keys
+        self.marks.request_keys
     }
 
     pub(crate) fn additional_keys(&self) -> Keys {
-        self.fields.additional_keys
+        self.marks.additional_keys
     }
 
     pub(crate) fn response(&self) -> Option<&'a str> {
@@ -149,7 +148,7 @@ impl<'a> Record<'a> {
             #[serde(rename = "MFAUsed")]
             mfa_used: Option<String>,
         }
-        let told = self.fields.flag(Slot::MfaAuthenticated);
+        let told = self.marks.flag(Slot::MfaAuthenticated);
         if told.is_some() || self.event_type() != Some("AwsConsoleSignIn") {
             return told;
         }
@@ -175,7 +174,7 @@ impl<'a> UserIdentity<'a> {
     }
 
     pub(crate) fn issuer(&self) -> Option<Issuer<'a>> {
-        self.0.fields.has(Slot::Issuer).then_some(Issuer(self.0))
+        self.0.marks.has(Slot::Issuer).then_some(Issuer(self.0))
     }
 
     /// What the identity provider of a web identity told of the caller: raw JSON, often `{}`.
@@ -187,6 +186,6 @@ impl<'a> UserIdentity<'a> {
     pub(crate) fn workload(&self) -> Option<&'a str> {
         [Slot::CredentialsIssuedTo, Slot::SourceArn, Slot::IssuerType]
             .into_iter()
-            .find_map(|slot| text(self.get(slot)))
+            .find_map(|slot| self.get(slot))
     }
 }

@@ -85,7 +85,7 @@ pub(super) fn write_aside(slots: &mut Slots, text: &str, asked: &Columns, redact
 /// Whether something of the caller may have to be put together: not where a role's session tells its role, as most do.
 #[inline]
 fn needs_making(record: &Record<'_>) -> bool {
-    let is_plain = record.get(Slot::IssuerArn).is_some_and(|arn| !arn.is_empty())
+    let is_plain = record.get(Slot::IssuerArn).is_some()
         && record.get(Slot::Kind) == Some("AssumedRole")
         && record.get(Slot::Federation).is_none()
         && record.event_context().is_none();

@@ -48,30 +48,44 @@ impl Span {
     }
 
     #[inline(always)]
+    fn is_empty(self) -> bool {
+        self.start >= self.end
+    }
+
+    #[inline(always)]
     pub(super) fn of(self, text: &str) -> &str {
         text.get(self.start as usize..self.end as usize).unwrap_or_default()
     }
 }
 
-/// Where the fields of one record stand. A span counts only while its bit of `present` is set.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Fields {
-    spans: [Span; SLOTS],
-    /// The value is there and not `null`.
+/// Where the fields of a record stand. A span counts only while its field is marked as present.
+pub(super) type Spans = [Span; SLOTS];
+
+/// What is known of a record without a look at its text.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Marks {
+    /// The value is there: not `null`, and no empty text, which says as little as a missing one.
     present: u64,
-    /// The key was seen.
-    seen: u64,
     /// The text stands beside the record: its escapes resolved, or written by us.
     aside: u64,
     /// The flag is true.
     truth: u64,
-    /// A key inside of the raw value may be a secret's.
-    secret: u64,
     /// The keys of the request, and of the additional data.
     pub(super) request_keys: Keys,
     pub(super) additional_keys: Keys,
     /// The caller, where he is one of those that are known.
     pub(super) caller: Option<Source>,
+}
+
+/// The fields of one record while it is read.
+#[derive(Debug)]
+pub(super) struct Fields {
+    spans: Spans,
+    pub(super) marks: Marks,
+    /// The key was seen.
+    seen: u64,
+    /// A key inside of the raw value may be a secret's.
+    secret: u64,
 }
 
 /// Reads records one by one, each into the same places.
@@ -91,17 +105,7 @@ pub(crate) struct Slots {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self {
-            spans: [Span::default(); SLOTS],
-            present: 0,
-            seen: 0,
-            aside: 0,
-            truth: 0,
-            secret: 0,
-            request_keys: Keys::default(),
-            additional_keys: Keys::default(),
-            caller: None,
-        }
+        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, secret: 0 }
     }
 }
 
@@ -119,49 +123,44 @@ impl Default for Slots {
     }
 }
 
-impl Fields {
-    /// Where a text stands, and whether beside the record.
-    #[inline(always)]
-    pub(super) fn span(&self, slot: Slot) -> Option<(Span, bool)> {
-        let span = self.spans.get(slot as usize).filter(|_| self.has(slot))?;
-        Some((*span, self.aside & slot.bit() != 0))
-    }
-
+impl Marks {
     #[inline(always)]
     pub(super) fn flag(&self, slot: Slot) -> Option<bool> {
         self.has(slot).then_some(self.truth & slot.bit() != 0)
     }
 
-    /// Whether the value was there and not null.
+    /// Whether the value is there.
     #[inline(always)]
     pub(super) fn has(&self, slot: Slot) -> bool {
         self.present & slot.bit() != 0
     }
 
-    /// Whether a text is there and not empty: known without a look at it.
+    /// Whether a text that is there stands beside the record.
     #[inline(always)]
-    pub(super) fn is_filled(&self, slot: Slot) -> bool {
-        self.span(slot).is_some_and(|(span, _)| span.start < span.end)
+    pub(super) fn is_aside(&self, slot: Slot) -> bool {
+        self.aside & slot.bit() != 0
     }
+}
 
-    /// Takes the fields of another record, of which a copy was made. `of_text`: how far it was moved; `of_aside`: where
-    /// what stood beside it is now.
+impl Fields {
+    /// Gives the fields to a copy of the record, whose texts all stand in one. `of_text`: how far it was moved;
+    /// `of_aside`: where what stood beside it is now.
     ///
-    /// Span by span: they were written one by one just now, and a wide load must wait until all those have arrived.
+    /// One by one: they were written so just now, and a wide load must wait until all those have arrived.
     #[inline]
-    pub(super) fn take(&mut self, other: &Fields, of_text: usize, of_aside: usize) {
-        let Fields { spans, present, aside, .. } = other;
+    pub(super) fn copy_to(&self, marks: &mut Marks, spans: &mut Spans, of_text: usize, of_aside: usize) {
+        let Marks { present, aside, truth, request_keys, additional_keys, caller } = &self.marks;
         let mut left = present & TEXTS;
         while left != 0 {
             let at = left.trailing_zeros() as usize;
-            if let (Some(own), Some(span)) = (self.spans.get_mut(at), spans.get(at)) {
+            if let (Some(own), Some(span)) = (spans.get_mut(at), self.spans.get(at)) {
                 *own = span.plus(if aside & 1 << at == 0 { of_text } else { of_aside });
             }
             left &= left - 1;
         }
-        (self.present, self.truth, self.aside, self.secret) = (*present, other.truth, 0, other.secret);
-        (self.request_keys, self.additional_keys) = (other.request_keys, other.additional_keys);
-        self.caller = other.caller;
+        (marks.present, marks.truth, marks.aside) = (*present, *truth, 0);
+        (marks.request_keys, marks.additional_keys) = (*request_keys, *additional_keys);
+        marks.caller = *caller;
     }
 
     /// Whether a raw value must be looked through for secrets.
@@ -173,7 +172,7 @@ impl Fields {
 impl Slots {
     /// The record that was read last, from `text`.
     pub(super) fn record<'a>(&'a self, text: &'a str) -> Record<'a> {
-        Record::new(text, &self.aside, &self.fields, &self.resources)
+        Record::new(text, &self.aside, &self.fields.spans, &self.fields.marks, &self.resources)
     }
 
     /// Writes a text beside the record, in the place of what stands in it.
@@ -183,8 +182,8 @@ impl Slots {
         if let Some(span) = self.fields.spans.get_mut(slot as usize) {
             *span = Span::new(from, self.aside.len());
         }
-        self.fields.present |= slot.bit();
-        self.fields.aside |= slot.bit();
+        self.fields.marks.present |= slot.bit();
+        self.fields.marks.aside |= slot.bit();
     }
 
     /// Reads the record that begins at `start` of `text`; just past it. `depth_max`: the record's own braces count.
@@ -196,7 +195,7 @@ impl Slots {
         start: usize,
         depth_max: usize,
     ) -> Result<usize, (Fault, usize)> {
-        let Fields { present, seen, aside, secret, caller, .. } = &mut self.fields;
+        let Fields { marks: Marks { present, aside, caller, .. }, seen, secret, .. } = &mut self.fields;
         (*present, *seen, *aside, *secret, *caller) = (0, 0, 0, 0, None);
         self.marked = false;
         self.resources.clear();
@@ -348,15 +347,18 @@ impl Walk<'_, '_> {
                 if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = span;
                 }
-                self.slots.fields.aside |= if escaped { bit } else { 0 };
+                if span.is_empty() {
+                    return Ok(());
+                }
+                self.slots.fields.marks.aside |= if escaped { bit } else { 0 };
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
                 let Seen { secret, mut keys } = self.scan.raw(depth)?;
                 keys.tell_object(next == b'{');
                 match key.slot {
-                    Slot::Request => self.slots.fields.request_keys = keys,
-                    Slot::Additional => self.slots.fields.additional_keys = keys,
+                    Slot::Request => self.slots.fields.marks.request_keys = keys,
+                    Slot::Additional => self.slots.fields.marks.additional_keys = keys,
                     _ => {}
                 }
                 if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
@@ -372,14 +374,13 @@ impl Walk<'_, '_> {
             (Target::Resources, b'[') => self.resources(depth)?,
             (Target::Arn, b'"') => {
                 let (span, escaped) = self.text()?;
-                // An empty one says as little as a missing one.
-                if span.start < span.end {
+                if !span.is_empty() {
                     self.slots.resources.push((span, escaped));
                 }
             }
             _ => return Err(self.mistyped(key.name)),
         }
-        self.slots.fields.present |= bit;
+        self.slots.fields.marks.present |= bit;
         Ok(())
     }
 
@@ -392,23 +393,24 @@ impl Walk<'_, '_> {
         let Slots { identities, fields, .. } = &mut *self.slots;
         if let Some((known, length)) = identities.known(place, rest) {
             known.fill(start, &mut fields.spans);
-            fields.caller = Some(Source { place, id: known.number });
-            fields.present |= known.present;
+            let marks = &mut fields.marks;
+            marks.caller = Some(Source { place, id: known.number });
+            marks.present |= known.present;
+            marks.truth = marks.truth & !known.present | known.truth;
             fields.seen |= known.seen;
-            fields.truth = fields.truth & !known.present | known.truth;
             self.scan.pos += length;
             return Ok(());
         }
-        let before = (fields.aside, fields.secret);
+        let before = (fields.marks.aside, fields.secret);
         self.object(keys, depth)?;
         let Slots { identities, fields, .. } = &mut *self.slots;
         // What has escapes stands beside its own record alone.
-        if before == (fields.aside, fields.secret)
+        if before == (fields.marks.aside, fields.secret)
             && let Some(text) = rest.get(..self.scan.pos - start)
         {
-            let told = (fields.present, fields.seen, fields.truth);
+            let told = (fields.marks.present, fields.seen, fields.marks.truth);
             let number = identities.keep(place, text, start, &fields.spans, told);
-            fields.caller = number.map(|id| Source { place, id });
+            fields.marks.caller = number.map(|id| Source { place, id });
         }
         Ok(())
     }
@@ -457,7 +459,8 @@ impl Walk<'_, '_> {
             }
         };
         let bit = key.slot.bit();
-        self.slots.fields.truth = self.slots.fields.truth & !bit | if truth { bit } else { 0 };
+        let marks = &mut self.slots.fields.marks;
+        marks.truth = marks.truth & !bit | if truth { bit } else { 0 };
         Ok(())
     }
 

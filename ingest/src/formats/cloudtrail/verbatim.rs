@@ -6,9 +6,10 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use super::keys::SLOTS;
 use super::record::Record;
 use super::row::Row;
-use super::slots::{Fields, Slots, Span};
+use super::slots::{Marks, Slots, Span, Spans};
 use crate::object::Place;
 
 /// Records, one behind the other.
@@ -19,6 +20,8 @@ pub(crate) struct Verbatim {
     resources: Vec<(Span, bool)>,
     /// The first `rows` count; what others had is overwritten.
     kept: Vec<Kept>,
+    /// Apart from what most questions are answered by: all of that stands close together.
+    spans: Vec<Spans>,
     rows: usize,
     /// The object that they came in.
     object: Option<String>,
@@ -26,8 +29,7 @@ pub(crate) struct Verbatim {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
-    /// Places in the text of all.
-    fields: Fields,
+    marks: Marks,
     time: i64,
     /// Its index in the object.
     row: u32,
@@ -61,9 +63,10 @@ impl Verbatim {
         self.resources.extend(arns);
         if self.kept.len() == self.rows {
             self.kept.push(Kept::default());
+            self.spans.push([Span::default(); SLOTS]);
         }
-        if let Some(kept) = self.kept.get_mut(self.rows) {
-            kept.fields.take(&slots.fields, moved, aside);
+        if let (Some(kept), Some(spans)) = (self.kept.get_mut(self.rows), self.spans.get_mut(self.rows)) {
+            slots.fields.copy_to(&mut kept.marks, spans, moved, aside);
             (kept.time, kept.row) = (time, row);
             kept.resources = (resources as u32, self.resources.len() as u32);
             self.rows += 1;
@@ -80,7 +83,7 @@ impl Verbatim {
         let kept = self.kept.get(at).filter(|_| at < self.rows)?;
         let (from, to) = kept.resources;
         let resources = self.resources.get(from as usize..to as usize).unwrap_or_default();
-        let record = Record::new(&self.text, "", &kept.fields, resources);
+        let record = Record::new(&self.text, "", self.spans.get(at)?, &kept.marks, resources);
         Some(Row::new(record, kept.time, Place { object: self.object.as_deref(), row: kept.row }))
     }
 }
