@@ -21,6 +21,7 @@ mod gcp;
 mod guardrail;
 mod history;
 mod holder;
+mod tags;
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::Path;
@@ -43,6 +44,7 @@ pub use holder::Holder;
 pub use policy::aws::Effect;
 use policy::aws::{Policy, Statement};
 use policy::context::Context;
+pub use tags::Tags;
 
 /// An export of a large account has some ten megabytes.
 const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;

@@ -3,7 +3,7 @@
 
 use engine::baseline::{ANY_PERMISSION, BaselineDelta, BaselineRule};
 use engine::finding::{Evidence, Finding, FindingState, Sample, Severity};
-use engine::grant::{Change, PolicyChange, PrincipalName, Touch};
+use engine::grant::{Change, PolicyChange, PrincipalName, Tags, Touch};
 use engine::incident::AlertKind;
 use engine::manifest::UnparsedPolicy;
 use engine::measure::{Measure, Measures};
@@ -669,7 +669,7 @@ async fn what_narrowed_a_session_is_forgotten_and_what_changed_a_role_is_not() {
             session: "ASIA1".into(),
             documents: vec![],
             policies: vec![],
-            tags: [].into(),
+            tags: Tags::default(),
         }
         .into(),
     };

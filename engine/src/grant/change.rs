@@ -4,7 +4,6 @@
 //! (time, id), so the same changes in any order give the same grants.
 
 use std::cell::LazyCell;
-use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use crate::chain::access_key;
 use crate::json::{Json, Tape};
 
 use super::account::{PrincipalKind, PrincipalName};
+use super::tags::Tags;
 
 /// Policy documents of one event that are kept. AWS takes ten managed and one inline session policy.
 const SESSION_POLICIES_MAX: usize = 16;
@@ -54,7 +54,7 @@ pub enum Change {
         /// Its permissions boundary's ARN
         boundary: Option<String>,
         /// Its tags
-        tags: BTreeMap<String, String>,
+        tags: Tags,
     },
     /// It was deleted
     Delete {
@@ -117,7 +117,7 @@ pub enum Change {
         /// Whose
         holder: PrincipalName,
         /// What was set
-        tags: BTreeMap<String, String>,
+        tags: Tags,
     },
     /// Tags were taken away
     Untag {
@@ -158,7 +158,7 @@ pub enum Change {
         /// ARNs of managed policies given with it
         policies: Vec<String>,
         /// Session tags
-        tags: BTreeMap<String, String>,
+        tags: Tags,
     },
 }
 
@@ -251,9 +251,7 @@ impl PolicyChange {
             "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
                 // Most sessions carry neither, and are told apart without reading the JSON.
                 let keys = view.request_keys(row);
-                if keys
-                    .is_some_and(|keys| ["policy", "policyArns", "tags"].iter().all(|key| !keys.may_be(key)))
-                {
+                if keys.is_some_and(|keys| !NARROWING.iter().any(|field| keys.may_be(field))) {
                     return None;
                 }
                 session(Tape::read(view.request(row)).root(), Tape::read(view.response(row)).root())?
@@ -374,8 +372,8 @@ fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
 }
 
 /// `[{key, value}]`, or a map.
-fn tags(request: Json<'_>) -> BTreeMap<String, String> {
-    let Some(tags) = request.get("tags") else { return BTreeMap::new() };
+fn tags(request: Json<'_>) -> Tags {
+    let Some(tags) = request.get("tags") else { return Tags::default() };
     let listed = tags.items().take(TAGS_MAX);
     let listed = listed.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())));
     let mapped = tags.members().take(TAGS_MAX);

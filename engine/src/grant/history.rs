@@ -329,7 +329,7 @@ impl History {
     pub(super) fn session(&self, session: &str) -> Option<Session> {
         let PolicyChange { time: from, what, .. } = self.sessions.get(session)?.changes.first()?;
         let Change::Session { documents, policies, tags, .. } = &**what else { return None };
-        let mut narrowed = Session { tags: tags.clone(), ..Session::default() };
+        let mut narrowed = Session { tags: tags.to_map(), ..Session::default() };
         for (at, document) in documents.iter().enumerate() {
             let name = format!("session policy {at}");
             match document.as_ref().map(|document| read(&name, document)) {
@@ -448,7 +448,7 @@ impl Principal {
                 *self = Principal {
                     arn: arn.clone().or_else(|| self.arn.take()),
                     boundary: boundary.clone(),
-                    tags: Some(tags.clone()),
+                    tags: Some(tags.to_map()),
                     ..Principal::default()
                 };
             }
@@ -484,7 +484,7 @@ impl Principal {
             Change::Tag { tags, .. } => {
                 // What was there before is known only where it was told.
                 if let Some(known) = &mut self.tags {
-                    known.extend(tags.iter().map(|(key, value)| (key.clone(), value.clone())));
+                    known.extend(tags.to_map());
                 }
             }
             Change::Untag { keys, .. } => {

@@ -266,7 +266,7 @@ fn a_role_whose_beginnings_were_not_seen_is_unknown_where_nothing_denies() {
     assert_eq!(at(&grants, 25, "s3:DeleteObject"), Grant::Denied);
     // near-miss: one that was seen being made
     let create =
-        Change::Create { holder: role_name(), arn: Some(ROLE.into()), boundary: None, tags: [].into() };
+        Change::Create { holder: role_name(), arn: Some(ROLE.into()), boundary: None, tags: Tags::default() };
     grants.apply(&[change(1, create)]);
     assert_eq!(
         (at(&grants, 5, "s3:GetObject"), at(&grants, 15, "s3:GetObject")),
@@ -322,7 +322,7 @@ fn a_session_policy_narrows_its_session_alone() {
         session: "ASIA1".into(),
         documents: vec![Some(allow("s3:Get*", "*").to_string().into())],
         policies: Vec::new(),
-        tags: [("team".to_owned(), "red".to_owned())].into(),
+        tags: [("team".to_owned(), "red".to_owned())].into_iter().collect(),
     };
     grants.apply(&[change(10, what)]);
     let session = grants.session("ASIA1").unwrap();
@@ -343,7 +343,7 @@ fn a_session_touches_its_own_calls_alone_and_is_forgotten_in_time() {
     let grants = load(&[("x.json", allow("s3:*", "*"))]);
     let session = |key: &str, time| {
         let session = key.to_owned();
-        let tags = [("team".to_owned(), "red".to_owned())].into();
+        let tags = [("team".to_owned(), "red".to_owned())].into_iter().collect();
         change(time, Change::Session { session, documents: Vec::new(), policies: Vec::new(), tags })
     };
     let holders = grants.holders_revision();

@@ -96,7 +96,7 @@ fn each_operation_makes_its_change() {
                 holder: role("x"),
                 arn: Some("arn:aws:iam::111122223333:role/agents/x".into()),
                 boundary: None,
-                tags: [("Team".to_owned(), "red".to_owned())].into(),
+                tags: [("Team".to_owned(), "red".to_owned())].into_iter().collect(),
             },
         ),
     ];
@@ -135,7 +135,7 @@ fn a_session_is_kept_where_something_narrows_it() {
         session: "ASIAEXAMPLE".into(),
         documents: vec![],
         policies: vec![POLICY.into()],
-        tags: [("k".to_owned(), "v".to_owned())].into(),
+        tags: [("k".to_owned(), "v".to_owned())].into_iter().collect(),
     };
     assert_eq!(*narrowed.unwrap().what, expected);
 }
