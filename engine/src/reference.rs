@@ -8,7 +8,7 @@ mod tables;
 
 use std::sync::{LazyLock, OnceLock};
 
-pub(crate) use fields::{Field, Part, letters};
+pub(crate) use fields::{Field, Part, folded, letters};
 pub(crate) use operations::{Need, Operation, When};
 use policy::wildcard::{ActionPattern, ArnPattern, Match};
 use tables::{Tables, Types};

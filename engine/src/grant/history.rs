@@ -166,14 +166,14 @@ impl History {
             | Change::DeletePolicy { policy } => self.ever_held.get(policy).into_iter().flatten().collect(),
             what => what.holder().into_iter().collect(),
         };
+        let touch = |name: &PrincipalName| Touch { principal: name.to_string(), from: change.time };
         for holder in holders {
-            let members = match holder.kind {
-                PrincipalKind::Group => self.ever_members.get(holder),
-                PrincipalKind::Role | PrincipalKind::User => None,
-            };
-            let own = (holder.kind != PrincipalKind::Group).then_some(holder);
-            let names = own.into_iter().chain(members.into_iter().flatten());
-            touched.extend(names.map(|name| Touch { principal: name.to_string(), from: change.time }));
+            match holder.kind {
+                PrincipalKind::Group => {
+                    touched.extend(self.ever_members.get(holder).into_iter().flatten().map(touch));
+                }
+                PrincipalKind::Role | PrincipalKind::User => touched.push(touch(holder)),
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::percent_decoded;
 use super::request::{has_key_with, hides_letters};
 use crate::json::{Json, Kind};
-use crate::reference;
+use crate::reference::{folded, letters};
 
 /// Tags of one request that are read; AWS takes 50 a resource.
 const TAGS_MAX: usize = 500;
@@ -80,13 +80,8 @@ impl Taker for Any {
     }
 }
 
-/// A name's letters and digits, in lower case.
-fn letters(name: &str) -> impl DoubleEndedIterator<Item = u8> + '_ {
-    name.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
-}
-
 fn is(key: &str, name: &str) -> bool {
-    letters(key).eq(name.bytes())
+    folded(key).eq(name.bytes())
 }
 
 /// `Tags`, `tagList`, `TagSpecificationSet`, `userPoolTags`: what gives tags; the keys alone where they are taken away.
@@ -104,8 +99,8 @@ fn speaks_of_tags(key: &str) -> bool {
         "tagkeys",
         "tagkeylist",
     ];
-    let starts = |start: &&str| letters(key).take(start.len()).eq(start.bytes());
-    let ends = |end: &&str| letters(key).rev().take(end.len()).eq(end.bytes().rev());
+    let starts = |start: &&str| folded(key).take(start.len()).eq(start.bytes());
+    let ends = |end: &&str| folded(key).rev().take(end.len()).eq(end.bytes().rev());
     // Asked of every key of every call that might give tags: all of these names have a G.
     key.bytes().any(|byte| matches!(byte, b'g' | b'G')) && ENDS.iter().any(ends) && !STARTS.iter().any(starts)
 }
@@ -168,7 +163,7 @@ fn is_free(key: &str) -> bool {
         "document",
         "body",
     ];
-    let key = reference::letters(key);
+    let key = letters(key);
     WORDS.iter().any(|word| key.contains(word))
 }
 

@@ -67,7 +67,12 @@ fn read() -> ByHand {
 
 /// Lower-case letters and digits: `DBInstanceIdentifier`, `dBInstanceIdentifier` and `db-instance-identifier` are one.
 pub(crate) fn letters(text: &str) -> String {
-    text.bytes().filter(u8::is_ascii_alphanumeric).map(|b| char::from(b.to_ascii_lowercase())).collect()
+    folded(text).map(char::from).collect()
+}
+
+/// [`letters`] one by one, from either end.
+pub(crate) fn folded(text: &str) -> impl DoubleEndedIterator<Item = u8> + '_ {
+    text.bytes().filter(u8::is_ascii_alphanumeric).map(|byte| byte.to_ascii_lowercase())
 }
 
 /// The pieces of a type's ARN.
