@@ -4,6 +4,11 @@
 //! are failures of authentication, and quotas, throttling, bad parameters, protection against deletion and services that
 //! the account never signed up for are failures too.
 
+use std::sync::LazyLock;
+
+use memchr::memmem::{self, Finder};
+use memchr::{memchr_iter, memrchr2_iter};
+
 /// `success`, `denied` or `failed`.
 pub(crate) fn outcome(code: Option<&str>, message: Option<&str>) -> &'static str {
     match (code, message) {
@@ -11,7 +16,7 @@ pub(crate) fn outcome(code: Option<&str>, message: Option<&str>) -> &'static str
         // The caller asked only whether it might, and it might.
         (Some("Client.DryRunOperation" | "DryRunOperation"), _) => "success",
         (Some(code), message) if is_denial(code, message) => "denied",
-        (_, Some(message)) if message.contains(MARK) => "denied",
+        (_, Some(message)) if MARK.find(message.as_bytes()).is_some() => "denied",
         _ => "failed",
     }
 }
@@ -25,7 +30,8 @@ pub(crate) fn outcome(code: Option<&str>, message: Option<&str>) -> &'static str
 /// <https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html>
 fn is_denial(code: &str, message: Option<&str>) -> bool {
     let code = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code);
-    if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
+    let has = |word: &[u8]| memmem::find(code.as_bytes(), word).is_some();
+    if has(b"AccessDenied") || has(b"UnauthorizedOperation") {
         return true;
     }
     match code.strip_suffix("Exception").unwrap_or(code) {
@@ -49,7 +55,8 @@ fn is_denial(code: &str, message: Option<&str>) -> bool {
     }
 }
 
-const MARK: &str = "is not authorized to perform";
+/// How AWS begins to tell what was denied.
+static MARK: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new("is not authorized to perform"));
 
 /// Names that one denial can list.
 const PERMISSIONS_MAX: usize = 20;
@@ -64,24 +71,20 @@ pub struct Denial<'a> {
     pub permissions: Vec<&'a str>,
     /// The ARN, maybe with `*`, of what it was asked on.
     pub resource: Option<&'a str>,
-    /// Which policy layer said no.
-    pub reason: Option<Reason<'a>>,
 }
 
 /// Why a call was denied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Reason<'a> {
+struct Reason {
     /// `None`: the text says only that something denied it explicitly.
-    pub layer: Option<Layer>,
+    layer: Option<Layer>,
     /// A statement denied it, not the lack of one that allows it.
-    pub explicit: bool,
-    /// The policy, where AWS names it.
-    pub policy: Option<&'a str>,
+    explicit: bool,
 }
 
 /// A layer of policies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Layer {
+enum Layer {
     /// Service control policies.
     Scp,
     /// Resource control policies.
@@ -120,11 +123,11 @@ const LAYERS: &[(&str, Layer)] = &[
 /// The forms: <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
 #[must_use]
 pub fn parse(message: &str) -> Option<Denial<'_>> {
-    let (before, rest) = message.split_once(MARK)?;
-    let rest = rest.trim_start_matches([':', ' ']);
+    let (before, rest) = message.split_at_checked(MARK.find(message.as_bytes())?)?;
+    let rest = rest.get(MARK.needle().len()..)?.trim_start_matches([':', ' ']);
     let (permissions, rest) = permissions(rest);
     let permissions = if permissions.is_empty() { named_before(before)? } else { permissions };
-    Some(Denial { permissions, resource: resource(rest), reason: reason(message) })
+    Some(Denial { permissions, resource: resource(rest) })
 }
 
 /// The permissions at the start of a text, and what comes after them.
@@ -166,62 +169,58 @@ fn is_permission(name: &str) -> bool {
 
 /// The ARN after `on resource:`.
 fn resource(rest: &str) -> Option<&str> {
-    let (start, rest) = rest.split_once("on resource")?;
-    if !start.trim().is_empty() {
-        return None;
-    }
+    let rest = rest.trim_start().strip_prefix("on resource")?;
     let rest = rest.strip_prefix('s').unwrap_or(rest).trim_start_matches([':', ' ']);
     // In quotes it ends with the quote: S3 quotes, since a key may hold anything else.
     let quoted = rest.strip_prefix('"').and_then(|inner| inner.split_once('"')).map(|(inner, _)| inner);
     let arn = quoted.unwrap_or_else(|| {
         let ends = [" because ", " with an explicit deny", " Encoded authorization", " (Service: "];
-        let end = ends.iter().filter_map(|end| rest.find(end)).min().unwrap_or(rest.len());
+        let mut spaces = memchr_iter(b' ', rest.as_bytes());
+        let is_end =
+            |at: &usize| ends.iter().any(|end| rest.get(*at..).is_some_and(|rest| rest.starts_with(end)));
+        let end = spaces.find(is_end).unwrap_or(rest.len());
         rest.get(..end).unwrap_or(rest).trim().trim_matches(['"', '\'']).trim_end_matches('.')
     });
     (arn.starts_with("arn:") && arn.len() <= ARN_BYTES_MAX).then_some(arn)
 }
 
 /// The reason comes last in the text, and things that the caller named come before it: the last mention counts, so that no
-/// name can pose as the reason.
-fn reason(message: &str) -> Option<Reason<'_>> {
-    // Lower-casing ASCII keeps every byte's place.
-    let lower = message.to_ascii_lowercase();
-    let explicit = last(&lower, "with an explicit deny");
-    let implicit = last(&lower, "because no ");
-    let layer_of =
-        |rest: &str| LAYERS.iter().find(|(words, _)| rest.starts_with(words)).map(|(_, layer)| *layer);
+/// name can pose as the reason. Whatever its case: services do not all write `VPC` alike.
+fn reason(message: &str) -> Option<Reason> {
+    let explicit = last(message, "with an explicit deny");
+    let implicit = last(message, "because no ");
     match (explicit, implicit) {
         (Some(at), other) if other.is_none_or(|other| at > other) => {
-            let rest = lower.get(at..).unwrap_or_default();
-            let inner = rest.strip_prefix(" in ").unwrap_or_default();
-            let inner = inner.strip_prefix("a ").or_else(|| inner.strip_prefix("an ")).unwrap_or(inner);
-            let layer = layer_of(inner);
-            let policy = layer
-                .and_then(|_| message.get(at..))
-                .and_then(|rest| rest.split_once(": "))
-                .and_then(|(words, rest)| {
-                    let arn = rest.split([' ', ',']).next().unwrap_or_default().trim_end_matches(['.', '"']);
-                    // Right after the layer's words, or it belongs to something else.
-                    (words.len() < 40 && arn.starts_with("arn:") && arn.len() <= ARN_BYTES_MAX).then_some(arn)
-                });
-            Some(Reason { layer, explicit: true, policy })
+            let rest = message.get(at..).unwrap_or_default();
+            let inner = after(rest, " in ").unwrap_or_default();
+            let inner = after(inner, "a ").or_else(|| after(inner, "an ")).unwrap_or(inner);
+            Some(Reason { layer: layer_of(inner), explicit: true })
         }
-        (_, Some(at)) => layer_of(lower.get(at..).unwrap_or_default()).map(|layer| Reason {
-            layer: Some(layer),
-            explicit: false,
-            policy: None,
-        }),
-        _ => lower.contains("denied due to a vpc endpoint policy").then_some(Reason {
-            layer: Some(Layer::Endpoint),
-            explicit: false,
-            policy: None,
-        }),
+        (_, Some(at)) => {
+            let layer = Some(layer_of(message.get(at..).unwrap_or_default())?);
+            Some(Reason { layer, explicit: false })
+        }
+        _ => last(message, "denied due to a vpc endpoint policy")
+            .map(|_| Reason { layer: Some(Layer::Endpoint), explicit: false }),
     }
+}
+
+fn layer_of(rest: &str) -> Option<Layer> {
+    LAYERS.iter().find(|(words, _)| after(rest, words).is_some()).map(|(_, layer)| *layer)
+}
+
+/// What comes after `words` at the start of a text.
+fn after<'a>(text: &'a str, words: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(words.len())?;
+    start.eq_ignore_ascii_case(words).then_some(rest)
 }
 
 /// Where the last mention of `mark` ends.
 fn last(text: &str, mark: &str) -> Option<usize> {
-    text.rfind(mark).map(|at| at + mark.len())
+    let first = *mark.as_bytes().first()?;
+    let mut starts = memrchr2_iter(first.to_ascii_lowercase(), first.to_ascii_uppercase(), text.as_bytes());
+    let start = starts.find(|at| text.get(*at..).is_some_and(|rest| after(rest, mark).is_some()))?;
+    Some(start + mark.len())
 }
 
 /// The layer that denied; `explicit:` goes before it for an explicit deny, `explicit` alone is an explicit deny of an
@@ -372,10 +371,7 @@ mod tests {
         let denial = parse(&text).unwrap();
         assert_eq!(denial.permissions, ["ec2:RunInstances"]);
         assert_eq!(denial.resource, Some("arn:aws:ec2:eu-west-1:1:instance/*"));
-        assert_eq!(
-            denial.reason,
-            Some(Reason { layer: Some(Layer::Identity), explicit: false, policy: None })
-        );
+        assert_eq!(reason(&text), Some(Reason { layer: Some(Layer::Identity), explicit: false }));
     }
 
     #[test]
@@ -423,31 +419,13 @@ mod tests {
     }
 
     #[test]
-    fn the_policy_that_denied_may_be_named() {
-        let policy = |tail: &str| {
-            let text = format!("{USER}: s3:GetObject on resource: \"arn:aws:s3:::b/k\" {tail}");
-            parse(&text).and_then(|denial| denial.reason).and_then(|reason| reason.policy.map(str::to_owned))
-        };
-        assert_eq!(
-            policy(
-                "with an explicit deny in a service control policy: arn:aws:organizations::1:policy/o-1/service_control_policy/p-1"
-            ),
-            Some("arn:aws:organizations::1:policy/o-1/service_control_policy/p-1".to_owned())
-        );
-        assert_eq!(policy("with an explicit deny in a service control policy"), None);
-        assert_eq!(
-            policy("with an explicit deny in an identity-based policy (Service: S3): arn:aws:x:::y"),
-            None
-        );
-    }
-
-    #[test]
     fn a_ciphertext_names_its_permission_and_no_key() {
         let text = format!(
             "{USER}: kms:Decrypt on the resource associated with this ciphertext because the resource does not exist in this \
              Region, no resource-based policies allow access, or a resource-based policy explicitly denies access"
         );
         let denial = parse(&text).unwrap();
-        assert_eq!((denial.permissions, denial.resource, denial.reason), (vec!["kms:Decrypt"], None, None));
+        assert_eq!((denial.permissions, denial.resource), (vec!["kms:Decrypt"], None));
+        assert_eq!(reason(&text), None);
     }
 }

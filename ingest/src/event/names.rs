@@ -5,7 +5,7 @@ use std::hash::Hasher;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, DictionaryArray, Int32Array, StringArray};
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Int32Type;
 use rustc_hash::FxHasher;
 
@@ -77,7 +77,8 @@ impl Names {
 
     pub(super) fn finish(&mut self) -> ArrayRef {
         let Self { codes, nulls, values, .. } = std::mem::take(self);
-        let valid = (nulls > 0).then(|| NullBuffer::from_iter(codes.iter().map(|code| *code >= 0)));
+        let is_there = |at: usize| codes.get(at).is_some_and(|code| *code >= 0);
+        let valid = (nulls > 0).then(|| BooleanBuffer::collect_bool(codes.len(), is_there).into());
         let mut codes = codes;
         if nulls > 0 {
             // What stands under a null is read by some kernels: it must be a code.
