@@ -48,6 +48,7 @@ pub(crate) struct Kinds {
     aws: u32,
     mcp: u32,
     dry_run: u32,
+    success: u32,
     operations: Operations,
     callers: Callers,
     /// By the key's hash, or the next free number after it
@@ -75,6 +76,7 @@ impl Kinds {
             aws: words.id("aws"),
             mcp: words.id(MCP_HOST),
             dry_run: words.id("dry_run"),
+            success: words.id("success"),
             words,
             operations: Operations::default(),
             callers: Callers::default(),
@@ -190,7 +192,10 @@ impl Kinds {
         let event_type = columns.event_type.id(row, words);
         let provider = columns.provider.id(row, words);
         let words = [provider, event_type, service, operation];
-        let naming = self.operations.naming(words, event.view.error_message(row).is_some(), event);
+        // A success without a code has no message: the row need not be looked up.
+        let may_have_message = error_code != NONE || outcome != self.success;
+        let has_message = may_have_message && event.view.error_message(row).is_some();
+        let naming = self.operations.naming(words, has_message, event);
         let invoked = invoked_by != NONE;
         let key =
             Key { holder: who.holder, actor, agent: who.agent, naming, outcome, denied_by, invoked, told };
@@ -471,13 +476,12 @@ impl Kinds {
             kind.end_batch();
         }
         // Sorted by numbers that follow the texts' order, which costs less than to compare the texts again and again.
-        let used = uses.keys().flat_map(|(who, what, _)| [*who, *what]);
-        let ranks = self.words.ranks(used.chain(denials.keys().flat_map(|(who, what)| [*who, *what])));
-        let rank = |id: u32| ranks.get(id as usize).copied().unwrap_or_default();
-        let text = |id| Arc::clone(self.words.text(id));
+        self.words.put_in_order();
+        let words = &self.words;
+        let text = |id| Arc::clone(words.text(id));
         let mut uses: Vec<_> = uses
             .into_iter()
-            .map(|((who, what, block), one)| ((rank(who), rank(what), block), (who, what), one))
+            .map(|((who, what, block), one)| ((words.rank(who), words.rank(what), block), (who, what), one))
             .collect();
         uses.sort_unstable_by_key(|(place, ..)| *place);
         let uses =

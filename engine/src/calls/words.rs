@@ -16,11 +16,14 @@ pub(super) struct Words {
     // Texts are the attacker's to choose: a hasher that nobody can aim at.
     ids: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
+    /// The numbers of those that were ranked, by text, and the rank of each
+    in_order: Vec<u32>,
+    ranks: Vec<u32>,
 }
 
 impl Default for Words {
     fn default() -> Words {
-        Words { ids: HashMap::new(), texts: vec!["".into()] }
+        Words { ids: HashMap::new(), texts: vec!["".into()], in_order: Vec::new(), ranks: Vec::new() }
     }
 }
 
@@ -46,23 +49,36 @@ impl Words {
         self.texts.get(id as usize).unwrap_or(&self.texts[0])
     }
 
-    /// Places of some numbers in the order of their texts, by number.
-    pub(super) fn ranks(&self, ids: impl Iterator<Item = u32>) -> Vec<u32> {
-        let mut ranks = vec![NONE; self.texts.len()];
-        let mut used = Vec::new();
-        for id in ids {
-            if let Some(rank) = ranks.get_mut(id as usize).filter(|rank| **rank == NONE) {
-                *rank = 1;
-                used.push(id);
+    /// Puts all texts in order, for [`rank`](Self::rank). Only those that are new since the last time are compared.
+    pub(super) fn put_in_order(&mut self) {
+        let known = self.in_order.len();
+        if known == self.texts.len() {
+            return;
+        }
+        let mut new: Vec<u32> = (0..).take(self.texts.len()).skip(known).collect();
+        new.sort_unstable_by(|a, b| self.text(*a).cmp(self.text(*b)));
+        let mut in_order = Vec::with_capacity(self.texts.len());
+        let mut rest = self.in_order.as_slice();
+        for id in new {
+            let before = rest.partition_point(|known| self.text(*known) < self.text(id));
+            let (smaller, larger) = rest.split_at_checked(before).unwrap_or_default();
+            in_order.extend_from_slice(smaller);
+            in_order.push(id);
+            rest = larger;
+        }
+        in_order.extend_from_slice(rest);
+        self.ranks.resize(in_order.len(), 0);
+        for (rank, id) in (0..).zip(&in_order) {
+            if let Some(place) = self.ranks.get_mut(*id as usize) {
+                *place = rank;
             }
         }
-        used.sort_unstable_by(|a, b| self.text(*a).cmp(self.text(*b)));
-        for (place, id) in (1..).zip(used) {
-            if let Some(rank) = ranks.get_mut(id as usize) {
-                *rank = place;
-            }
-        }
-        ranks
+        self.in_order = in_order;
+    }
+
+    /// The place of a number in the order of the texts, as they were when that was last asked for.
+    pub(super) fn rank(&self, id: u32) -> u32 {
+        self.ranks.get(id as usize).copied().unwrap_or_default()
     }
 
     pub(super) fn len(&self) -> usize {
@@ -99,5 +115,23 @@ impl<'a> Codes<'a> {
             *id = if values.is_valid(key) { words.id(values.value(key)) } else { NONE };
         }
         *id
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranks_follow_the_texts_however_they_came() {
+        let mut words = Words::default();
+        for new in [&["m", "b", "z"][..], &["a", "n", "zz", "b"], &[], &["", "0"]] {
+            new.iter().for_each(|text| _ = words.id(text));
+            words.put_in_order();
+            let mut by_rank: Vec<u32> = (0..words.len() as u32).collect();
+            by_rank.sort_by_key(|id| words.rank(*id));
+            let texts: Vec<&str> = by_rank.iter().map(|id| &**words.text(*id)).collect();
+            assert!(texts.is_sorted(), "{texts:?}");
+        }
     }
 }
