@@ -35,6 +35,9 @@ const EVENTS_KEPT: usize = 10_000;
 /// Rows of the common sum after which it is written to the store.
 const ROWS_KEPT: usize = 200_000;
 
+/// The same for what events gave to later ones: half a kilobyte each, and none of it is ever the same row again.
+const ISSUED_KEPT: usize = 10_000;
+
 /// What all threads share.
 pub struct Replay {
     pub rules: Arc<Rules>,
@@ -252,7 +255,8 @@ impl<'r> Thread<'r> {
         let full = {
             let mut sum = replay.sum.lock().unwrap_or_else(PoisonError::into_inner);
             sum.merge(mine);
-            (sum.rows() >= ROWS_KEPT).then(|| std::mem::take(&mut *sum))
+            let is_full = sum.rows() >= ROWS_KEPT || sum.issued.len() >= ISSUED_KEPT;
+            is_full.then(|| std::mem::take(&mut *sum))
         };
         if let Some(full) = full {
             self.runtime.block_on(replay.store.commit_sum(&full, &replay.settling.terms()))?;
