@@ -97,17 +97,17 @@ pub fn hostile(n: usize) -> Finding {
 }
 
 fn hostile_caller(evil: &str) -> Attribution {
-    let evil = || Some(evil.to_owned());
     let step = Step {
         kind: StepKind::Mcp,
-        actor: evil().unwrap_or_default(),
-        session_name: evil(),
-        account: evil(),
+        actor: evil.into(),
+        session_name: Some(evil.into()),
+        account: Some(evil.into()),
         at: START,
-        event: evil().unwrap_or_default(),
-        tool: evil(),
-        client: evil(),
+        event: evil.into(),
+        tool: Some(evil.into()),
+        client: Some(evil.into()),
     };
+    let evil = || Some(evil.to_owned());
     Attribution {
         agent_hint: evil(),
         evidence: Some(Grade::Client),

@@ -291,7 +291,7 @@ mod tests {
             account: None,
             at: finding.first_seen,
             event: "e".into(),
-            tool: tool.map(str::to_owned),
+            tool: tool.map(Into::into),
             client: tool.map(|_| "claude-code".into()),
         };
         let steps = vec![

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use compact_str::CompactString;
 use ingest::agent::MCP_HOST;
 use ingest::event::EventView;
 use serde::{Deserialize, Serialize};
@@ -145,11 +146,11 @@ impl crate::finding::Finding {
         }
         let call = Step {
             kind: StepKind::Call,
-            actor: self.actor.clone(),
-            session_name: self.sample.session_name.clone(),
-            account: self.sample.account.clone(),
+            actor: self.actor.as_str().into(),
+            session_name: self.sample.session_name.as_deref().map(CompactString::from),
+            account: self.sample.account.as_deref().map(CompactString::from),
             at: earliest.time,
-            event: earliest.event_id.clone(),
+            event: earliest.event_id.as_str().into(),
             tool: None,
             client: None,
         };

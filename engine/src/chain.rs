@@ -8,6 +8,7 @@ mod walk;
 
 use std::borrow::Cow;
 
+use compact_str::{CompactString, format_compact};
 use ingest::agent::{client, role_of_session};
 use ingest::event::{EventBatch, EventView};
 use serde::{Deserialize, Serialize};
@@ -52,7 +53,7 @@ pub struct Issued {
     /// What later events show of it
     pub given: Given,
     /// To whom: the caller's identity as later events show it, without a role's path
-    pub holder: String,
+    pub holder: CompactString,
     /// Whether the log leaves out who asked, as it does to the other account's reader
     pub is_half_told: bool,
     /// Who asked
@@ -63,9 +64,9 @@ pub struct Issued {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Given {
     /// They carry this access key
-    Key(String),
+    Key(CompactString),
     /// They are these requests
-    Requests(Vec<String>),
+    Requests(Vec<CompactString>),
 }
 
 /// Who asked for what, and when.
@@ -74,34 +75,35 @@ pub struct Asked {
     /// The step as it is shown
     pub step: Step,
     /// The key that the asker itself called with, or the sign-in it did so by
-    pub session: Option<String>,
+    pub session: Option<CompactString>,
     /// Its own request
-    pub request_id: Option<String>,
+    pub request_id: Option<CompactString>,
 }
 
-/// One step of a chain: who did what next. Every text in it is a log's.
+/// One step of a chain: who did what next. Every text in it is a log's; account numbers and the like take no room of
+/// their own, since a tenth of all calls may be steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Step {
     /// What was done
     pub kind: StepKind,
     /// Canonical identity of who did it
-    pub actor: String,
+    pub actor: CompactString,
     /// Its session's name
     #[serde(default)]
-    pub session_name: Option<String>,
+    pub session_name: Option<CompactString>,
     /// Its account
     #[serde(default)]
-    pub account: Option<String>,
+    pub account: Option<CompactString>,
     /// Event time, µs UTC
     pub at: i64,
     /// The event's id
-    pub event: String,
+    pub event: CompactString,
     /// The tool that was called, without its arguments
     #[serde(default)]
-    pub tool: Option<String>,
+    pub tool: Option<CompactString>,
     /// The agent client that called it, by its own words
     #[serde(default)]
-    pub client: Option<String>,
+    pub client: Option<CompactString>,
 }
 
 /// What a step did.
@@ -308,19 +310,17 @@ fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issue
         // https://docs.aws.amazon.com/rolesanywhere/latest/userguide/authentication-create-session.html
         None => response.get("credentialSet")?.items().next()?,
     };
-    let key = access_key(given).filter(|key| is_key(key))?.to_owned();
+    let key = access_key(given).filter(|key| is_key(key))?;
     let holder = match given.get("assumedRoleUser").and_then(|user| user.get("arn")?.text()) {
-        Some(arn) => role_of_session(arn)?,
+        Some(arn) => role_of_session(arn)?.into(),
         None => match kind {
             // A user's own credentials, and those of whom it vouches for, act as the user.
-            StepKind::GetSessionToken | StepKind::GetFederationToken => {
-                holder_of(view.actor(row)?).into_owned()
-            }
+            StepKind::GetSessionToken | StepKind::GetFederationToken => holder_of(view.actor(row)?).into(),
             StepKind::AssumeRoot => root_of(view.request(row)?)?,
             _ => return None,
         },
     };
-    Some(Issued { given: Given::Key(key), holder, ..asked(view, row, kind)? })
+    Some(issued(view, row, asked(view, row, kind)?, Given::Key(key.into()), holder))
 }
 
 /// The id of the key that a response of STS gives.
@@ -336,57 +336,50 @@ fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
     let tape = Tape::read(Some(text));
     let ids = tape.root().get(REQUESTS)?.items().take(REQUESTS_MAX);
     let ids = ids.filter_map(|one| one.get("requestId")?.text());
-    let mut ids: Vec<String> =
-        ids.filter(|id| !id.is_empty() && id.len() <= TEXT_BYTES_MAX).map(str::to_owned).collect();
+    let mut ids: Vec<CompactString> = ids.filter_map(|id| kept(Some(id))).collect();
     ids.sort();
     ids.dedup();
     if ids.is_empty() {
         return None;
     }
-    let mut issued = asked(view, row, StepKind::Mcp)?;
-    issued.by.step.tool = view.request(row).and_then(tool);
-    issued.by.step.client = view.user_agent(row).and_then(client).map(str::to_owned);
-    Some(Issued { given: Given::Requests(ids), ..issued })
+    let mut by = asked(view, row, StepKind::Mcp)?;
+    let holder = holder_of(&by.step.actor).into();
+    by.step.tool = view.request(row).and_then(tool);
+    by.step.client = view.user_agent(row).and_then(client).map(CompactString::from);
+    Some(issued(view, row, by, Given::Requests(ids), holder))
 }
 
 /// The tool's name; what it was called with is nobody's business here.
-fn tool(request: &str) -> Option<String> {
+fn tool(request: &str) -> Option<CompactString> {
     kept(Tape::read(Some(request)).root().get("params")?.get("name")?.text())
 }
 
 /// The account's root, by its number or its ARN.
-fn root_of(request: &str) -> Option<String> {
+fn root_of(request: &str) -> Option<CompactString> {
     let tape = Tape::read(Some(request));
     let target = tape.root().get("targetPrincipal")?.text()?;
     let is_account = target.len() == 12 && target.bytes().all(|b| b.is_ascii_digit());
-    Some(if is_account { format!("arn:aws:iam::{target}:root") } else { kept(Some(target))? })
+    if is_account { Some(format_compact!("arn:aws:iam::{target}:root")) } else { kept(Some(target)) }
 }
 
-/// Who asked; what was given is filled in.
-fn asked(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
-    let actor = view.actor(row).filter(|actor| actor.len() <= ACTOR_BYTES_MAX)?.to_owned();
+fn asked(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Asked> {
     let step = Step {
         kind,
+        actor: view.actor(row).filter(|actor| actor.len() <= ACTOR_BYTES_MAX)?.into(),
         session_name: kept(view.session_name(row)),
         account: kept(view.actor_account(row).or(view.account(row))),
         at: view.time(row)?,
         event: kept(Some(view.event_id(row)))?,
         tool: None,
         client: None,
-        actor,
     };
-    let holder = holder_of(&step.actor).into_owned();
-    Some(Issued {
-        given: Given::Requests(Vec::new()),
-        holder,
-        // The account that owns the role learns the caller's ids only.
-        is_half_told: view.actor_type(row) == Some("AWSAccount"),
-        by: Asked {
-            step,
-            session: kept(view.session(row).or(view.credential(row))),
-            request_id: kept(view.request_id(row)),
-        },
-    })
+    let session = kept(view.session(row).or(view.credential(row)));
+    Some(Asked { step, session, request_id: kept(view.request_id(row)) })
+}
+
+fn issued(view: &EventView<'_>, row: usize, by: Asked, given: Given, holder: CompactString) -> Issued {
+    // The account that owns the role learns the caller's ids only.
+    Issued { given, holder, is_half_told: view.actor_type(row) == Some("AWSAccount"), by }
 }
 
 /// The identity as a response spells it: a role without its path.
@@ -403,8 +396,8 @@ fn is_key(key: &str) -> bool {
     (16..=128).contains(&key.len()) && key.bytes().all(|b| b.is_ascii_alphanumeric())
 }
 
-fn kept(text: Option<&str>) -> Option<String> {
-    text.filter(|text| !text.is_empty() && text.len() <= TEXT_BYTES_MAX).map(str::to_owned)
+fn kept(text: Option<&str>) -> Option<CompactString> {
+    text.filter(|text| !text.is_empty() && text.len() <= TEXT_BYTES_MAX).map(CompactString::from)
 }
 
 #[cfg(test)]

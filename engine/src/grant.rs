@@ -52,7 +52,7 @@ const FILE_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Identities whose holdings are kept at hand; then they are forgotten and made again when asked for.
 const REMEMBERED_MAX: usize = 50_000;
 
-/// Revisions of which it is remembered whom they touched.
+/// Revisions of which it is remembered what they brought.
 const RECENT_MAX: usize = 10_000;
 
 /// The policies of every identity that a folder and the log tell of. Shared by workers; changes come in by
@@ -71,8 +71,8 @@ pub struct Grants {
     revision: AtomicU64,
     holders_revision: AtomicU64,
     narrows_sessions: AtomicBool,
-    /// Whom the last revisions touched
-    recent: RwLock<VecDeque<(u64, Vec<Touch>)>>,
+    /// What the last revisions brought
+    recent: RwLock<VecDeque<(u64, Vec<PolicyChange>)>>,
 }
 
 /// An identity, or one session of it, whose grants changed.
@@ -326,25 +326,25 @@ impl Grants {
         }
         let mut history = self.history.write().unwrap_or_else(PoisonError::into_inner);
         let now = now();
-        let new = changes.iter().filter(|change| history.add(change, now)).count();
+        let new: Vec<PolicyChange> = changes.iter().filter_map(|change| history.add(change, now)).collect();
         if changes.iter().any(PolicyChange::is_of_a_session) {
             self.narrows_sessions.store(true, Ordering::Release);
         }
-        if new > 0 {
-            let touched = history.touched(changes);
+        let count = new.len();
+        if count > 0 {
             // A session narrows itself alone: what identities hold stays as it is remembered.
-            if !changes.iter().all(PolicyChange::is_of_a_session) {
-                self.forget(&touched);
+            if !new.iter().all(PolicyChange::is_of_a_session) {
+                self.forget(&history.touched(new.iter().filter(|change| !change.is_of_a_session())));
                 self.holders_revision.fetch_add(1, Ordering::Release);
             }
             let mut recent = self.recent.write().unwrap_or_else(PoisonError::into_inner);
             if recent.len() >= RECENT_MAX {
                 recent.pop_front();
             }
-            recent.push_back((self.revision() + 1, touched));
+            recent.push_back((self.revision() + 1, new));
             self.revision.fetch_add(1, Ordering::Release);
         }
-        new
+        count
     }
 
     /// Why the policy that a change brings cannot be read: `policy `more`: Statement: is missing`.
@@ -368,22 +368,22 @@ impl Grants {
     /// Whose grants changes touch, and from when on.
     #[must_use]
     pub fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
-        self.history.read().unwrap_or_else(PoisonError::into_inner).touched(changes)
+        self.history.read().unwrap_or_else(PoisonError::into_inner).touched(changes.iter())
     }
 
-    /// Whose grants were touched since a revision; `None` where that is too long ago to be told.
+    /// Whose grants were touched since a revision, each once; `None` where that is too long ago to be told.
     #[must_use]
     pub fn touched_since(&self, revision: u64) -> Option<Vec<Touch>> {
         if self.revision() == revision {
             return Some(Vec::new());
         }
+        let history = self.history.read().unwrap_or_else(PoisonError::into_inner);
         let recent = self.recent.read().unwrap_or_else(PoisonError::into_inner);
         if recent.front().is_some_and(|(first, _)| *first > revision + 1) {
             return None;
         }
-        Some(
-            recent.iter().filter(|(at, _)| *at > revision).flat_map(|(_, touched)| touched.clone()).collect(),
-        )
+        let since = recent.iter().filter(|(at, _)| *at > revision).flat_map(|(_, changes)| changes);
+        Some(history.touched(since))
     }
 
     /// Grows with every change of what identities hold: what was remembered of them under another one may not hold.

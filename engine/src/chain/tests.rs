@@ -74,11 +74,11 @@ impl Links {
         let view = batch.view();
         let step = Step {
             kind: StepKind::Call,
-            actor: view.actor(0).unwrap().to_owned(),
-            session_name: view.session_name(0).map(str::to_owned),
-            account: view.account(0).map(str::to_owned),
+            actor: view.actor(0).unwrap().into(),
+            session_name: view.session_name(0).map(CompactString::from),
+            account: view.account(0).map(CompactString::from),
             at: view.time(0).unwrap(),
-            event: view.event_id(0).to_owned(),
+            event: view.event_id(0).into(),
             tool: None,
             client: None,
         };
@@ -325,7 +325,7 @@ fn a_batch_gives_what_its_rows_give() {
 
 #[test]
 fn the_slow_way_and_the_stores_way_agree_on_which_telling_counts() {
-    let mut least: HashMap<String, Issued> = HashMap::new();
+    let mut least: HashMap<CompactString, Issued> = HashMap::new();
     let records: Vec<Value> =
         (0..20).map(|n: u32| assume(&format!("e{}", n * 7 % 20), n % 3, bob(), HUB, &key('A'))).collect();
     for one in records.iter().filter_map(issued) {

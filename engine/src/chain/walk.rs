@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use compact_str::CompactString;
+
 use super::{Asked, Chain, Cut, SESSION_MAX, SKEW, STEPS_MAX, Step, holder_of, is_key};
 use crate::time::HOUR;
 
@@ -9,11 +11,11 @@ use crate::time::HOUR;
 #[derive(Debug)]
 pub struct Walk {
     steps: Vec<Step>,
-    seen: HashSet<String>,
+    seen: HashSet<CompactString>,
     /// Whose credentials are looked for
-    holder: String,
-    session: Option<String>,
-    request_id: Option<String>,
+    holder: CompactString,
+    session: Option<CompactString>,
+    request_id: Option<CompactString>,
     /// When they were used
     when: i64,
     /// The request has been asked for
@@ -39,9 +41,9 @@ impl Walk {
     pub fn from(call: Step, session: Option<&str>, request_id: Option<&str>) -> Walk {
         Walk {
             seen: HashSet::from([call.event.clone()]),
-            holder: holder_of(&call.actor).into_owned(),
-            session: session.map(str::to_owned),
-            request_id: request_id.map(str::to_owned),
+            holder: holder_of(&call.actor).into(),
+            session: session.map(CompactString::from),
+            request_id: request_id.map(CompactString::from),
             when: call.at,
             is_past_request: false,
             cut: None,
@@ -83,7 +85,7 @@ impl Walk {
             self.is_over = true;
             return;
         }
-        self.holder = holder_of(&found.step.actor).into_owned();
+        self.holder = holder_of(&found.step.actor).into();
         self.when = found.step.at;
         let own = self.session.take().filter(|_| of_request);
         // A tool call is logged without its key at times; the calls that it leads to carry the same session's.

@@ -7,6 +7,7 @@ use std::cell::LazyCell;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -152,7 +153,7 @@ pub enum Change {
     /// A session began that its policies or tags narrow
     Session {
         /// The access key id that its calls carry
-        session: String,
+        session: CompactString,
         /// Documents given with it; `None` where the log leaves one out
         documents: Vec<Option<Arc<str>>>,
         /// ARNs of managed policies given with it
@@ -225,6 +226,11 @@ impl PolicyChange {
     pub fn may_be_in(log: &[u8]) -> bool {
         let has = |word: &str| memchr::memmem::find(log, word.as_bytes()).is_some();
         has("iam.amazonaws.com") || (has("AssumeRole") && (has("\"policy") || has("\"tags\"")))
+    }
+
+    /// When it counts, and what orders it among those of the same moment.
+    pub(super) fn moment(&self) -> (i64, &str) {
+        (self.time, &self.event_id)
     }
 
     /// Whether it is about one session alone: then it can be forgotten once the session is over.
@@ -367,7 +373,7 @@ fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
     let arns = request.get("policyArns").into_iter().flat_map(Json::items);
     let arn = |one: Json<'_>| one.text().map(str::to_owned).or_else(|| text(one, "arn"));
     let policies = arns.take(SESSION_POLICIES_MAX).filter_map(arn).collect();
-    let session = access_key(response).filter(|key| is_name(key))?.to_owned();
+    let session = access_key(response).filter(|key| is_name(key))?.into();
     Some(Change::Session { session, documents, policies, tags: tags(request) })
 }
 
@@ -375,14 +381,17 @@ fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
 fn tags(request: Json<'_>) -> Tags {
     let Some(tags) = request.get("tags") else { return Tags::default() };
     let listed = tags.items().take(TAGS_MAX);
-    let listed = listed.filter_map(|tag| Some((text(tag, "key")?, text(tag, "value").unwrap_or_default())));
+    let listed = listed.filter_map(|tag| Some((name(tag, "key")?, name(tag, "value").unwrap_or_default())));
     let mapped = tags.members().take(TAGS_MAX);
-    let mapped = mapped.filter_map(|(key, value)| Some((key.to_owned(), value.text()?.to_owned())));
-    listed.chain(mapped).collect()
+    listed.chain(mapped.filter_map(|(key, value)| Some((key, value.text()?)))).collect()
 }
 
 fn text(value: Json<'_>, field: &str) -> Option<String> {
-    value.get(field)?.text().filter(|text| is_name(text)).map(str::to_owned)
+    name(value, field).map(str::to_owned)
+}
+
+fn name<'a>(value: Json<'a>, field: &str) -> Option<&'a str> {
+    value.get(field)?.text().filter(|text| is_name(text))
 }
 
 fn is_name(text: &str) -> bool {

@@ -1,8 +1,10 @@
 //! The accounts as they were first told of, and every change since
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, OnceLock};
 
+use compact_str::CompactString;
 use policy::arn::Arn;
 use policy::aws::Policy;
 
@@ -24,7 +26,7 @@ pub(super) struct History {
     named: BTreeMap<String, Principal>,
     /// Each list is in order
     changes: HashMap<Subject, Vec<PolicyChange>>,
-    sessions: HashMap<Box<str>, Begun>,
+    sessions: HashMap<CompactString, Begun>,
     /// Each text once, since most documents are written again and again; with why it is no policy, once that was asked
     documents: HashMap<Arc<str>, OnceLock<Option<String>>>,
     /// Who ever held a managed policy, as told or by a change; by ARN
@@ -38,8 +40,8 @@ pub(super) struct History {
 struct Begun {
     /// When it became known, by the clock: history that is read late is as fresh as any
     learned: i64,
-    /// In order; the first counts
-    changes: Vec<PolicyChange>,
+    /// The earliest of what tells of its beginning, which several accounts' logs may
+    first: PolicyChange,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -72,30 +74,50 @@ impl History {
         self.named.entry(name.to_owned()).or_default()
     }
 
-    /// Takes a change in, at `now` by the clock; false where it is known already.
-    pub(super) fn add(&mut self, change: &PolicyChange, now: i64) -> bool {
-        let changes = match &*change.what {
+    /// Takes a change in, at `now` by the clock, and gives it as it is kept; `None` where it is known already, or counts for
+    /// nothing beside what is.
+    pub(super) fn add(&mut self, change: &PolicyChange, now: i64) -> Option<PolicyChange> {
+        let subject = match &*change.what {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
-            | Change::DeletePolicy { policy } => {
-                self.changes.entry(Subject::Policy(policy.clone())).or_default()
-            }
+            | Change::DeletePolicy { policy } => Subject::Policy(policy.clone()),
             Change::Session { session, .. } => {
-                let begun = self.sessions.entry(session.as_str().into());
-                let begun = begun.or_insert_with(|| Begun { learned: 0, changes: Vec::with_capacity(1) });
-                begun.learned = now;
-                &mut begun.changes
+                let kept = self.sharing_documents(change);
+                return self.begin(session, &kept, now).then_some(kept);
             }
-            what => {
-                let Some(holder) = what.holder() else { return false };
-                self.changes.entry(Subject::Principal(holder.clone())).or_default()
-            }
+            what => Subject::Principal(what.holder()?.clone()),
         };
-        let moment = (change.time, &change.event_id);
+        let kept = self.sharing_documents(change);
+        let changes = self.changes.entry(subject).or_default();
         // Most come in order: last.
-        let Err(place) = changes.binary_search_by(|one| (one.time, &one.event_id).cmp(&moment)) else {
-            return false;
+        let Err(place) = changes.binary_search_by(|one| one.moment().cmp(&change.moment())) else {
+            return None;
         };
+        changes.insert(place, kept.clone());
+        self.relate(&change.what);
+        Some(kept)
+    }
+
+    fn begin(&mut self, session: &CompactString, change: &PolicyChange, now: i64) -> bool {
+        match self.sessions.entry(session.clone()) {
+            Entry::Vacant(place) => {
+                place.insert(Begun { learned: now, first: change.clone() });
+                true
+            }
+            Entry::Occupied(known) => {
+                let begun = known.into_mut();
+                begun.learned = now;
+                let is_earlier = change.moment() < begun.first.moment();
+                if is_earlier {
+                    begun.first = change.clone();
+                }
+                is_earlier
+            }
+        }
+    }
+
+    /// The change with each of its documents as it is kept already, or from now on.
+    fn sharing_documents(&mut self, change: &PolicyChange) -> PolicyChange {
         let mut kept = change.clone();
         let known = |document: &Arc<str>| Some(Arc::clone(self.documents.get_key_value(document)?.0));
         if change.what.documents().any(|document| known(document).is_some()) {
@@ -106,9 +128,7 @@ impl History {
         for document in kept.what.documents() {
             self.documents.entry(Arc::clone(document)).or_default();
         }
-        changes.insert(place, kept);
-        self.relate(&change.what);
-        true
+        kept
     }
 
     /// Why a policy that was written cannot be read.
@@ -148,9 +168,9 @@ impl History {
     }
 
     /// Whose grants changes touch, each once, sorted.
-    pub(super) fn touched(&self, changes: &[PolicyChange]) -> Vec<Touch> {
+    pub(super) fn touched<'a>(&self, changes: impl Iterator<Item = &'a PolicyChange>) -> Vec<Touch> {
         let mut touched = Vec::new();
-        changes.iter().for_each(|change| self.touch(change, &mut touched));
+        changes.for_each(|change| self.touch(change, &mut touched));
         touched.sort_unstable();
         touched.dedup();
         touched
@@ -327,7 +347,7 @@ impl History {
 
     /// What narrows a session, if something does.
     pub(super) fn session(&self, session: &str) -> Option<Session> {
-        let PolicyChange { time: from, what, .. } = self.sessions.get(session)?.changes.first()?;
+        let PolicyChange { time: from, what, .. } = &self.sessions.get(session)?.first;
         let Change::Session { documents, policies, tags, .. } = &**what else { return None };
         let mut narrowed = Session { tags: tags.to_map(), ..Session::default() };
         for (at, document) in documents.iter().enumerate() {

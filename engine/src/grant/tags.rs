@@ -2,19 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use compact_str::CompactString;
 use serde::{Deserialize, Serialize};
 
 /// Tags by key, each key once, of which the last telling counts. In JSON a map.
 ///
-/// Sessions that carry tags are kept by the hundred thousand, most with one or two, for which a tree has room for eleven.
+/// Sessions that carry tags are kept by the hundred thousand, most with one or two short ones, which take one piece of
+/// room together; a tree has room for eleven.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
-pub struct Tags(Box<[(Box<str>, Box<str>)]>);
+pub struct Tags(Box<[(CompactString, CompactString)]>);
 
 impl Tags {
     /// Keys and values, by key.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(key, value)| (&**key, &**value))
+        self.0.iter().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
     /// The same as a map.
@@ -24,10 +26,10 @@ impl Tags {
     }
 }
 
-impl FromIterator<(String, String)> for Tags {
-    fn from_iter<I: IntoIterator<Item = (String, String)>>(tags: I) -> Tags {
-        let tags = tags.into_iter().map(|(key, value)| (key.into_boxed_str(), value.into_boxed_str()));
-        let mut tags: Vec<(Box<str>, Box<str>)> = tags.collect();
+impl<T: Into<CompactString>> FromIterator<(T, T)> for Tags {
+    fn from_iter<I: IntoIterator<Item = (T, T)>>(tags: I) -> Tags {
+        let tags = tags.into_iter().map(|(key, value)| (key.into(), value.into()));
+        let mut tags: Vec<(CompactString, CompactString)> = tags.collect();
         // The last telling first, so that it is the one that stays.
         tags.reverse();
         tags.sort_by(|(a, _), (b, _)| a.cmp(b));

@@ -342,7 +342,7 @@ fn a_session_policy_narrows_its_session_alone() {
 fn a_session_touches_its_own_calls_alone_and_is_forgotten_in_time() {
     let grants = load(&[("x.json", allow("s3:*", "*"))]);
     let session = |key: &str, time| {
-        let session = key.to_owned();
+        let session = key.into();
         let tags = [("team".to_owned(), "red".to_owned())].into_iter().collect();
         change(time, Change::Session { session, documents: Vec::new(), policies: Vec::new(), tags })
     };
@@ -358,6 +358,31 @@ fn a_session_touches_its_own_calls_alone_and_is_forgotten_in_time() {
     // near-miss: a change of the role itself
     assert_eq!(grants.apply(&[put(20, "p", &allow("ec2:*", "*"))]), 1);
     assert_ne!(grants.holders_revision(), holders);
+}
+
+#[test]
+fn a_session_of_which_two_logs_tell_began_as_the_earlier_one_says() {
+    let told = |time, team: &str| {
+        let tags = [("team", team)].into_iter().collect();
+        let session = "ASIA1".into();
+        change(time, Change::Session { session, documents: Vec::new(), policies: Vec::new(), tags })
+    };
+    let [earlier, later] = [told(10, "red"), told(20, "blue")];
+    for (order, new) in [([&earlier, &later], [1, 0]), ([&later, &earlier], [1, 1])] {
+        let grants = load(&[("x.json", allow("s3:*", "*"))]);
+        let revisions: Vec<u64> = order
+            .into_iter()
+            .zip(new)
+            .map(|(change, new)| {
+                assert_eq!(grants.apply(std::slice::from_ref(change)), new, "{change:?}");
+                grants.revision()
+            })
+            .collect();
+        assert_eq!(grants.session("ASIA1").unwrap().tags["team"], "red");
+        let since = grants.touched_since(revisions[0]).unwrap();
+        assert_eq!(since.iter().map(|touch| touch.from).collect::<Vec<i64>>(), [10].repeat(new[1]));
+        assert_eq!(grants.apply(&[earlier.clone(), later.clone()]), 0, "known already");
+    }
 }
 
 #[test]

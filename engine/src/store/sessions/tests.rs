@@ -90,7 +90,7 @@ impl World {
         let mut findings = [finding.clone()];
         self.store.attribute(&mut findings).await.unwrap();
         let [finding] = findings;
-        finding.sample.caller.chain.steps.into_iter().map(|step| step.event).collect()
+        finding.sample.caller.chain.steps.into_iter().map(|step| step.event.into()).collect()
     }
 }
 
@@ -119,10 +119,16 @@ async fn many_findings_are_followed_back_together_each_by_its_own_links() {
         one.sample.caller.request_id = Some(format!("r{n}"));
         all.push(one);
         if n % 3 == 0 {
-            links.push(issued(Given::Key(format!("ASIA{n}")), BOT, BOB, &format!("key-{n}"), 1));
+            links.push(issued(Given::Key(format!("ASIA{n}").into()), BOT, BOB, &format!("key-{n}"), 1));
         }
         if n % 5 == 0 {
-            links.push(issued(Given::Requests(vec![format!("r{n}")]), BOT, BOT, &format!("tool-{n}"), 2));
+            links.push(issued(
+                Given::Requests(vec![format!("r{n}").into()]),
+                BOT,
+                BOT,
+                &format!("tool-{n}"),
+                2,
+            ));
         }
     }
     world.keep(&links, NOW).await;
