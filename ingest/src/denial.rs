@@ -313,6 +313,7 @@ mod tests {
             ),
             ("with an explicit deny in an identity-based policy", "explicit:identity"),
             ("with an explicit deny in a permissions boundary", "explicit:boundary"),
+            ("With an explicit deny in a Service Control Policy", "explicit:scp"),
             ("with an explicit deny", "explicit"),
         ];
         for (tail, layer) in cases {
