@@ -212,15 +212,20 @@ impl<'t> Scanner<'t> {
     pub(super) fn string<const LOOSE: bool>(&mut self) -> Result<bool, Fault> {
         self.pos += 1;
         while let Some(window) = self.window() {
-            if let Some(special) = NonZeroU32::new(special_bytes(window)) {
-                self.pos += special.trailing_zeros() as usize;
-                if self.peek() == b'"' {
-                    self.pos += 1;
-                    return Ok(false);
+            let Special { quotes, others } = Special::of(window);
+            let Some(quotes) = NonZeroU32::new(quotes) else {
+                if others == 0 {
+                    self.pos += WINDOW;
+                    continue;
                 }
                 break;
+            };
+            let to_first = quotes.get() ^ (quotes.get() - 1);
+            if others & to_first != 0 {
+                break;
             }
-            self.pos += WINDOW;
+            self.pos += quotes.trailing_zeros() as usize + 1;
+            return Ok(false);
         }
         self.special_string(LOOSE)
     }
@@ -232,7 +237,8 @@ impl<'t> Scanner<'t> {
         let mut escaped = false;
         loop {
             if let Some(window) = self.window() {
-                self.pos += special_bytes(window).trailing_zeros() as usize;
+                let Special { quotes, others } = Special::of(window);
+                self.pos += (quotes | others).trailing_zeros() as usize;
             }
             match self.bytes.get(self.pos) {
                 Some(b'"') => {
@@ -265,14 +271,25 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// One bit for each quote, backslash and control character.
-#[inline(always)]
-fn special_bytes(window: &[u8; WINDOW]) -> u32 {
-    let window = u8x32::new(*window);
-    let quote = window.simd_eq(u8x32::splat(b'"'));
-    let backslash = window.simd_eq(u8x32::splat(b'\\'));
-    let control = window.min(u8x32::splat(0x1f)).simd_eq(window);
-    (quote | backslash | control).to_bitmask()
+/// What may end a string or must be looked at in it: a bit for each byte of a window.
+struct Special {
+    /// Apart from the rest: where the next token begins hangs on them alone, and it is what everything waits for.
+    quotes: u32,
+    /// Backslashes and control characters.
+    others: u32,
+}
+
+impl Special {
+    #[inline(always)]
+    fn of(window: &[u8; WINDOW]) -> Special {
+        let window = u8x32::new(*window);
+        let backslash = window.simd_eq(u8x32::splat(b'\\'));
+        let control = window.min(u8x32::splat(0x1f)).simd_eq(window);
+        Special {
+            quotes: window.simd_eq(u8x32::splat(b'"')).to_bitmask(),
+            others: (backslash | control).to_bitmask(),
+        }
+    }
 }
 
 #[inline(always)]
