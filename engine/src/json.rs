@@ -128,7 +128,8 @@ impl<'a> Tape<'a> {
         nodes.clear();
         // Places are kept in 32 bits. No record is that long.
         let text = text.filter(|text| u32::try_from(text.len()).is_ok()).unwrap_or_default();
-        let has_escapes = memchr(b'\\', text.as_bytes()).is_some();
+        let has_escapes =
+            keys.get().map_or_else(|| memchr(b'\\', text.as_bytes()).is_some(), |keys| keys.has_escapes());
         let tape = Tape { text, has_escapes, nodes: RefCell::default(), resolved: FrozenVec::new(), keys };
         nodes.push(tape.whole().unwrap_or(Node::NULL));
         tape.nodes.replace(nodes);

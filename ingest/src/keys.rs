@@ -13,11 +13,13 @@ pub struct Keys {
     ends: u64,
     /// The text is an object.
     is_object: bool,
+    /// Some string of it has escapes, be it a key or a value.
+    has_escapes: bool,
 }
 
 impl Keys {
     /// Nothing can be ruled out.
-    const ANY: Keys = Keys { firsts: u32::MAX, ends: u64::MAX, is_object: false };
+    const ANY: Keys = Keys { firsts: u32::MAX, ends: u64::MAX, is_object: false, has_escapes: true };
 
     /// The keys of a text, which need not be JSON: what looks like a key is one.
     #[must_use]
@@ -25,6 +27,7 @@ impl Keys {
         let json = json.as_bytes();
         let mut keys = Keys::default();
         keys.tell_object(json.trim_ascii_start().first() == Some(&b'{'));
+        keys.tell_escapes(memchr(b'\\', json).is_some());
         let mut at = 0;
         while let Some(open) = memchr(b'"', json.get(at..).unwrap_or_default()).map(|open| at + open + 1) {
             let Some(end) = crate::token::string_end(json, open - 1) else { break };
@@ -54,6 +57,18 @@ impl Keys {
     /// Says whether the text is an object.
     pub(crate) fn tell_object(&mut self, is_object: bool) {
         self.is_object = is_object;
+    }
+
+    /// Says whether one more string has escapes.
+    #[inline(always)]
+    pub(crate) fn tell_escapes(&mut self, has_escapes: bool) {
+        self.has_escapes |= has_escapes;
+    }
+
+    /// Whether some string may have escapes: if not, all of them stand as they read.
+    #[must_use]
+    pub fn has_escapes(self) -> bool {
+        self.has_escapes
     }
 
     /// Whether the text is an object with something in it; if not it still may be one.
@@ -120,6 +135,15 @@ mod tests {
             assert!(keys.may_be("versionId") && keys.may_begin("versionId"), "{text}");
         }
         assert!(!Keys::of(r#"{"":1}"#).may_be("versionId"));
+    }
+
+    #[test]
+    fn escapes_are_told_wherever_they_stand() {
+        for text in [r#"{"v":1}"#, r#"{"a":["b",{"c":"tag"}]}"#, r#"["
+"]"#] {
+            assert!(Keys::of(text).has_escapes(), "{text}");
+        }
+        assert!(!Keys::of(r#"{"a":["b",{"c":"/u0074ag"}],"-":1}"#).has_escapes());
     }
 
     proptest! {

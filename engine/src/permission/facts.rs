@@ -145,10 +145,15 @@ impl<'a> Facts<'a> {
         })
     }
 
+    /// Whether the request may have a key with one of some words in it: most do not even have the letters.
+    fn may_have_key_with(&self, words: &[&str]) -> bool {
+        let Some(request) = self.call.request else { return false };
+        words.iter().any(|word| has_key_with(request, word.as_bytes()))
+            || self.request_keys().has_escapes() && hides_letters(request)
+    }
+
     fn has_header(&self, start: &str) -> bool {
-        // Asked of every object that is put: most requests do not even have the words.
-        if !self.call.request.is_some_and(|text| has_key_with(text, start.as_bytes()) || hides_letters(text))
-        {
+        if !self.may_have_key_with(&[start]) {
             return false;
         }
         let mut members = self.request().members();
@@ -209,25 +214,19 @@ impl<'a> Facts<'a> {
 
     /// The tags that the request gives or takes away.
     pub(super) fn tags(&self) -> &Tags {
-        let is_worth = self.may_speak_of_tags();
-        self.tags.get_or_init(|| if is_worth { tags::read(self.request()) } else { Tags::default() })
+        let read =
+            || if self.may_have_key_with(&["tag"]) { tags::read(self.request()) } else { Tags::default() };
+        self.tags.get_or_init(read)
     }
 
     /// Whether the request gives tags or takes some away: asked of many calls, of few of which the tags are asked.
     pub(super) fn gives_tags(&self) -> bool {
-        self.may_speak_of_tags() && tags::are_in(self.request())
-    }
-
-    fn may_speak_of_tags(&self) -> bool {
-        self.call.request.is_some_and(tags::may_speak_of_tags)
+        self.may_have_key_with(&["tag"]) && tags::are_in(self.request())
     }
 
     /// Roles and instance profiles in fields that are called so.
     pub(super) fn handed(&self) -> Vec<Handed> {
-        // Asked of every call that might hand one over: most do not even have the word.
-        let is_worth =
-            |text: &str| has_key_with(text, b"role") || has_key_with(text, b"prof") || hides_letters(text);
-        if !self.call.request.is_some_and(is_worth) {
+        if !self.may_have_key_with(&["role", "prof"]) {
             return Vec::new();
         }
         let mut found = Vec::new();

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 
 use super::percent_decoded;
-use super::request::{has_key_with, hides_letters};
 use crate::json::{Json, Kind};
 use crate::reference::{folded, letters};
 
@@ -103,11 +102,6 @@ fn speaks_of_tags(key: &str) -> bool {
     let ends = |end: &&str| folded(key).rev().take(end.len()).eq(end.bytes().rev());
     // Asked of every key of every call that might give tags: all of these names have a G.
     key.bytes().any(|byte| matches!(byte, b'g' | b'G')) && ENDS.iter().any(ends) && !STARTS.iter().any(starts)
-}
-
-/// Whether a request may have anything for [`read`]: no key speaks of tags without the word.
-pub(super) fn may_speak_of_tags(request: &str) -> bool {
-    has_key_with(request, b"tag") || hides_letters(request)
 }
 
 /// Reads the tags at the top of a request, or a structure or two below.

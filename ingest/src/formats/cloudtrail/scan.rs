@@ -124,7 +124,13 @@ impl<'t> Scanner<'t> {
     #[inline(always)]
     fn value<const KEYS: bool>(&mut self, depth: usize, seen: &mut Seen) -> Result<(), Fault> {
         match self.next_byte() {
-            b'"' => self.string::<false>().map(|_| ()),
+            b'"' => {
+                let escaped = self.string::<false>()?;
+                if KEYS {
+                    seen.keys.tell_escapes(escaped);
+                }
+                Ok(())
+            }
             b'{' => self.container::<KEYS>(b'}', depth, seen),
             b'[' => self.container::<KEYS>(b']', depth, seen),
             _ => self.scalar(),
