@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use super::keys::Slot;
 use super::slots::Slots;
 use super::{oracle, unread};
+use crate::keys::Keys;
 
 /// What the fast reader finds, in the oracle's order.
 fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
@@ -57,6 +58,11 @@ fn read(text: &str) -> Result<Vec<Option<String>>, &'static str> {
         }
     }
     told.extend([Request, Response, Additional, EventContext, Federation].map(get));
+    for (slot, keys) in [(Request, record.request_keys()), (Additional, record.additional_keys())] {
+        if let Some(raw) = record.get(slot) {
+            assert_eq!(keys, Keys::of(raw), "{raw}");
+        }
+    }
     told.extend(record.resources().map(|arn| Some(arn.to_owned())));
     Ok(told)
 }
