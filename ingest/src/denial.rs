@@ -228,7 +228,7 @@ fn last(text: &str, mark: &str) -> Option<usize> {
 pub(crate) fn denied_by(code: Option<&str>, message: Option<&str>) -> Option<&'static str> {
     let told = message.and_then(reason);
     match told {
-        Some(Reason { layer: Some(layer), explicit, .. }) => Some(layer.as_str(explicit)),
+        Some(Reason { layer: Some(layer), explicit }) => Some(layer.as_str(explicit)),
         Some(_) => Some("explicit"),
         None => (code == Some("VpceAccessDenied")).then_some("endpoint"),
     }

@@ -77,17 +77,14 @@ impl History {
     /// Takes a change in, at `now` by the clock, and gives it as it is kept; `None` where it is known already, or counts for
     /// nothing beside what is.
     pub(super) fn add(&mut self, change: &PolicyChange, now: i64) -> Option<PolicyChange> {
+        let kept = self.sharing_documents(change);
         let subject = match &*change.what {
             Change::Version { policy, .. }
             | Change::Default { policy, .. }
             | Change::DeletePolicy { policy } => Subject::Policy(policy.clone()),
-            Change::Session { session, .. } => {
-                let kept = self.sharing_documents(change);
-                return self.begin(session, &kept, now).then_some(kept);
-            }
+            Change::Session { session, .. } => return self.begin(session, &kept, now).then_some(kept),
             what => Subject::Principal(what.holder()?.clone()),
         };
-        let kept = self.sharing_documents(change);
         let changes = self.changes.entry(subject).or_default();
         // Most come in order: last.
         let Err(place) = changes.binary_search_by(|one| one.moment().cmp(&change.moment())) else {
