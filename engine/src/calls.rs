@@ -3,6 +3,7 @@
 //! What needs memory or a policy is computed here, in Rust, so that a detection is plain SQL.
 
 mod answers;
+mod brought;
 mod callers;
 mod columns;
 mod elsewhere;
@@ -19,6 +20,7 @@ mod weighing;
 mod words;
 
 pub use answers::{Answer, Answers, Asker};
+pub(crate) use brought::{Brought, Parameters};
 pub use columns::BUILT;
 pub(crate) use kinds::Kinds;
 pub(crate) use signature::{Hearers, Read, Reads};
@@ -33,10 +35,8 @@ use crate::grant::{Grants, PolicyChange, Touch};
 use crate::manifest::{Agent, Caller, Shown, Versions};
 use crate::measure::Measures;
 use crate::permission::{Call, Needed};
-use arrow::array::AsArray;
-use arrow::datatypes::Int32Type;
-use ingest::event::{Columns, EventBatch, EventView};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use ingest::event::{Columns, EventView};
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 /// The columns of events that judging reads; the others need not be built for it. Conditions of policies may ask for
@@ -105,49 +105,14 @@ pub struct CallFacts {
     pub active_days: u32,
 }
 
-/// Changes of policies that a batch brings.
-#[derive(Debug, Default)]
-pub(crate) struct Changes {
-    changes: Vec<PolicyChange>,
-    /// Why the policy that a row's call wrote cannot be read
-    faults: HashMap<usize, String>,
-}
-
-impl Changes {
-    /// Takes the changes of a batch into the grants, so that it does not matter where in it they stand.
-    pub(crate) fn of(batch: &EventBatch, view: &EventView<'_>, grants: &Grants) -> Changes {
-        let rows = rows_of_services(batch, view, &PolicyChange::SERVICES).into_iter();
-        let (rows, changes): (Vec<usize>, Vec<PolicyChange>) =
-            rows.filter_map(|row| Some((row, PolicyChange::of(view, row)?))).unzip();
-        grants.apply(&changes);
-        let fault = |(row, change)| Some((row, grants.fault(change)?));
-        let faults = rows.into_iter().zip(&changes).filter_map(fault).collect();
-        Changes { changes, faults }
-    }
-
-    pub(crate) fn has_fault(&self, row: usize) -> bool {
-        self.faults.contains_key(&row)
-    }
-
-    pub(crate) fn fault(&self, row: usize) -> Option<&str> {
-        self.faults.get(&row).map(String::as_str)
-    }
-}
-
 impl Calls {
-    pub(crate) fn new(
-        rows: Vec<CallFacts>,
-        walked: Walked,
-        changes: Changes,
-        issued: Vec<Issued>,
-        grants_revision: u64,
-    ) -> Calls {
+    pub(crate) fn new(rows: Vec<CallFacts>, walked: Walked, brought: Brought, grants_revision: u64) -> Calls {
         Calls {
             rows,
             baseline: walked.baseline,
             measures: walked.measures,
-            changes: changes.changes,
-            issued,
+            changes: brought.changes,
+            issued: brought.issued,
             grants_revision,
             judged: walked.judged,
         }
@@ -170,27 +135,6 @@ impl Calls {
         let sessions = sessions.into_iter().map(Touch::session_of);
         actors.into_iter().filter_map(Touch::principal_of).chain(sessions).collect()
     }
-}
-
-/// The rows of calls to some services: found by the dictionary of services alone, since most batches have few or none.
-pub(crate) fn rows_of_services(batch: &EventBatch, view: &EventView<'_>, services: &[&str]) -> Vec<usize> {
-    let column = batch.column("service").and_then(|column| {
-        let column = column.as_dictionary_opt::<Int32Type>()?;
-        Some((column.keys(), column.values().as_string_opt::<i32>()?))
-    });
-    let Some((keys, names)) = column else {
-        let is_meant = |row: &usize| view.service(*row).is_some_and(|service| services.contains(&service));
-        return (0..batch.rows()).filter(is_meant).collect();
-    };
-    let is_meant: Vec<bool> =
-        names.iter().map(|name| name.is_some_and(|name| services.contains(&name))).collect();
-    if !is_meant.contains(&true) {
-        return Vec::new();
-    }
-    let is_meant = |key: Option<i32>| {
-        key.and_then(|key| is_meant.get(usize::try_from(key).ok()?)).copied().unwrap_or_default()
-    };
-    keys.iter().enumerate().filter(|(_, key)| is_meant(*key)).map(|(row, _)| row).collect()
 }
 
 /// Who makes an event's call, as far as the event alone tells.

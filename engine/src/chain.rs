@@ -10,11 +10,11 @@ use std::borrow::Cow;
 
 use compact_str::{CompactString, format_compact};
 use ingest::agent::{client, role_of_session};
-use ingest::event::{EventBatch, EventView};
+use ingest::event::EventView;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::calls::rows_of_services;
+use crate::calls::Parameters;
 use crate::json::{Json, Tape};
 use crate::time::{HOUR, MINUTE};
 
@@ -31,7 +31,6 @@ pub const STEPS_MAX: usize = 8;
 /// The services that give credentials.
 const STS: &str = "sts.amazonaws.com";
 const ROLES_ANYWHERE: &str = "rolesanywhere.amazonaws.com";
-const GIVERS: [&str; 2] = [STS, ROLES_ANYWHERE];
 
 /// Where a tool call lists the requests that it led to.
 const REQUESTS: &str = "downstreamRequests";
@@ -238,36 +237,37 @@ impl Chain {
 }
 
 impl Issued {
-    /// What an event gave to later ones, if it did. Most events are told apart by service and operation alone.
+    /// The services that give credentials, as events name them.
+    pub(crate) const SERVICES: [&str; 2] = [STS, ROLES_ANYWHERE];
+
+    /// What an event gave to later ones, if it did.
     #[must_use]
     pub fn of(view: &EventView<'_>, row: usize) -> Option<Issued> {
+        Issued::told_by(&Parameters::new(view, row))
+    }
+
+    /// The same. Most events are told apart by service and operation alone.
+    pub(crate) fn told_by(call: &Parameters<'_, '_>) -> Option<Issued> {
+        let (view, row) = (call.view, call.row);
         let kind = match (view.service(row)?, view.operation(row)?) {
             (STS, operation) => of_sts(operation),
             (ROLES_ANYWHERE, "CreateSession") => Some(StepKind::CreateSession),
             _ => None,
         };
         match kind {
-            Some(kind) if view.outcome(row) == Some("success") => credentials(view, row, kind),
+            Some(kind) if view.outcome(row) == Some("success") => credentials(call, kind),
             Some(_) => None,
-            None => requests(view, row),
+            None if Issued::may_list_requests(view, row) => requests(call),
+            None => None,
         }
     }
 
-    /// What every event of a batch gave, in the batch's order: as [`Issued::of`] says, but most are passed over without a
-    /// look at more than their services and what may name requests.
-    #[must_use]
-    pub fn all(batch: &EventBatch) -> Vec<Issued> {
-        let view = batch.view();
-        let requests = memchr::memmem::Finder::new(REQUESTS);
-        let names_requests = |row| {
-            view.additional_keys(row).is_none_or(|keys| keys.may_be(REQUESTS))
-                && view.additional(row).is_some_and(|told| requests.find(told.as_bytes()).is_some())
-        };
-        let mut givers = rows_of_services(batch, &view, &GIVERS).into_iter().peekable();
-        (0..batch.rows())
-            .filter(|row| givers.next_if_eq(row).is_some() || names_requests(*row))
-            .filter_map(|row| Issued::of(&view, row))
-            .collect()
+    /// Whether an event may list the requests that it led to: a quick look that spares most events more.
+    pub(crate) fn may_list_requests(view: &EventView<'_>, row: usize) -> bool {
+        view.additional_keys(row).is_none_or(|keys| keys.may_be(REQUESTS))
+            && view
+                .additional(row)
+                .is_some_and(|told| memchr::memmem::find(told.as_bytes(), REQUESTS.as_bytes()).is_some())
     }
 
     /// The rows that it is kept as: what is looked for, and what it is.
@@ -301,9 +301,10 @@ fn of_sts(operation: &str) -> Option<StepKind> {
 
 /// The parts of a response that tell what was given to whom.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/cloudtrail-integration.html>
-fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issued> {
-    let tape = Tape::read(view.response(row).filter(|text| text.len() <= RESPONSE_BYTES_MAX));
-    let response = tape.root();
+fn credentials(call: &Parameters<'_, '_>, kind: StepKind) -> Option<Issued> {
+    let (view, row) = (call.view, call.row);
+    view.response(row).filter(|text| text.len() <= RESPONSE_BYTES_MAX)?;
+    let response = call.response();
     let given = match response.get("credentials").filter(|told| !told.is_null()) {
         Some(_) => response,
         // Roles Anywhere gives a list of one.
@@ -316,7 +317,7 @@ fn credentials(view: &EventView<'_>, row: usize, kind: StepKind) -> Option<Issue
         None => match kind {
             // A user's own credentials, and those of whom it vouches for, act as the user.
             StepKind::GetSessionToken | StepKind::GetFederationToken => holder_of(view.actor(row)?).into(),
-            StepKind::AssumeRoot => root_of(view.request(row)?)?,
+            StepKind::AssumeRoot => root_of(call.request())?,
             _ => return None,
         },
     };
@@ -330,10 +331,9 @@ pub(crate) fn access_key(response: Json<'_>) -> Option<&str> {
 
 /// The requests that a tool call led to.
 /// <https://docs.aws.amazon.com/agent-toolkit/latest/userguide/logging-using-cloudtrail.html>
-fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
-    let text = view.additional(row).filter(|text| text.len() <= ADDITIONAL_BYTES_MAX)?;
-    memchr::memmem::find(text.as_bytes(), REQUESTS.as_bytes())?;
-    let tape = Tape::read(Some(text));
+fn requests(call: &Parameters<'_, '_>) -> Option<Issued> {
+    let (view, row) = (call.view, call.row);
+    let tape = Tape::read(view.additional(row).filter(|text| text.len() <= ADDITIONAL_BYTES_MAX));
     let ids = tape.root().get(REQUESTS)?.items().take(REQUESTS_MAX);
     let ids = ids.filter_map(|one| one.get("requestId")?.text());
     let mut ids: Vec<CompactString> = ids.filter_map(|id| kept(Some(id))).collect();
@@ -344,20 +344,15 @@ fn requests(view: &EventView<'_>, row: usize) -> Option<Issued> {
     }
     let mut by = asked(view, row, StepKind::Mcp)?;
     let holder = holder_of(&by.step.actor).into();
-    by.step.tool = view.request(row).and_then(tool);
+    // What the tool was called with is nobody's business here.
+    by.step.tool = kept(call.request().get("params").and_then(|params| params.get("name")?.text()));
     by.step.client = view.user_agent(row).and_then(client).map(CompactString::from);
     Some(issued(view, row, by, Given::Requests(ids), holder))
 }
 
-/// The tool's name; what it was called with is nobody's business here.
-fn tool(request: &str) -> Option<CompactString> {
-    kept(Tape::read(Some(request)).root().get("params")?.get("name")?.text())
-}
-
 /// The account's root, by its number or its ARN.
-fn root_of(request: &str) -> Option<CompactString> {
-    let tape = Tape::read(Some(request));
-    let target = tape.root().get("targetPrincipal")?.text()?;
+fn root_of(request: Json<'_>) -> Option<CompactString> {
+    let target = request.get("targetPrincipal")?.text()?;
     let is_account = target.len() == 12 && target.bytes().all(|b| b.is_ascii_digit());
     if is_account { Some(format_compact!("arn:aws:iam::{target}:root")) } else { kept(Some(target)) }
 }

@@ -13,8 +13,7 @@ use std::fmt::{self, Debug, Formatter};
 use elsa::FrozenVec;
 use ingest::escapes;
 use ingest::keys::Keys;
-use ingest::token::{skip_space, string_end};
-use memchr::memchr;
+use ingest::token::{skip_space, string, string_end};
 
 /// Digits of a number that prints as it is written.
 const DIGITS_MAX: usize = 15;
@@ -22,7 +21,6 @@ const DIGITS_MAX: usize = 15;
 /// One text, and as much of it as was asked for.
 pub(crate) struct Tape<'a> {
     text: &'a str,
-    has_escapes: bool,
     /// Levels that are laid out, each in one piece.
     nodes: RefCell<Vec<Node>>,
     /// Texts that do not stand in `text` as they read.
@@ -128,9 +126,7 @@ impl<'a> Tape<'a> {
         nodes.clear();
         // Places are kept in 32 bits. No record is that long.
         let text = text.filter(|text| u32::try_from(text.len()).is_ok()).unwrap_or_default();
-        let has_escapes =
-            keys.get().map_or_else(|| memchr(b'\\', text.as_bytes()).is_some(), |keys| keys.has_escapes());
-        let tape = Tape { text, has_escapes, nodes: RefCell::default(), resolved: FrozenVec::new(), keys };
+        let tape = Tape { text, nodes: RefCell::default(), resolved: FrozenVec::new(), keys };
         nodes.push(tape.whole().unwrap_or(Node::NULL));
         tape.nodes.replace(nodes);
         tape
@@ -194,11 +190,9 @@ impl<'a> Tape<'a> {
 
     /// The text between the quotes that open at `at`, and where it ends behind them.
     fn string(&self, at: usize) -> Option<(Piece, usize)> {
-        let end = string_end(self.text.as_bytes(), at)?;
+        let (end, is_escaped) = string(self.text.as_bytes(), at)?;
         let mut piece = Piece::new(at + 1, end - 1);
-        let is_escaped =
-            || self.text.as_bytes().get(at + 1..end).is_some_and(|text| memchr(b'\\', text).is_some());
-        if self.has_escapes && is_escaped() {
+        if is_escaped {
             piece.reads = Reads::Escaped;
         }
         Some((piece, end))

@@ -2,8 +2,7 @@
 
 mod stateless;
 
-use crate::calls::{self, CallFacts, Calls, Changes, Hearers, Kinds, Reads, Rules};
-use crate::chain::Issued;
+use crate::calls::{self, Brought, CallFacts, Calls, Hearers, Kinds, Reads, Rules};
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
@@ -139,16 +138,16 @@ impl Judge {
             &whole
         };
         let (view, rules) = (events.view(), Arc::clone(&self.rules));
-        let changes = Changes::of(events, &view, &rules.grants);
+        let brought = Brought::of(events, &view, &rules.grants);
         let grants_revision = rules.grants.revision();
-        let walked = self.kinds.walk(events, &view, &rules, &changes);
+        let walked = self.kinds.walk(events, &view, &rules, &brought);
         let sees_all = self.keeps_rows || self.planned.iter().any(|planned| planned.filter.is_none());
         let (rows, asked) = if sees_all {
             (walked.all(), Hearers::ALL)
         } else {
             let unheard = self.kinds.unheard(&walked);
             if !unheard.is_empty() {
-                let (table, _) = self.kinds.write(&view, &rules, &changes, &walked, &unheard);
+                let (table, _) = self.kinds.write(&view, &rules, &brought, &walked, &unheard);
                 let heard_by = self.heard_by(&table)?;
                 self.kinds.hear(&walked, &unheard, &heard_by);
             }
@@ -157,10 +156,9 @@ impl Judge {
         let mut findings: HashMap<String, Counted> = HashMap::new();
         let (table, rows) = match rows.is_empty() {
             true => (RecordBatch::new_empty(calls::schema()), Vec::new()),
-            false => self.kinds.write(&view, &rules, &changes, &walked, &rows),
+            false => self.kinds.write(&view, &rules, &brought, &walked, &rows),
         };
-        let issued = Issued::all(events);
-        let calls = Calls::new(rows, walked, changes, issued, grants_revision);
+        let calls = Calls::new(rows, walked, brought, grants_revision);
         if sees_all || table.num_rows() > 0 {
             self.slot.put(Some(table.clone()));
             let answered = self.ask(asked, events, &calls, &table, &mut findings).await;

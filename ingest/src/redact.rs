@@ -148,6 +148,11 @@ impl Redaction {
             let unescaped: Result<String, _> = serde_json::from_str(&format!("\"{key}\""));
             return unescaped.is_ok_and(|key| self.has(&normalised(&key)));
         }
+        if self.has_own() { self.is_named(key) } else { is_secret_key(key.as_bytes()) }
+    }
+
+    /// The same for a key without escapes, however it is spelled.
+    fn is_named(&self, key: &str) -> bool {
         let mut name = [0u8; NAME_BYTES_MAX];
         let mut length = 0;
         for byte in key.bytes().filter(u8::is_ascii_alphanumeric) {
@@ -246,7 +251,7 @@ fn is_built_in(key: &[u8]) -> bool {
     if !ends_so && end.iter().all(u8::is_ascii_alphanumeric) {
         return false;
     }
-    std::str::from_utf8(key).is_ok_and(|key| Redaction::default().is_secret(key))
+    std::str::from_utf8(key).is_ok_and(|key| Redaction::default().is_named(key))
 }
 
 /// The shortest built-in name: `apikey`, `passwd`.

@@ -25,7 +25,7 @@ use super::signature::{EXPECTED_DENIAL, FAULT, OWN_IAM, Read, Reads, Signature, 
 use super::walked::Walked;
 use super::weighing::{Alike, Weighing};
 use super::words::{NONE, Words};
-use super::{Changes, Rules, caller_of};
+use super::{Brought, Rules, caller_of};
 use crate::baseline::{ANY_PERMISSION, BaselineDelta, Denials, POSSIBLE, Presence, block_of};
 use crate::measure::Observed;
 use crate::permission::{self, AccessLevel, Needed};
@@ -111,7 +111,7 @@ impl Kinds {
         batch: &'a EventBatch,
         view: &EventView<'a>,
         rules: &'a Rules,
-        changes: &Changes,
+        brought: &Brought,
     ) -> Walked {
         self.bound();
         let rows = batch.rows();
@@ -133,7 +133,7 @@ impl Kinds {
                 Ok(at) => at,
                 Err(hash) => self.add(hash, key, who, &event, time, rules),
             };
-            self.count(&columns, at, &event, time, changes.has_fault(row), rules, &mut walked, &mut graded);
+            self.count(&columns, at, &event, time, brought.has_fault(row), rules, &mut walked, &mut graded);
         }
         self.sum(&graded, &mut walked);
         walked

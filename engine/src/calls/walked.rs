@@ -6,7 +6,7 @@ use ingest::event::EventView;
 use super::event::{self, Annotated};
 use super::kinds::Kinds;
 use super::signature::{APART, Heard, Hearers};
-use super::{CallFacts, Changes, Rules, elsewhere};
+use super::{Brought, CallFacts, Rules, elsewhere};
 use crate::baseline::BaselineDelta;
 use crate::measure::Measures;
 
@@ -67,7 +67,7 @@ impl Kinds {
         &mut self,
         view: &EventView<'a>,
         rules: &'a Rules,
-        changes: &Changes,
+        brought: &Brought,
         walked: &Walked,
         rows: &[usize],
     ) -> (RecordBatch, Vec<CallFacts>) {
@@ -85,7 +85,7 @@ impl Kinds {
                 found.write(view, &is_wanted, &mut annotated);
                 continue;
             }
-            let fault = changes.fault(event);
+            let fault = brought.fault(event);
             event::annotate(view, event, start, &is_wanted, fault, rules, &mut self.answers, &mut annotated);
         }
         annotated.finish()

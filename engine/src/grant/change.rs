@@ -3,8 +3,6 @@
 //! A change holds from its event's own time on. Changes are told apart by their event's id and ordered by
 //! (time, id), so the same changes in any order give the same grants.
 
-use std::cell::LazyCell;
-use std::ops::Deref;
 use std::sync::Arc;
 
 use compact_str::CompactString;
@@ -13,8 +11,9 @@ use serde_json::Value;
 
 use ingest::event::EventView;
 
+use crate::calls::Parameters;
 use crate::chain::access_key;
-use crate::json::{Json, Tape};
+use crate::json::Json;
 
 use super::account::{PrincipalKind, PrincipalName};
 use super::tags::Tags;
@@ -242,6 +241,12 @@ impl PolicyChange {
     /// The change that an event made, if it made one. Calls that failed change nothing.
     #[must_use]
     pub fn of(view: &EventView<'_>, row: usize) -> Option<PolicyChange> {
+        PolicyChange::told_by(&Parameters::new(view, row))
+    }
+
+    /// The same. Most operations only look, and few tell anything in the response.
+    pub(crate) fn told_by(call: &Parameters<'_, '_>) -> Option<PolicyChange> {
+        let (view, row) = (call.view, call.row);
         if view.outcome(row) != Some("success") {
             return None;
         }
@@ -249,10 +254,7 @@ impl PolicyChange {
         let what = match view.service(row)? {
             "iam.amazonaws.com" => {
                 let account = view.recipient_account(row).or(view.account(row))?;
-                // Most operations only look, and few tell anything in the response.
-                let request = LazyCell::new(|| Tape::read(view.request(row)));
-                let response = LazyCell::new(|| Tape::read(view.response(row)));
-                iam(operation, account, &request, &response)?
+                iam(operation, account, call)?
             }
             "sts.amazonaws.com" if operation.starts_with("AssumeRole") => {
                 // Most sessions carry neither, and are told apart without reading the JSON.
@@ -260,7 +262,7 @@ impl PolicyChange {
                 if keys.is_some_and(|keys| !NARROWING.iter().any(|field| keys.may_be(field))) {
                     return None;
                 }
-                session(Tape::read(view.request(row)).root(), Tape::read(view.response(row)).root())?
+                session(call)?
             }
             _ => return None,
         };
@@ -268,13 +270,8 @@ impl PolicyChange {
     }
 }
 
-fn iam<'a>(
-    operation: &str,
-    account: &str,
-    request: &impl Deref<Target = Tape<'a>>,
-    response: &impl Deref<Target = Tape<'a>>,
-) -> Option<Change> {
-    let asked = |field: &str| text(request.root(), field);
+fn iam(operation: &str, account: &str, call: &Parameters<'_, '_>) -> Option<Change> {
+    let asked = |field: &str| text(call.request(), field);
     let name =
         |kind, field: &str| Some(PrincipalName { account: account.to_owned(), kind, name: asked(field)? });
     let holder = || {
@@ -287,15 +284,15 @@ fn iam<'a>(
             holder: holder()?,
             arn: ["role", "user", "group"]
                 .into_iter()
-                .find_map(|kind| text(response.root().get(kind)?, "arn")),
+                .find_map(|kind| text(call.response().get(kind)?, "arn")),
             boundary: asked("permissionsBoundary"),
-            tags: tags(request.root()),
+            tags: tags(call.request()),
         },
         "DeleteRole" | "DeleteUser" | "DeleteGroup" => Change::Delete { holder: holder()? },
         "PutRolePolicy" | "PutUserPolicy" | "PutGroupPolicy" => Change::Put {
             holder: holder()?,
             policy: asked("policyName")?,
-            document: document(request.root(), "policyDocument"),
+            document: document(call.request(), "policyDocument"),
         },
         "DeleteRolePolicy" | "DeleteUserPolicy" | "DeleteGroupPolicy" => {
             Change::Remove { holder: holder()?, policy: asked("policyName")? }
@@ -318,11 +315,11 @@ fn iam<'a>(
         "RemoveUserFromGroup" => {
             Change::Leave { user: name(PrincipalKind::User, "userName")?, group: asked("groupName")? }
         }
-        "TagRole" | "TagUser" => Change::Tag { holder: holder()?, tags: tags(request.root()) },
+        "TagRole" | "TagUser" => Change::Tag { holder: holder()?, tags: tags(call.request()) },
         "UntagRole" | "UntagUser" => Change::Untag {
             holder: holder()?,
-            keys: request
-                .root()
+            keys: call
+                .request()
                 .get("tagKeys")
                 .filter(|keys| keys.is_list())?
                 .items()
@@ -332,22 +329,22 @@ fn iam<'a>(
                 .collect(),
         },
         "CreatePolicy" => {
-            let made = response.root().get("policy")?;
+            let made = call.response().get("policy")?;
             Change::Version {
                 policy: text(made, "arn")?,
                 version: text(made, "defaultVersionId").unwrap_or_else(|| "v1".into()),
-                document: document(request.root(), "policyDocument"),
+                document: document(call.request(), "policyDocument"),
                 is_default: true,
             }
         }
         "CreatePolicyVersion" => {
-            let made = response.root().get("policyVersion");
+            let made = call.response().get("policyVersion");
             Change::Version {
                 policy: asked("policyArn")?,
                 version: text(made?, "versionId")?,
-                document: document(request.root(), "policyDocument"),
-                is_default: request
-                    .root()
+                document: document(call.request(), "policyDocument"),
+                is_default: call
+                    .request()
                     .get("setAsDefault")
                     .or_else(|| made?.get("isDefaultVersion"))
                     .and_then(Json::flag)
@@ -362,7 +359,8 @@ fn iam<'a>(
     })
 }
 
-fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
+fn session(call: &Parameters<'_, '_>) -> Option<Change> {
+    let request = call.request();
     if !NARROWING.iter().any(|field| request.get(field).is_some()) {
         return None;
     }
@@ -373,7 +371,7 @@ fn session(request: Json<'_>, response: Json<'_>) -> Option<Change> {
     let arns = request.get("policyArns").into_iter().flat_map(Json::items);
     let arn = |one: Json<'_>| one.text().map(str::to_owned).or_else(|| text(one, "arn"));
     let policies = arns.take(SESSION_POLICIES_MAX).filter_map(arn).collect();
-    let session = access_key(response).filter(|key| is_name(key))?.into();
+    let session = access_key(call.response()).filter(|key| is_name(key))?.into();
     Some(Change::Session { session, documents, policies, tags: tags(request) })
 }
 
