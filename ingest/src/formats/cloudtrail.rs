@@ -89,7 +89,9 @@ fn append_record(
     place: Place<'_>,
     redact: &Redaction,
 ) -> Result<(), Unread> {
-    let time = row::time_of(&slots.record(text))?;
+    let mut clock = slots.clock;
+    let time = row::time_of(&slots.record(text), &mut clock)?;
+    slots.clock = clock;
     row::write_aside(slots, text, builder.columns(), redact);
     builder.append_row(&row::Row::new(slots.record(text), time, place));
     if let Some(verbatim) = builder.verbatim() {

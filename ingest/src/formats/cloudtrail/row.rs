@@ -13,7 +13,7 @@ use crate::event::{Columns, Source};
 use crate::object::{Place, Unread};
 use crate::quarantine::reason;
 use crate::redact::Redaction;
-use crate::time::micros;
+use crate::time::{Clock, micros};
 
 /// A record with the columns that it fills, each computed when it is asked for.
 pub(crate) struct Row<'a> {
@@ -41,13 +41,13 @@ impl<'a> Row<'a> {
 }
 
 /// When the event of a record was, if it has all that an event must have.
-pub(super) fn time_of(record: &Record<'_>) -> Result<i64, Unread> {
+pub(super) fn time_of(record: &Record<'_>, clock: &mut Clock) -> Result<i64, Unread> {
     let missing = |field: &'static str| Unread::new(reason::MISSING_FIELD, field);
     record.event_id().ok_or_else(|| missing("eventID"))?;
     record.event_source().ok_or_else(|| missing("eventSource"))?;
     record.event_name().ok_or_else(|| missing("eventName"))?;
     let time = record.event_time().ok_or_else(|| missing("eventTime"))?;
-    micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))
+    clock.micros(time).ok_or_else(|| Unread::new(reason::BAD_TIME, "eventTime is no time"))
 }
 
 /// Writes beside the record what stands nowhere in it as a column has it: JSON without its secrets, names that are put

@@ -1,19 +1,22 @@
 //! JSON, one token at a time: every byte is validated, nothing is built.
 //!
-//! Strings are scanned 32 bytes at a time (`wide` keeps the intrinsics behind a safe API; without AVX2 it takes two
-//! steps of 16). A vector that crosses a function call goes through memory, so windows are passed as references.
-//! What is accepted is what `serde_json` accepts for a value that it skips.
+//! Strings are scanned 16 bytes at a time (`wide` keeps the intrinsics behind a safe API): most are shorter than 32, and
+//! without AVX2 those would be two steps anyway. A vector that crosses a function call goes through memory, so windows
+//! are passed as references. What is accepted is what `serde_json` accepts for a value that it skips.
 
 use std::num::NonZeroU32;
 
-use wide::u8x32;
+use wide::u8x16;
 
 use crate::keys::Keys;
 use crate::redact;
 use crate::token::skip_space;
 
-/// How many bytes are looked at together.
+/// How many bytes are compared with a key.
 pub(super) const WINDOW: usize = 32;
+
+/// How many bytes of a string are looked at together.
+const STEP: usize = 16;
 
 /// Deepest nesting that is followed. Recursion ends here, whatever the limits say.
 const FOLLOWED_DEPTH_MAX: usize = 127;
@@ -85,6 +88,12 @@ impl<'t> Scanner<'t> {
     /// The next 32 bytes, unless the text ends before.
     #[inline(always)]
     pub(super) fn window(&self) -> Option<&'t [u8; WINDOW]> {
+        self.bytes.get(self.pos..)?.first_chunk()
+    }
+
+    /// The next bytes of a string, unless the text ends before.
+    #[inline(always)]
+    fn step(&self) -> Option<&'t [u8; STEP]> {
         self.bytes.get(self.pos..)?.first_chunk()
     }
 
@@ -217,11 +226,11 @@ impl<'t> Scanner<'t> {
     #[inline(always)]
     pub(super) fn string<const LOOSE: bool>(&mut self) -> Result<bool, Fault> {
         self.pos += 1;
-        while let Some(window) = self.window() {
-            let Special { quotes, others } = Special::of(window);
+        while let Some(step) = self.step() {
+            let Special { quotes, others } = Special::of(step);
             let Some(quotes) = NonZeroU32::new(quotes) else {
                 if others == 0 {
-                    self.pos += WINDOW;
+                    self.pos += STEP;
                     continue;
                 }
                 break;
@@ -242,9 +251,13 @@ impl<'t> Scanner<'t> {
     fn special_string(&mut self, loose: bool) -> Result<bool, Fault> {
         let mut escaped = false;
         loop {
-            if let Some(window) = self.window() {
-                let Special { quotes, others } = Special::of(window);
-                self.pos += (quotes | others).trailing_zeros() as usize;
+            if let Some(step) = self.step() {
+                let Special { quotes, others } = Special::of(step);
+                let Some(stops) = NonZeroU32::new(quotes | others) else {
+                    self.pos += STEP;
+                    continue;
+                };
+                self.pos += stops.trailing_zeros() as usize;
             }
             match self.bytes.get(self.pos) {
                 Some(b'"') => {
@@ -277,7 +290,7 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// What may end a string or must be looked at in it: a bit for each byte of a window.
+/// What may end a string or must be looked at in it: a bit for each byte of a step.
 struct Special {
     /// Apart from the rest: where the next token begins hangs on them alone, and it is what everything waits for.
     quotes: u32,
@@ -287,12 +300,12 @@ struct Special {
 
 impl Special {
     #[inline(always)]
-    fn of(window: &[u8; WINDOW]) -> Special {
-        let window = u8x32::new(*window);
-        let backslash = window.simd_eq(u8x32::splat(b'\\'));
-        let control = window.min(u8x32::splat(0x1f)).simd_eq(window);
+    fn of(step: &[u8; STEP]) -> Special {
+        let step = u8x16::new(*step);
+        let backslash = step.simd_eq(u8x16::splat(b'\\'));
+        let control = step.min(u8x16::splat(0x1f)).simd_eq(step);
         Special {
-            quotes: window.simd_eq(u8x32::splat(b'"')).to_bitmask(),
+            quotes: step.simd_eq(u8x16::splat(b'"')).to_bitmask(),
             others: (backslash | control).to_bitmask(),
         }
     }

@@ -11,6 +11,7 @@ use super::scan::{Fault, Scanner, Seen, ensure};
 use crate::escapes;
 use crate::event::Source;
 use crate::keys::Keys;
+use crate::time::Clock;
 use crate::token;
 
 /// How many keys past the expected one are tried before a key is looked up by its name.
@@ -96,6 +97,7 @@ pub(crate) struct Slots {
     /// Texts that do not stand in the record as they are meant.
     pub(super) aside: String,
     identities: Identities,
+    pub(super) clock: Clock,
     depth_max: usize,
     /// The key that came after each key of the last record: records of a kind leave the same ones out.
     follows: [u8; FOLLOWS],
@@ -116,6 +118,7 @@ impl Default for Slots {
             resources: Vec::new(),
             aside: String::new(),
             identities: Identities::default(),
+            clock: Clock::default(),
             depth_max: 0,
             follows: std::array::from_fn(|at| at as u8),
             marked: false,
