@@ -7,6 +7,7 @@
     reason = "a test that meets what it did not expect must stop and say where"
 )]
 
+mod entries;
 mod rubbish;
 mod sameness;
 mod soup;

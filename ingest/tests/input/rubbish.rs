@@ -4,65 +4,12 @@
 use std::borrow::Cow;
 use std::io::{Read, Write};
 
-use crate::soup::{
-    Change, changed, changes, config, gzip, json_like, json_value, object, records, shaped, word,
-};
+use crate::entries::{self, decoded_key, limits, nameless, read, s3_record};
+use crate::soup::{Change, changed, changes, config, gzip, json_like, json_value, records, shaped, word};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
-use ingest::{
-    Limits, Notification, ObjectError, Redaction, denial, inflate, notification, quarantine, read_object,
-};
+use ingest::{Limits, Redaction, denial, inflate, read_object};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-
-/// Small, so that small inputs reach them.
-fn limits() -> Limits {
-    Limits {
-        compressed_bytes_max: 20_000,
-        inflated_bytes_max: 50_000,
-        record_bytes_max: 8_000,
-        depth_max: 12,
-        records_max: 40,
-        ..Limits::default()
-    }
-}
-
-/// Reads `bytes` and holds the answer against what is promised of any.
-fn read(bytes: &[u8], limits: &Limits) -> Result<Vec<Value>, ObjectError> {
-    let read = read_object(&object(), bytes, limits, &Redaction::default())?;
-    let rows = read.batch.rows();
-    assert_eq!(read.read, (rows + read.quarantined.len()) as u64, "everything is accounted for");
-    assert!(read.ignored.is_none() || read.read == 0, "what is ignored has no records");
-    assert!(rows <= limits.records_max as usize);
-    let view = read.batch.view();
-    let plain = inflate(bytes, limits)?.len();
-    let mut events = Vec::new();
-    let mut places: Vec<u32> = read.quarantined.iter().filter_map(|quarantined| quarantined.row).collect();
-    for row in 0..rows {
-        let event = view.to_json(row);
-        for (column, value) in event.as_object().unwrap() {
-            let bytes = value.as_str().map_or(0, str::len);
-            // A surrogate alone (6 bytes) becomes three marks of 3; `"pin":1` may grow by the word for it.
-            assert!(bytes <= 3 * plain + 64, "{column} has {bytes} bytes, of {plain}");
-        }
-        for required in ["event_id", "time", "service", "operation", "provider", "outcome"] {
-            assert!(event.get(required).is_some(), "no {required}: {event}");
-        }
-        places.push(view.row(row).unwrap());
-        events.push(event);
-    }
-    places.sort_unstable();
-    assert_eq!(places, (0..read.read as u32).collect::<Vec<_>>(), "every record has a place of its own");
-    for quarantined in &read.quarantined {
-        assert!(quarantined.head.len() <= quarantine::HEAD_BYTES_MAX && quarantined.detail.len() <= 256);
-        assert!(quarantine::reason::ALL.contains(&quarantined.reason), "{}", quarantined.reason);
-    }
-    Ok(events)
-}
-
-fn s3_record(key: &str) -> Value {
-    json!({"eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
-        "s3": {"bucket": {"name": "logs"}, "object": {"key": key, "eTag": "e"}}})
-}
 
 /// How S3 writes a key, in the most careful way: every byte that is no letter or digit as `%XX`.
 fn encoded(key: &str) -> String {
@@ -73,13 +20,6 @@ fn encoded(key: &str) -> String {
             byte => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-fn decoded_key(written: &str) -> Option<String> {
-    match notification(&json!({"Records": [s3_record(written)]}).to_string()) {
-        Ok(Notification::Objects(objects)) => Some(objects[0].key.clone()),
-        _ => None,
-    }
 }
 
 proptest! {
@@ -136,7 +76,7 @@ proptest! {
         let Ok(text) = std::str::from_utf8(&text) else { return Ok(()) };
         let limits = Limits::default();
         let Ok(alone) = ingest::read_record(text, &limits, &Redaction::default()) else { return Ok(()) };
-        let within = read_object(&object(), format!("[{text}]").as_bytes(), &limits, &Redaction::default()).unwrap();
+        let within = read_object(&nameless(), format!("[{text}]").as_bytes(), &limits, &Redaction::default()).unwrap();
         let plain = |mut event: Value| { event.as_object_mut().unwrap().remove("object"); event };
         for row in 0..alone.rows().min(1) {
             prop_assert_eq!(plain(alone.view().to_json(row)), plain(within.batch.view().to_json(row)));
@@ -196,7 +136,7 @@ proptest! {
 
     #[test]
     fn messages_that_look_like_notifications_are_answered(text in json_like()) {
-        bounded(&text)?;
+        entries::notification(text.as_bytes());
     }
 
     #[test]
@@ -212,7 +152,7 @@ proptest! {
             body = json!({"Type": "Notification", "Message": body.to_string(), "SubscribeURL": "https://attacker.example"});
         }
         let text = changed(body.to_string().as_bytes(), &changes);
-        bounded(&String::from_utf8_lossy(&text))?;
+        entries::notification(&text);
     }
 
     #[test]
@@ -223,15 +163,17 @@ proptest! {
 
     #[test]
     fn keys_are_decoded_once_or_refused(written in "[a-f0-9%+]{0,30}|(%[0-9a-fA-F]{2}|%|\\+|é|x){0,20}") {
-        let bytes = slowly_decoded(&written);
-        let expected = bytes.and_then(|bytes| String::from_utf8(bytes).ok()).filter(|key| !key.is_empty());
-        prop_assert_eq!(decoded_key(&written), expected);
+        entries::key(written.as_bytes());
     }
 
     #[test]
-    fn redaction_of_any_text_is_bounded(text in json_like()) {
-        let redacted = Redaction::default().text(&text).into_owned();
-        prop_assert!(redacted.len() <= 3 * text.len() + 64, "{} of {}", redacted.len(), text.len());
+    fn every_entry_answers_what_any_other_takes(text in json_like(), value in json_value(), at in 0usize..5, changes in changes()) {
+        let changed = changed(records()[at].as_bytes(), &changes);
+        for (_, entry) in entries::ALL {
+            entry(text.as_bytes());
+            entry(value.to_string().as_bytes());
+            entry(&changed);
+        }
     }
 
     #[test]
@@ -305,41 +247,6 @@ proptest! {
         };
         prop_assert!(is_bounded);
     }
-}
-
-/// A message is understood within bounds, or refused.
-fn bounded(text: &str) -> Result<(), TestCaseError> {
-    if let Ok(Notification::Objects(objects)) = notification(text) {
-        prop_assert!(objects.len() <= text.len());
-        for object in objects {
-            prop_assert!(!object.key.is_empty() && object.key.len() <= 1_024);
-            prop_assert!(
-                !object.bucket.is_empty() && object.bucket.len() <= 255 && !object.bucket.contains('/')
-            );
-        }
-    }
-    Ok(())
-}
-
-/// What forms mean by a key, one letter at a time; none where `%` stands alone.
-fn slowly_decoded(written: &str) -> Option<Vec<u8>> {
-    let letters: Vec<u8> = written.replace('+', " ").into_bytes();
-    let mut bytes = Vec::new();
-    let mut at = 0;
-    while at < letters.len() {
-        if letters[at] == b'%' {
-            let digits = letters.get(at + 1..at + 3)?;
-            if !digits.iter().all(u8::is_ascii_hexdigit) {
-                return None;
-            }
-            bytes.push(u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?);
-            at += 3;
-        } else {
-            bytes.push(letters[at]);
-            at += 1;
-        }
-    }
-    Some(bytes)
 }
 
 #[test]

@@ -9,7 +9,8 @@ use ingest::{Columns, EventBatch, Limits, ObjectReader, ReadOptions, Redaction, 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::soup::{changed, changes, config, gzip, object, records, shaped};
+use crate::entries::nameless;
+use crate::soup::{changed, changes, config, gzip, records, shaped};
 
 /// Records of every format, each with an id and a time of its own.
 fn world(count: usize) -> Vec<String> {
@@ -36,7 +37,7 @@ fn essence(mut row: Value) -> String {
 
 /// The rows of an object, and how often each is in it.
 fn rows(bytes: &[u8]) -> BTreeMap<String, usize> {
-    let read = read_object(&object(), bytes, &Limits::default(), &Redaction::default()).unwrap();
+    let read = read_object(&nameless(), bytes, &Limits::default(), &Redaction::default()).unwrap();
     assert_eq!(read.quarantined, []);
     let view = read.batch.view();
     let mut rows = BTreeMap::new();
@@ -116,7 +117,7 @@ proptest! {
         let text = changes.map_or(text.clone(), |changes| changed(&text, &changes));
         let bytes = if pack == 0 { text } else { gzip(&text) };
         let (limits, redaction) = (Limits::default(), Redaction::default());
-        let whole = read_object(&object(), &bytes, &limits, &redaction);
+        let whole = read_object(&nameless(), &bytes, &limits, &redaction);
         let mut room = Room::default();
         // Whether a column is built or looked up, it says the same.
         let schema = ingest::event::schema();
@@ -129,7 +130,7 @@ proptest! {
             let view = batch.view();
             (0..view.rows()).map(|row| view.to_json(row)).collect::<Vec<_>>()
         };
-        let sliced = ObjectReader::open(&object(), &bytes, options, &mut room).and_then(|mut reader| {
+        let sliced = ObjectReader::open(&nameless(), &bytes, options, &mut room).and_then(|mut reader| {
             while let Some(slice) = reader.next()? {
                 let found = told(&slice.batch);
                 assert_eq!(told(&slice.batch.whole()), found);

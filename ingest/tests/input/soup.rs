@@ -3,7 +3,6 @@
 use std::io::Write;
 
 use flate2::{Compression, write::GzEncoder};
-use ingest::ObjectRef;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -227,11 +226,6 @@ pub fn json_value() -> impl Strategy<Value = Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
-}
-
-/// An object of no interest.
-pub fn object() -> ObjectRef {
-    ObjectRef { source: "s".into(), bucket: "b".into(), key: "k".into(), version: String::new() }
 }
 
 /// Packed.

@@ -19,7 +19,7 @@ use std::sync::{Mutex, PoisonError};
 const TURN_BYTES: u64 = 1 << 20;
 
 /// Memory for the ids of events; the rest lies on disk.
-const SEEN_BYTES: usize = 40 << 20;
+const SEEN_BYTES: usize = 20 << 20;
 
 /// A slice of an object: small enough to stay near the processor.
 const SLICE_BYTES: usize = 2 << 20;
