@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 
 use crate::token::{self, skip_space};
 
-const REDACTED: &str = "\"[redacted]\"";
+/// What stands in the place of a secret.
+pub(crate) const REDACTED: &str = "\"[redacted]\"";
 
 /// Whether a whole name, normalised (lower case, letters and digits only), is a secret's. Names of things that only
 /// sound secret (`accessKeyId`, `secretId`, `nextToken`, `clientToken`, `maxTokens`) are not here: judging needs them.
@@ -95,7 +96,7 @@ impl Redaction {
                 continue;
             }
             let end = value_end(bytes, value);
-            if !matches!(bytes.get(value), Some(b'n' | b't' | b'f')) {
+            if !may_stay(bytes.get(value)) {
                 if copied == 0 {
                     out.reserve_exact(json.len() + REDACTED.len());
                 }
@@ -171,6 +172,11 @@ impl Redaction {
             || ENDINGS.iter().any(|ending| name.ends_with(ending))
             || !self.more.is_empty() && self.more.contains(name)
     }
+}
+
+/// Whether a value that begins so tells no secret: null, true and false.
+pub(crate) fn may_stay(start: Option<&u8>) -> bool {
+    matches!(start, Some(b'n' | b't' | b'f'))
 }
 
 /// How the built-in names end: four letters in lower case.

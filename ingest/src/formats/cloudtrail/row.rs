@@ -60,12 +60,14 @@ pub(super) fn write_aside(slots: &mut Slots, text: &str, asked: &Columns, redact
         (asked.additional, Slot::Additional),
         (asked.event_context, Slot::EventContext),
     ];
-    for (is_asked, slot) in raw {
-        if is_asked && (slots.fields.may_hide(slot) || redact.has_own()) {
+    for (_, slot) in raw.into_iter().filter(|(is_asked, _)| *is_asked) {
+        if slots.fields.is_veiled(slot) || redact.has_own() {
             let plain = slots.record(text).get(slot).map(|json| redact.text(json));
             if let Some(Cow::Owned(plain)) = plain {
                 slots.put(slot, &plain);
             }
+        } else if slots.fields.may_hide(slot) {
+            slots.put_redacted(slot, text);
         }
     }
     let record = slots.record(text);

@@ -8,6 +8,7 @@ use std::num::NonZeroU32;
 
 use wide::u8x16;
 
+use super::slots::Span;
 use crate::keys::Keys;
 use crate::redact;
 use crate::token::skip_space;
@@ -43,8 +44,8 @@ pub(super) enum Fault {
 /// What was seen of the keys of a value.
 #[derive(Default)]
 pub(super) struct Seen {
-    /// One is a secret's, or has escapes.
-    pub secret: bool,
+    /// One has escapes, so that it may be a secret's.
+    pub veiled: bool,
     pub keys: Keys,
 }
 
@@ -53,12 +54,16 @@ pub(super) struct Scanner<'t> {
     pub text: &'t str,
     pub bytes: &'t [u8],
     pub pos: usize,
+    /// The values of secrets' keys in values that are kept as they are.
+    pub secrets: Vec<Span>,
     depth_max: usize,
 }
 
 impl<'t> Scanner<'t> {
-    pub(super) fn new(text: &'t str, pos: usize, depth_max: usize) -> Self {
-        Self { text, bytes: text.as_bytes(), pos, depth_max: depth_max.min(FOLLOWED_DEPTH_MAX) }
+    /// `secrets`: room for them.
+    pub(super) fn new(text: &'t str, pos: usize, depth_max: usize, mut secrets: Vec<Span>) -> Self {
+        secrets.clear();
+        Self { text, bytes: text.as_bytes(), pos, secrets, depth_max: depth_max.min(FOLLOWED_DEPTH_MAX) }
     }
 
     /// Skips white space; the byte under the cursor, or 0 at the end (0 begins no token).
@@ -150,20 +155,37 @@ impl<'t> Scanner<'t> {
     fn container<const KEYS: bool>(&mut self, close: u8, depth: usize, seen: &mut Seen) -> Result<(), Fault> {
         let mut more = self.open(close, depth)?;
         while more {
+            let mut is_secret = false;
             if close == b'}' {
                 ensure(self.next_byte() == b'"', Fault::Structure)?;
                 let start = self.pos + 1;
                 let escaped = self.string::<false>()?;
                 if KEYS {
                     let name = self.bytes.get(start..self.pos - 1).unwrap_or_default();
-                    seen.secret |= escaped || redact::is_secret_key(name);
+                    seen.veiled |= escaped;
                     seen.keys.add(name, escaped);
+                    is_secret = redact::is_secret_key(name);
                 }
                 self.expect(b':')?;
             }
-            self.value::<KEYS>(depth + 1, seen)?;
+            if is_secret {
+                self.secret(depth + 1, seen)?;
+            } else {
+                self.value::<KEYS>(depth + 1, seen)?;
+            }
             more = self.comma_or(close)?;
         }
+        Ok(())
+    }
+
+    /// Validates the value of a secret's key, and notes where it stands: as one, whatever secrets are in it.
+    #[inline(never)]
+    fn secret(&mut self, depth: usize, seen: &mut Seen) -> Result<(), Fault> {
+        self.next_byte();
+        let (start, before) = (self.pos, self.secrets.len());
+        self.value::<true>(depth, seen)?;
+        self.secrets.truncate(before);
+        self.secrets.push(Span::new(start, self.pos));
         Ok(())
     }
 

@@ -11,6 +11,7 @@ use super::scan::{Fault, Scanner, Seen, ensure};
 use crate::escapes;
 use crate::event::Source;
 use crate::keys::Keys;
+use crate::redact;
 use crate::time::Clock;
 use crate::token;
 
@@ -33,7 +34,7 @@ pub(super) struct Span {
 impl Span {
     /// Callers see to it that a text is no longer than 32 bits can tell.
     #[inline(always)]
-    fn new(start: usize, end: usize) -> Self {
+    pub(super) fn new(start: usize, end: usize) -> Self {
         Self { start: start as u32, end: end as u32 }
     }
 
@@ -51,6 +52,10 @@ impl Span {
     #[inline(always)]
     fn is_empty(self) -> bool {
         self.start >= self.end
+    }
+
+    fn is_in(self, other: Self) -> bool {
+        other.start <= self.start && self.end <= other.end
     }
 
     #[inline(always)]
@@ -85,8 +90,10 @@ pub(super) struct Fields {
     pub(super) marks: Marks,
     /// The key was seen.
     seen: u64,
-    /// A key inside of the raw value may be a secret's.
+    /// A key inside of the raw value is a secret's, or may be one.
     secret: u64,
+    /// It may be one: it has escapes.
+    veiled: u64,
 }
 
 /// Reads records one by one, each into the same places.
@@ -97,6 +104,8 @@ pub(crate) struct Slots {
     /// Texts that do not stand in the record as they are meant.
     pub(super) aside: String,
     identities: Identities,
+    /// The values of secrets' keys in the text, in its order, none in another.
+    secrets: Vec<Span>,
     pub(super) clock: Clock,
     depth_max: usize,
     /// The key that came after each key of the last record: records of a kind leave the same ones out.
@@ -107,7 +116,7 @@ pub(crate) struct Slots {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, secret: 0 }
+        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, secret: 0, veiled: 0 }
     }
 }
 
@@ -118,6 +127,7 @@ impl Default for Slots {
             resources: Vec::new(),
             aside: String::new(),
             identities: Identities::default(),
+            secrets: Vec::new(),
             clock: Clock::default(),
             depth_max: 0,
             follows: std::array::from_fn(|at| at as u8),
@@ -166,9 +176,14 @@ impl Fields {
         marks.caller = *caller;
     }
 
-    /// Whether a raw value must be looked through for secrets.
+    /// Whether there may be secrets in a raw value.
     pub(super) fn may_hide(&self, slot: Slot) -> bool {
         self.secret & slot.bit() != 0
+    }
+
+    /// Whether it must be looked through for them: not all of their places are known.
+    pub(super) fn is_veiled(&self, slot: Slot) -> bool {
+        self.veiled & slot.bit() != 0
     }
 }
 
@@ -182,6 +197,29 @@ impl Slots {
     pub(super) fn put(&mut self, slot: Slot, text: &str) {
         let from = self.aside.len();
         self.aside.push_str(text);
+        self.stands_aside(slot, from);
+    }
+
+    /// Writes a raw value of `text` beside the record without its secrets, whose places are all known.
+    pub(super) fn put_redacted(&mut self, slot: Slot, text: &str) {
+        let Some(value) = self.fields.spans.get(slot as usize).copied() else { return };
+        let from = self.aside.len();
+        let mut left = value;
+        for secret in self.secrets.iter().filter(|secret| secret.is_in(value)) {
+            if !redact::may_stay(secret.of(text).as_bytes().first()) {
+                self.aside.push_str(Span { end: secret.start, ..left }.of(text));
+                self.aside.push_str(redact::REDACTED);
+                left.start = secret.end;
+            }
+        }
+        if left != value {
+            self.aside.push_str(left.of(text));
+            self.stands_aside(slot, from);
+        }
+    }
+
+    /// Notes that what was written beside the record since `from` is the value.
+    fn stands_aside(&mut self, slot: Slot, from: usize) {
         if let Some(span) = self.fields.spans.get_mut(slot as usize) {
             *span = Span::new(from, self.aside.len());
         }
@@ -198,8 +236,9 @@ impl Slots {
         start: usize,
         depth_max: usize,
     ) -> Result<usize, (Fault, usize)> {
-        let Fields { marks: Marks { present, aside, caller, .. }, seen, secret, .. } = &mut self.fields;
-        (*present, *seen, *aside, *secret, *caller) = (0, 0, 0, 0, None);
+        let Fields { marks: Marks { present, aside, caller, .. }, seen, secret, veiled, .. } =
+            &mut self.fields;
+        (*present, *seen, *aside, *secret, *veiled, *caller) = (0, 0, 0, 0, 0, None);
         self.marked = false;
         self.resources.clear();
         self.aside.clear();
@@ -209,13 +248,14 @@ impl Slots {
             self.depth_max = depth_max;
         }
         ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
-        let mut walk = Walk { scan: Scanner::new(text, start, depth_max), slots: self };
-        if walk.scan.next_byte() != b'{' {
-            return Err((Fault::Type("a record"), start));
-        }
-        match walk.record() {
-            Ok(()) => Ok(walk.scan.pos),
-            Err(fault) => Err((fault, walk.scan.pos)),
+        let secrets = std::mem::take(&mut self.secrets);
+        let mut walk = Walk { scan: Scanner::new(text, start, depth_max, secrets), slots: self };
+        let read = if walk.scan.next_byte() == b'{' { walk.record() } else { Err(Fault::Type("a record")) };
+        let Walk { scan: Scanner { pos, secrets, .. }, slots } = walk;
+        slots.secrets = secrets;
+        match read {
+            Ok(()) => Ok(pos),
+            Err(fault) => Err((fault, pos)),
         }
     }
 }
@@ -357,7 +397,8 @@ impl Walk<'_, '_> {
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
-                let Seen { secret, mut keys } = self.scan.raw(depth)?;
+                let secrets = self.scan.secrets.len();
+                let Seen { veiled, mut keys } = self.scan.raw(depth)?;
                 keys.tell_object(next == b'{');
                 match key.slot {
                     Slot::Request => self.slots.fields.marks.request_keys = keys,
@@ -367,7 +408,9 @@ impl Walk<'_, '_> {
                 if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = Span::new(start, self.scan.pos);
                 }
-                self.slots.fields.secret |= if secret { bit } else { 0 };
+                let is_secret = veiled || self.scan.secrets.len() > secrets;
+                self.slots.fields.secret |= if is_secret { bit } else { 0 };
+                self.slots.fields.veiled |= if veiled { bit } else { 0 };
             }
             (Target::Flag, b't' | b'f' | b'"') => self.flag(key)?,
             (Target::Object(keys), b'{') if key.slot as u8 == Slot::Identity as u8 => {
