@@ -148,9 +148,7 @@ pub fn names(bytes: &[u8]) {
     let place = Place::new("logs", key);
     assert_eq!(place.log_name().is_some(), LogName::parse(key).is_some());
     assert_eq!(place.digest_name().is_some(), DigestName::parse(key).is_some());
-    if Shelf::of_log(key).is_some() {
-        let _ = Shelf::day_of_log(key);
-    }
+    let _ = (Shelf::of_log(key), Shelf::day_of_log(key));
 }
 
 /// A digest that nobody's key signed is never believed; lists of keys are read as they are written.
@@ -163,10 +161,7 @@ pub fn digest(bytes: &[u8]) {
         algorithm: Some("SHA256withRSA".to_owned()),
         ..Metadata::default()
     };
-    let mut packed = GzEncoder::new(Vec::new(), Compression::none());
-    packed.write_all(bytes).unwrap();
-    let packed = packed.finish().unwrap();
-    assert!(Digest::verify(&place, &packed, &metadata, &KeyRing::default()).is_err());
+    assert!(Digest::verify(&place, &gzip(bytes), &metadata, &KeyRing::default()).is_err());
     let _ = Metadata::parse(bytes);
     if let Ok(keys) = KeyRing::list(bytes) {
         let listed = KeyRing::listed(&keys).to_string();
@@ -227,4 +222,11 @@ fn slowly_decoded(written: &str) -> Option<Vec<u8>> {
 /// An object of no interest.
 pub fn nameless() -> ObjectRef {
     ObjectRef { source: "s".into(), bucket: "b".into(), key: "k".into(), version: String::new() }
+}
+
+/// Packed.
+pub fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }

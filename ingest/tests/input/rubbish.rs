@@ -4,8 +4,8 @@
 use std::borrow::Cow;
 use std::io::{Read, Write};
 
-use crate::entries::{self, decoded_key, limits, nameless, read, s3_record};
-use crate::soup::{Change, changed, changes, config, gzip, json_like, json_value, records, shaped, word};
+use crate::entries::{self, decoded_key, gzip, limits, nameless, read, s3_record};
+use crate::soup::{Change, changed, changes, config, json_like, json_value, records, shaped, word};
 use flate2::{Compression, bufread::GzDecoder, write::GzEncoder};
 use ingest::{Limits, Redaction, denial, inflate, read_object};
 use proptest::prelude::*;

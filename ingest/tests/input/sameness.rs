@@ -9,8 +9,8 @@ use ingest::{Columns, EventBatch, Limits, ObjectReader, ReadOptions, Redaction, 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::entries::nameless;
-use crate::soup::{changed, changes, config, gzip, records, shaped};
+use crate::entries::{gzip, nameless};
+use crate::soup::{changed, changes, config, records, shaped};
 
 /// Records of every format, each with an id and a time of its own.
 fn world(count: usize) -> Vec<String> {

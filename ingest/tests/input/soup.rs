@@ -1,8 +1,5 @@
 //! Inputs that are nearly right: the pieces that formats are made of in any order, and good ones with changes made.
 
-use std::io::Write;
-
-use flate2::{Compression, write::GzEncoder};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -226,13 +223,6 @@ pub fn json_value() -> impl Strategy<Value = Value> {
                 .prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
-}
-
-/// Packed.
-pub fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Records of every format, as good as they come.

@@ -66,7 +66,7 @@ pub(super) fn write_aside(slots: &mut Slots, text: &str, asked: &Columns, redact
             if let Some(Cow::Owned(plain)) = plain {
                 slots.put(slot, &plain);
             }
-        } else if slots.fields.may_hide(slot) {
+        } else {
             slots.put_redacted(slot, text);
         }
     }

@@ -90,15 +90,9 @@ impl<'t> Scanner<'t> {
         Ok(())
     }
 
-    /// The next 32 bytes, unless the text ends before.
+    /// The next bytes, unless the text ends before.
     #[inline(always)]
-    pub(super) fn window(&self) -> Option<&'t [u8; WINDOW]> {
-        self.bytes.get(self.pos..)?.first_chunk()
-    }
-
-    /// The next bytes of a string, unless the text ends before.
-    #[inline(always)]
-    fn step(&self) -> Option<&'t [u8; STEP]> {
+    pub(super) fn window<const BYTES: usize>(&self) -> Option<&'t [u8; BYTES]> {
         self.bytes.get(self.pos..)?.first_chunk()
     }
 
@@ -248,7 +242,7 @@ impl<'t> Scanner<'t> {
     #[inline(always)]
     pub(super) fn string<const LOOSE: bool>(&mut self) -> Result<bool, Fault> {
         self.pos += 1;
-        while let Some(step) = self.step() {
+        while let Some(step) = self.window() {
             let Special { quotes, others } = Special::of(step);
             let Some(quotes) = NonZeroU32::new(quotes) else {
                 if others == 0 {
@@ -273,7 +267,7 @@ impl<'t> Scanner<'t> {
     fn special_string(&mut self, loose: bool) -> Result<bool, Fault> {
         let mut escaped = false;
         loop {
-            if let Some(step) = self.step() {
+            if let Some(step) = self.window() {
                 let Special { quotes, others } = Special::of(step);
                 let Some(stops) = NonZeroU32::new(quotes | others) else {
                     self.pos += STEP;

@@ -90,9 +90,7 @@ pub(super) struct Fields {
     pub(super) marks: Marks,
     /// The key was seen.
     seen: u64,
-    /// A key inside of the raw value is a secret's, or may be one.
-    secret: u64,
-    /// It may be one: it has escapes.
+    /// A key inside of the raw value has escapes, so that it may be a secret's.
     veiled: u64,
 }
 
@@ -116,7 +114,7 @@ pub(crate) struct Slots {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, secret: 0, veiled: 0 }
+        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, veiled: 0 }
     }
 }
 
@@ -176,12 +174,7 @@ impl Fields {
         marks.caller = *caller;
     }
 
-    /// Whether there may be secrets in a raw value.
-    pub(super) fn may_hide(&self, slot: Slot) -> bool {
-        self.secret & slot.bit() != 0
-    }
-
-    /// Whether it must be looked through for them: not all of their places are known.
+    /// Whether a raw value must be looked through for secrets: not all of their places are known.
     pub(super) fn is_veiled(&self, slot: Slot) -> bool {
         self.veiled & slot.bit() != 0
     }
@@ -202,7 +195,8 @@ impl Slots {
 
     /// Writes a raw value of `text` beside the record without its secrets, whose places are all known.
     pub(super) fn put_redacted(&mut self, slot: Slot, text: &str) {
-        let Some(value) = self.fields.spans.get(slot as usize).copied() else { return };
+        let value = self.fields.spans.get(slot as usize).copied();
+        let Some(value) = value.filter(|_| self.fields.marks.has(slot)) else { return };
         let from = self.aside.len();
         let mut left = value;
         for secret in self.secrets.iter().filter(|secret| secret.is_in(value)) {
@@ -236,9 +230,8 @@ impl Slots {
         start: usize,
         depth_max: usize,
     ) -> Result<usize, (Fault, usize)> {
-        let Fields { marks: Marks { present, aside, caller, .. }, seen, secret, veiled, .. } =
-            &mut self.fields;
-        (*present, *seen, *aside, *secret, *veiled, *caller) = (0, 0, 0, 0, 0, None);
+        let Fields { marks: Marks { present, aside, caller, .. }, seen, veiled, .. } = &mut self.fields;
+        (*present, *seen, *aside, *veiled, *caller) = (0, 0, 0, 0, None);
         self.marked = false;
         self.resources.clear();
         self.aside.clear();
@@ -397,7 +390,6 @@ impl Walk<'_, '_> {
             }
             (Target::Raw, _) => {
                 let start = self.scan.pos;
-                let secrets = self.scan.secrets.len();
                 let Seen { veiled, mut keys } = self.scan.raw(depth)?;
                 keys.tell_object(next == b'{');
                 match key.slot {
@@ -408,8 +400,6 @@ impl Walk<'_, '_> {
                 if let Some(slot) = self.slots.fields.spans.get_mut(key.slot as usize) {
                     *slot = Span::new(start, self.scan.pos);
                 }
-                let is_secret = veiled || self.scan.secrets.len() > secrets;
-                self.slots.fields.secret |= if is_secret { bit } else { 0 };
                 self.slots.fields.veiled |= if veiled { bit } else { 0 };
             }
             (Target::Flag, b't' | b'f' | b'"') => self.flag(key)?,
@@ -447,11 +437,11 @@ impl Walk<'_, '_> {
             self.scan.pos += length;
             return Ok(());
         }
-        let before = (fields.marks.aside, fields.secret);
+        let before = (fields.marks.aside, fields.veiled, self.scan.secrets.len());
         self.object(keys, depth)?;
         let Slots { identities, fields, .. } = &mut *self.slots;
         // What has escapes stands beside its own record alone.
-        if before == (fields.marks.aside, fields.secret)
+        if before == (fields.marks.aside, fields.veiled, self.scan.secrets.len())
             && let Some(text) = rest.get(..self.scan.pos - start)
         {
             let told = (fields.marks.present, fields.seen, fields.marks.truth);
