@@ -8,6 +8,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use serde_json::{Map, Value};
 
 use crate::formats::cloudtrail::record::Record;
+use crate::formats::cloudtrail::repeats::Sources;
 use crate::formats::cloudtrail::row::Row;
 use crate::formats::cloudtrail::verbatim::{Lookup, Verbatim};
 use crate::keys::Keys;
@@ -55,7 +56,9 @@ impl EventBatch {
     pub fn whole(&self) -> Self {
         let Some(lookup) = &self.lookup else { return self.clone() };
         let mut builder = EventBuilder::with_columns(self.rows(), self.columns);
-        (0..self.rows()).filter_map(|at| lookup.row(at)).for_each(|row| builder.append_row(&row));
+        (0..self.rows())
+            .filter_map(|at| lookup.row(at))
+            .for_each(|row| builder.append_row(&row, Sources::default()));
         builder.finish()
     }
 
@@ -205,12 +208,11 @@ macro_rules! columns {
                 self.rows += 1;
             }
 
-            /// Appends the columns of a record that are built.
-            pub(crate) fn append_row(&mut self, row: &Row<'_>) {
-                let caller = row.caller();
+            /// Appends the columns of a record that are built. `sources`: which of its parts are known.
+            pub(crate) fn append_row(&mut self, row: &Row<'_>, sources: Sources) {
                 $(
                     if self.built.$name {
-                        let source = if is_from_caller(stringify!($name)) { caller } else { None };
+                        let source = source_of(stringify!($name), &sources);
                         <$kind as Column>::append_from(&mut self.$name, source, || row.$name().into());
                     }
                 )+
@@ -282,11 +284,18 @@ macro_rules! columns {
     };
 }
 
-/// Whether a column is one that a caller of CloudTrail, by what is written of him, fills always in the same way. The
-/// compiler knows the answer for every column.
+/// The part of a record of CloudTrail that a column is filled from, if from one alone. The compiler knows the answer for
+/// every column.
 #[inline(always)]
-fn is_from_caller(column: &str) -> bool {
-    matches!(column, "actor_type" | "actor" | "actor_id" | "actor_account" | "invoked_by")
+fn source_of(column: &str, sources: &Sources) -> Option<Source> {
+    match column {
+        "actor_type" | "actor" | "actor_id" | "actor_account" | "invoked_by" => sources.caller,
+        "service" | "operation" | "region" => sources.call,
+        "recipient_account" | "event_type" | "category" | "api_version" | "vpc_endpoint" | "tls" => {
+            sources.end
+        }
+        _ => None,
+    }
 }
 
 type Str<'a> = Option<&'a str>;
@@ -423,7 +432,9 @@ impl EventBuilder {
     fn build_all(&mut self) {
         if let Some(verbatim) = self.verbatim.take() {
             let mut whole = Self::with_columns(verbatim.rows(), self.columns);
-            (0..verbatim.rows()).filter_map(|at| verbatim.row(at)).for_each(|row| whole.append_row(&row));
+            (0..verbatim.rows())
+                .filter_map(|at| verbatim.row(at))
+                .for_each(|row| whole.append_row(&row, Sources::default()));
             *self = whole;
         }
     }

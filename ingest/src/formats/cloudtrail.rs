@@ -16,9 +16,9 @@ use scan::Fault;
 pub use crate::object::{ReadObject, read_object, read_record};
 pub(crate) use slots::Slots;
 
-mod identities;
 mod keys;
 pub(crate) mod record;
+pub(crate) mod repeats;
 pub(crate) mod row;
 mod scan;
 mod slots;
@@ -93,7 +93,7 @@ fn append_record(
     let time = row::time_of(&slots.record(text), &mut clock)?;
     slots.clock = clock;
     row::write_aside(slots, text, builder.columns(), redact);
-    builder.append_row(&row::Row::new(slots.record(text), time, place));
+    builder.append_row(&row::Row::new(slots.record(text), time, place), slots.fields.sources);
     if let Some(verbatim) = builder.verbatim() {
         verbatim.push(slots, text, from..to, time, place.row);
     }

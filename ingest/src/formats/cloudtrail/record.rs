@@ -4,7 +4,6 @@ use serde::Deserialize;
 
 use super::keys::Slot;
 use super::slots::{Marks, Span, Spans};
-use crate::event::Source;
 use crate::keys::Keys;
 
 /// A record, its fields looked up where they stand.
@@ -72,11 +71,6 @@ impl<'a> Record<'a> {
     #[inline(always)]
     fn of(&self, (span, is_aside): (Span, bool)) -> &'a str {
         span.of(if is_aside { self.aside } else { self.text })
-    }
-
-    /// Where what it says of its caller comes from, if he is known.
-    pub(super) fn caller(&self) -> Option<Source> {
-        self.marks.caller
     }
 
     pub(crate) fn user_identity(&self) -> Option<UserIdentity<'a>> {

@@ -9,7 +9,7 @@ use super::record::Record;
 use super::slots::Slots;
 use crate::agent;
 use crate::denial;
-use crate::event::{Columns, Source};
+use crate::event::Columns;
 use crate::object::{Place, Unread};
 use crate::quarantine::reason;
 use crate::redact::Redaction;
@@ -32,11 +32,6 @@ impl<'a> Row<'a> {
 
     pub(crate) fn record(&self) -> &Record<'a> {
         &self.record
-    }
-
-    /// Where what it says of its caller comes from, if he is known.
-    pub(crate) fn caller(&self) -> Option<Source> {
-        self.record.caller()
     }
 }
 

@@ -4,12 +4,11 @@
 //! is validated, also in values that are kept raw or skipped, and each shortcut (the expected key, the window of 32
 //! bytes) falls back to a general path, so that any order of keys, white space and escapes in keys read the same.
 
-use super::identities::Identities;
 use super::keys::{Key, RECORD, RESOURCE, SLOTS, Slot, Target};
 use super::record::Record;
+use super::repeats::{Part, Repeats, Sources, Told};
 use super::scan::{Fault, Scanner, Seen, ensure};
 use crate::escapes;
-use crate::event::Source;
 use crate::keys::Keys;
 use crate::redact;
 use crate::time::Clock;
@@ -79,8 +78,6 @@ pub(super) struct Marks {
     /// The keys of the request, and of the additional data.
     pub(super) request_keys: Keys,
     pub(super) additional_keys: Keys,
-    /// The caller, where he is one of those that are known.
-    pub(super) caller: Option<Source>,
 }
 
 /// The fields of one record while it is read.
@@ -88,6 +85,8 @@ pub(super) struct Marks {
 pub(super) struct Fields {
     spans: Spans,
     pub(super) marks: Marks,
+    /// Which of its parts are known.
+    pub(super) sources: Sources,
     /// The key was seen.
     seen: u64,
     /// A key inside of the raw value has escapes, so that it may be a secret's.
@@ -101,7 +100,7 @@ pub(crate) struct Slots {
     pub(super) resources: Vec<(Span, bool)>,
     /// Texts that do not stand in the record as they are meant.
     pub(super) aside: String,
-    identities: Identities,
+    repeats: Repeats,
     /// The values of secrets' keys in the text, in its order, none in another.
     secrets: Vec<Span>,
     pub(super) clock: Clock,
@@ -114,7 +113,13 @@ pub(crate) struct Slots {
 
 impl Default for Fields {
     fn default() -> Self {
-        Self { spans: [Span::default(); SLOTS], marks: Marks::default(), seen: 0, veiled: 0 }
+        Self {
+            spans: [Span::default(); SLOTS],
+            marks: Marks::default(),
+            sources: Sources::default(),
+            seen: 0,
+            veiled: 0,
+        }
     }
 }
 
@@ -124,7 +129,7 @@ impl Default for Slots {
             fields: Fields::default(),
             resources: Vec::new(),
             aside: String::new(),
-            identities: Identities::default(),
+            repeats: Repeats::default(),
             secrets: Vec::new(),
             clock: Clock::default(),
             depth_max: 0,
@@ -160,7 +165,7 @@ impl Fields {
     /// One by one: they were written so just now, and a wide load must wait until all those have arrived.
     #[inline]
     pub(super) fn copy_to(&self, marks: &mut Marks, spans: &mut Spans, of_text: usize, of_aside: usize) {
-        let Marks { present, aside, truth, request_keys, additional_keys, caller } = &self.marks;
+        let Marks { present, aside, truth, request_keys, additional_keys } = &self.marks;
         let mut left = present & TEXTS;
         while left != 0 {
             let at = left.trailing_zeros() as usize;
@@ -171,7 +176,6 @@ impl Fields {
         }
         (marks.present, marks.truth, marks.aside) = (*present, *truth, 0);
         (marks.request_keys, marks.additional_keys) = (*request_keys, *additional_keys);
-        marks.caller = *caller;
     }
 
     /// Whether a raw value must be looked through for secrets: not all of their places are known.
@@ -230,14 +234,14 @@ impl Slots {
         start: usize,
         depth_max: usize,
     ) -> Result<usize, (Fault, usize)> {
-        let Fields { marks: Marks { present, aside, caller, .. }, seen, veiled, .. } = &mut self.fields;
-        (*present, *seen, *aside, *veiled, *caller) = (0, 0, 0, 0, None);
+        let Fields { marks: Marks { present, aside, .. }, sources, seen, veiled, .. } = &mut self.fields;
+        (*present, *seen, *aside, *veiled, *sources) = (0, 0, 0, 0, Sources::default());
         self.marked = false;
         self.resources.clear();
         self.aside.clear();
         if self.depth_max != depth_max {
             // What was known is valid only under the limit that it was read by.
-            self.identities = Identities::default();
+            self.repeats = Repeats::default();
             self.depth_max = depth_max;
         }
         ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
@@ -258,10 +262,32 @@ struct Walk<'s, 't> {
     slots: &'s mut Slots,
 }
 
+/// A part of a record that was not known where it began, and what held then.
+struct Begun {
+    part: Part,
+    place: usize,
+    start: usize,
+    seen: u64,
+    aside: u64,
+    veiled: u64,
+    secrets: usize,
+}
+
+impl Begun {
+    /// Whether a member with this key is its last. `more`: the record goes on.
+    fn ends(&self, last: Option<&Key>, more: bool) -> bool {
+        match self.part {
+            Part::End => !more,
+            Part::Call | Part::Caller => more && last.is_some_and(|key| key.slot == Slot::AwsRegion),
+        }
+    }
+}
+
 impl Walk<'_, '_> {
     /// Walks the record itself: like [`Self::object`], but the key that is expected is the one that came last time.
     fn record(&mut self) -> Result<(), Fault> {
         let mut before = 0;
+        let mut begun = None;
         let mut more = self.scan.open(b'}', 1)?;
         while more {
             let expected = usize::from(self.slots.follows.get(before).copied().unwrap_or_default());
@@ -283,13 +309,85 @@ impl Walk<'_, '_> {
             match found {
                 Some((at, key)) => {
                     before = at + 1;
+                    let part = match key.slot {
+                        Slot::EventSource => Some(Part::Call),
+                        Slot::EventType => Some(Part::End),
+                        _ => None,
+                    };
+                    if let Some(part) = part {
+                        match self.known(part) {
+                            Ok(_) if part == Part::End => return Ok(()),
+                            Ok(last) => {
+                                before = last;
+                                continue;
+                            }
+                            Err(new) => begun = new,
+                        }
+                    }
                     self.member(key, 2)?;
                 }
                 None => self.scan.skip(2)?,
             }
             more = self.scan.comma_or(b'}')?;
+            if let Some(new) = &begun
+                && new.ends(RECORD.get(before.wrapping_sub(1)), more)
+            {
+                self.keep(new, before);
+                begun = None;
+            }
         }
         Ok(())
+    }
+
+    /// Moves over a part that is known: the place of its last key, and one. Else the part as it has begun, unless it
+    /// cannot be kept.
+    #[inline(always)]
+    fn known(&mut self, part: Part) -> Result<usize, Option<Begun>> {
+        let start = self.scan.pos;
+        let rest = self.scan.bytes.get(start..).unwrap_or_default();
+        let Slots { repeats, fields, .. } = &mut *self.slots;
+        let service = fields.spans.get(Slot::EventSource as usize).copied().unwrap_or_default();
+        let Some(place) = part.place(rest, service.of(self.scan.text)) else { return Err(None) };
+        if fields.seen & part.bits() != 0 {
+            // Some of what it tells was told elsewhere.
+            return Err(None);
+        }
+        let Fields { marks, .. } = fields;
+        let Some(known) = repeats.known(part, place, rest) else {
+            let (seen, aside, veiled) = (fields.seen, marks.aside, fields.veiled);
+            return Err(Some(Begun {
+                part,
+                place,
+                start,
+                seen,
+                aside,
+                veiled,
+                secrets: self.scan.secrets.len(),
+            }));
+        };
+        known.fill(part, start, &mut fields.spans);
+        *fields.sources.of(part) = Some(known.source(place));
+        let Told { present, seen, truth, before } = known.told;
+        marks.present |= present;
+        marks.truth = marks.truth & !present | truth;
+        fields.seen |= seen;
+        self.scan.pos += known.length();
+        Ok(before)
+    }
+
+    /// Keeps a part that ends here. `before`: the place of its last key, and one.
+    fn keep(&mut self, begun: &Begun, before: usize) {
+        let Begun { part, place, start, seen, aside, veiled, secrets } = *begun;
+        let Slots { repeats, fields, marked, .. } = &mut *self.slots;
+        // What has escapes stands beside its own record alone.
+        let own = (fields.marks.aside, fields.veiled, self.scan.secrets.len());
+        if own != (aside, veiled, secrets) || *marked {
+            return;
+        }
+        let Some(text) = self.scan.bytes.get(start..self.scan.pos) else { return };
+        let Marks { present, truth, .. } = fields.marks;
+        let told = Told { present, seen: fields.seen & !seen, truth, before };
+        *fields.sources.of(part) = repeats.keep(part, place, text, start, &fields.spans, told);
     }
 
     /// Walks an object whose keys matter. The cursor is on its brace.
@@ -423,30 +521,13 @@ impl Walk<'_, '_> {
     /// Reads the caller, or knows him again.
     #[inline]
     fn identity(&mut self, keys: &'static [Key], depth: usize) -> Result<(), Fault> {
-        let start = self.scan.pos;
-        let rest = self.scan.bytes.get(start..).unwrap_or_default();
-        let Some(place) = Identities::place(rest) else { return self.object(keys, depth) };
-        let Slots { identities, fields, .. } = &mut *self.slots;
-        if let Some((known, length)) = identities.known(place, rest) {
-            known.fill(start, &mut fields.spans);
-            let marks = &mut fields.marks;
-            marks.caller = Some(Source { place, id: known.number });
-            marks.present |= known.present;
-            marks.truth = marks.truth & !known.present | known.truth;
-            fields.seen |= known.seen;
-            self.scan.pos += length;
-            return Ok(());
-        }
-        let before = (fields.marks.aside, fields.veiled, self.scan.secrets.len());
+        let begun = match self.known(Part::Caller) {
+            Ok(_) => return Ok(()),
+            Err(begun) => begun,
+        };
         self.object(keys, depth)?;
-        let Slots { identities, fields, .. } = &mut *self.slots;
-        // What has escapes stands beside its own record alone.
-        if before == (fields.marks.aside, fields.veiled, self.scan.secrets.len())
-            && let Some(text) = rest.get(..self.scan.pos - start)
-        {
-            let told = (fields.marks.present, fields.seen, fields.marks.truth);
-            let number = identities.keep(place, text, start, &fields.spans, told);
-            fields.marks.caller = number.map(|id| Source { place, id });
+        if let Some(begun) = begun {
+            self.keep(&begun, 0);
         }
         Ok(())
     }
