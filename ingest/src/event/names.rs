@@ -45,7 +45,7 @@ impl Names {
             self.codes.push(-1);
             return;
         };
-        if self.values.get(self.last) != Some(value.as_bytes()) {
+        if !self.values.get(self.last).is_some_and(|last| is_same(last, value.as_bytes())) {
             self.last = self.values.code(value);
         }
         self.codes.push(self.last);
@@ -137,7 +137,7 @@ impl Values {
                 Some(taken) => {
                     let code = *taken as i32 - 1;
                     if self.hashes.get(code as usize) == Some(&hash)
-                        && self.get(code) == Some(value.as_bytes())
+                        && self.get(code).is_some_and(|known| is_same(known, value.as_bytes()))
                     {
                         return code;
                     }
@@ -191,6 +191,22 @@ impl Values {
         }
         StringArray::new(OffsetBuffer::new(ScalarBuffer::from(self.ends)), Buffer::from_vec(self.bytes), None)
     }
+}
+
+/// Whether two values are the same. Most are short, and two loads of each say it without a call.
+#[inline]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    fn ends<const N: usize>(value: &[u8]) -> Option<([u8; N], [u8; N])> {
+        Some((*value.first_chunk()?, *value.last_chunk()?))
+    }
+    one.len() == other.len()
+        && match one.len() {
+            17.. => one == other,
+            8.. => ends::<8>(one) == ends::<8>(other),
+            4.. => ends::<4>(one) == ends::<4>(other),
+            2.. => ends::<2>(one) == ends::<2>(other),
+            _ => one.first() == other.first(),
+        }
 }
 
 fn hash(value: &str) -> u32 {
@@ -256,6 +272,17 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn values_are_the_same_byte_for_byte(value in "[a-b]{0,40}", at in 0usize..40, byte in b'a'..b'c') {
+            let mut other = value.clone().into_bytes();
+            if let Some(place) = other.get_mut(at) {
+                *place = byte;
+            }
+            prop_assert_eq!(is_same(value.as_bytes(), &other), value.as_bytes() == other);
+            other.push(byte);
+            prop_assert!(!is_same(value.as_bytes(), &other));
+        }
+
         #[test]
         fn what_goes_in_comes_out(values in prop::collection::vec(prop::option::of("[a-c]{0,3}"), 0..200)) {
             prop_assert_eq!(column(&values), values);
