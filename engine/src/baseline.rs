@@ -4,7 +4,8 @@
 //! events gives the same state. A question about an event looks only at days before the event's own UTC day.
 
 use crate::time::day_of;
-use std::collections::{BTreeMap, HashMap};
+use foldhash::HashMap;
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -247,7 +248,7 @@ impl Baseline {
         let mut is_new = false;
         for ((identity, permission, block), presence) in &delta.uses {
             if !identities.contains_key(&**identity) {
-                identities.insert(identity.to_string(), HashMap::new());
+                identities.insert(identity.to_string(), HashMap::default());
             }
             let Some(permissions) = identities.get_mut(&**identity) else { continue };
             match permissions.get_mut(&**permission) {

@@ -5,8 +5,9 @@ use crate::manifest::{Agent, Caller, Manifests, Shown, Versions};
 use crate::permission::Needed;
 use crate::scope::ScopeVerdict;
 use crate::time::rfc3339;
+use foldhash::HashMap;
 use policy::context::{Context, Fact};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::sync::Arc;
 

@@ -1,8 +1,8 @@
 //! What each operation needs, by name: asked once for an operation, not once for a call
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
+use foldhash::HashMap;
 use rustc_hash::FxHashMap;
 
 use super::looked::Looked;

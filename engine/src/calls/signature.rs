@@ -1,8 +1,7 @@
 //! What detections can tell apart: rows that look alike to every filter are asked once
 
-use std::collections::HashMap;
-
 use arrow::datatypes::DataType;
+use foldhash::HashMap;
 use rustc_hash::FxHashMap;
 
 use super::answers::Answer;
@@ -166,7 +165,7 @@ pub(super) const APART: u32 = 0;
 /// Every signature that was met, and what came of asking.
 #[derive(Debug)]
 pub(super) struct Signatures {
-    fixed: HashMap<Fixed, u32>,
+    fixed: FxHashMap<Fixed, u32>,
     said: HashMap<Said, u32>,
     known: FxHashMap<Signature, u32>,
     pub(super) heard: Vec<Heard>,
@@ -175,8 +174,8 @@ pub(super) struct Signatures {
 impl Default for Signatures {
     fn default() -> Signatures {
         Signatures {
-            fixed: HashMap::new(),
-            said: HashMap::new(),
+            fixed: FxHashMap::default(),
+            said: HashMap::default(),
             known: FxHashMap::default(),
             // That of `APART`.
             heard: vec![Heard::By(Hearers::ALL)],

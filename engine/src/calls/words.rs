@@ -1,10 +1,10 @@
 //! Texts as small numbers: what a log repeats is compared, hashed and counted as an integer
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, DictionaryArray, StringArray};
 use arrow::datatypes::Int32Type;
+use foldhash::HashMap;
 use ingest::event::EventBatch;
 
 /// The number of a value that is not there.
@@ -23,7 +23,7 @@ pub(super) struct Words {
 
 impl Default for Words {
     fn default() -> Words {
-        Words { ids: HashMap::new(), texts: vec!["".into()], in_order: Vec::new(), ranks: Vec::new() }
+        Words { ids: HashMap::default(), texts: vec!["".into()], in_order: Vec::new(), ranks: Vec::new() }
     }
 }
 

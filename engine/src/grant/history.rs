@@ -1,10 +1,11 @@
 //! The accounts as they were first told of, and every change since
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
 use compact_str::CompactString;
+use foldhash::HashMap;
 use policy::arn::Arn;
 use policy::aws::Policy;
 
