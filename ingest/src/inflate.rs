@@ -6,8 +6,10 @@
 //! others (<https://github.com/aws/aws-cli/issues/10326>).
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use libdeflater::Decompressor;
+use yoke::Yoke;
 
 use crate::formats::frames::Window;
 use crate::quarantine::reason;
@@ -21,6 +23,10 @@ const MIB: u64 = 1 << 20;
 
 /// Largest object that is inflated at one go.
 const WHOLE_BYTES_MAX: u64 = 64 * MIB;
+
+/// Smallest object whose bytes are kept for what is looked up in them. Of smaller ones records are copied: each would keep
+/// a buffer that has room for a large one.
+const SHARED_BYTES_MIN: usize = 1 << 20;
 
 /// What a buffer keeps between objects at most.
 const KEPT_BYTES_MAX: usize = 32 << 20;
@@ -148,21 +154,26 @@ pub fn inflate<'a>(bytes: &'a [u8], limits: &Limits) -> Result<Cow<'a, [u8]>, Ob
             }
         }
     };
-    inflater.buffer.truncate(plain);
-    Ok(Cow::Owned(inflater.buffer))
+    let mut buffer = Arc::unwrap_or_clone(inflater.buffer);
+    buffer.truncate(plain);
+    Ok(Cow::Owned(buffer))
 }
 
 /// A decompressor and its buffer: one for each worker.
 pub(crate) struct Inflater {
     gzip: Decompressor,
-    buffer: Vec<u8>,
+    /// Left to the records that are looked up in it, where they outlive their object.
+    buffer: Arc<Vec<u8>>,
 }
 
 impl Default for Inflater {
     fn default() -> Self {
-        Self { gzip: Decompressor::new(), buffer: Vec::new() }
+        Self { gzip: Decompressor::new(), buffer: Arc::default() }
     }
 }
+
+/// A text, seen to be UTF-8, with the bytes that it stands in.
+pub(crate) type Shared = Yoke<&'static str, Arc<Vec<u8>>>;
 
 /// What comes out of an object.
 pub(crate) enum Feed<'a> {
@@ -177,6 +188,10 @@ pub(crate) enum Feed<'a> {
         /// How large the next window is.
         wanted: usize,
         window: Window<'a>,
+        /// What they stand in, if that may be kept.
+        buffer: Option<&'a Arc<Vec<u8>>>,
+        /// The text of the window, with that.
+        shared: Option<Shared>,
     },
     /// It is inflated window by window.
     Stream(Box<Stream<'a>>),
@@ -195,7 +210,7 @@ impl Inflater {
             return if stored > limit {
                 Err(ObjectError::InflatedTooBig { limit })
             } else {
-                Ok(Feed::whole(bytes, true))
+                Ok(Feed::whole(bytes, None, true))
             };
         }
         let limit = limits.compressed_bytes_max;
@@ -205,10 +220,19 @@ impl Inflater {
         if is_gzip(bytes)
             && let Some(size) = self.whole(bytes, limits)
         {
-            return Ok(Feed::whole(self.buffer.get(..size).unwrap_or_default(), false));
+            let buffer = Some(&self.buffer).filter(|_| size >= SHARED_BYTES_MIN);
+            return Ok(Feed::whole(self.buffer.get(..size).unwrap_or_default(), buffer, false));
         }
         // Too large, or damaged in a way that the stream names.
-        Ok(Feed::Stream(Box::new(Stream::new(bytes, limits, &mut self.buffer)?)))
+        Ok(Feed::Stream(Box::new(Stream::new(bytes, limits, self.own_buffer())?)))
+    }
+
+    /// The buffer, for nobody else.
+    fn own_buffer(&mut self) -> &mut Vec<u8> {
+        if Arc::get_mut(&mut self.buffer).is_none() {
+            self.buffer = Arc::default();
+        }
+        Arc::make_mut(&mut self.buffer)
     }
 
     /// Inflates one member into the buffer at one go; none where it is too large for that, or not in order.
@@ -220,12 +244,13 @@ impl Inflater {
             return None;
         }
         let size = usize::try_from(promised).ok()?;
-        if self.buffer.len() < size {
+        let buffer = self.own_buffer();
+        if buffer.len() < size {
             // Given back first, so that there are never two; and a little more, as files of a kind are alike.
-            self.buffer = Vec::new();
-            self.buffer = vec![0; size + size / 16];
+            *buffer = Vec::new();
+            *buffer = vec![0; size + size / 16];
         }
-        let plain = self.buffer.get_mut(..size)?;
+        let plain = Arc::get_mut(&mut self.buffer)?.get_mut(..size)?;
         let inflated = self.gzip.gzip_decompress(bytes, plain).ok()?;
         (inflated == size && is_alone(bytes, plain)).then_some(size)
     }
@@ -239,19 +264,21 @@ impl Inflater {
     /// Gives memory back that only an unusually large object needs.
     pub(crate) fn shrink(&mut self) {
         if self.buffer.len() > KEPT_BYTES_MAX {
-            self.buffer = Vec::new();
+            self.buffer = Arc::default();
         }
     }
 }
 
 impl<'a> Feed<'a> {
-    fn whole(bytes: &'a [u8], plain: bool) -> Self {
+    fn whole(bytes: &'a [u8], buffer: Option<&'a Arc<Vec<u8>>>, plain: bool) -> Self {
         let mut feed = Self::Whole {
             bytes,
             plain,
             start: 0,
             wanted: LOOK_BYTES,
-            window: Window { bytes: &[], text: None, last: false },
+            window: Window { bytes: &[], text: None, shared: None, last: false },
+            buffer,
+            shared: None,
         };
         feed.look();
         feed
@@ -259,29 +286,44 @@ impl<'a> Feed<'a> {
 
     /// Looks at the next window of what is in memory.
     fn look(&mut self) {
-        let Self::Whole { bytes, start, wanted, window, .. } = self else { return };
+        let Self::Whole { bytes, start, wanted, window, buffer, shared, .. } = self else { return };
         let rest = bytes.get(*start..).unwrap_or_default();
         let last = rest.len() <= *wanted;
         let look = rest.get(..*wanted).unwrap_or(rest);
+        *window = Window { bytes: look, text: None, shared: None, last };
+        *shared = buffer.and_then(|buffer| {
+            let range = *start..*start + look.len();
+            let whole = Arc::clone(buffer);
+            Yoke::try_attach_to_cart(whole, |all| {
+                simdutf8::basic::from_utf8(all.get(range).unwrap_or_default())
+            })
+            .ok()
+        });
+        if shared.is_some() {
+            return;
+        }
         // What is not in order is looked at again, for where.
         if let Ok(text) = simdutf8::basic::from_utf8(look) {
-            *window = Window { bytes: look, text: Some(text), last };
+            window.text = Some(text);
             return;
         }
         *window = match simdutf8::compat::from_utf8(look) {
-            Ok(text) => Window { bytes: look, text: Some(text), last },
+            Ok(text) => Window { text: Some(text), ..*window },
             // Cut within a character, which the next window begins with.
             Err(error) if error.error_len().is_none() && !last => {
                 let whole = look.get(..error.valid_up_to()).unwrap_or_default();
-                Window { bytes: whole, text: std::str::from_utf8(whole).ok(), last }
+                Window { bytes: whole, text: std::str::from_utf8(whole).ok(), ..*window }
             }
-            Err(_) => Window { bytes: look, text: None, last },
+            Err(_) => *window,
         };
     }
 
     /// What is to be read.
     pub(crate) fn window(&self) -> Window<'_> {
         match self {
+            Self::Whole { window, shared: Some(shared), .. } => {
+                Window { text: Some(shared.get()), shared: Some(shared), ..*window }
+            }
             Self::Whole { window, .. } => *window,
             Self::Stream(stream) => stream.window(),
         }

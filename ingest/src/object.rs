@@ -137,6 +137,10 @@ impl<'a> ObjectReader<'a> {
         room: &'a mut Room,
     ) -> Result<Self, ObjectError> {
         let Room { inflater, slots, spare } = room;
+        if let Some(spare) = spare.as_mut().and_then(Arc::get_mut) {
+            // It may keep the inflated bytes of the object before, whose room is used again.
+            spare.clear(None);
+        }
         let feed = inflater.feed(bytes, options.limits)?;
         let bom = bom(feed.window().bytes)?;
         let content_hash = options.content_hash;

@@ -7,7 +7,7 @@
 
 use crate::event::EventBuilder;
 use crate::formats::frames::Window;
-use crate::inflate::Limits;
+use crate::inflate::{Limits, Shared};
 use crate::object::{Place, Unread};
 use crate::quarantine::reason;
 use crate::redact::Redaction;
@@ -48,7 +48,7 @@ pub(crate) fn append_at(
     if slots.marked || past - at > limits.record_bytes_max {
         return Fast::Unclear;
     }
-    match append_record(builder, slots, (text, at, past), place, redact) {
+    match append_record(builder, slots, (text, at, past), window.shared, place, redact) {
         Ok(()) => Fast::Row(past),
         Err(_) => Fast::Unclear,
     }
@@ -77,15 +77,16 @@ pub(crate) fn append(
         return Err(Unread::new(reason::WRONG_TYPE, "a record is an object"));
     }
     slots.read(text, 0, limits.depth_max).map_err(|(fault, at)| unread(fault, at))?;
-    append_record(builder, slots, (text, 0, text.len()), place, redact)
+    append_record(builder, slots, (text, 0, text.len()), None, place, redact)
 }
 
-/// Appends what `slots` read last: the record from one place of a text to another.
+/// Appends what `slots` read last: the record from one place of a text to another. `shared`: that text, if it may be kept.
 #[inline]
 fn append_record(
     builder: &mut EventBuilder,
     slots: &mut Slots,
     (text, from, to): (&str, usize, usize),
+    shared: Option<&Shared>,
     place: Place<'_>,
     redact: &Redaction,
 ) -> Result<(), Unread> {
@@ -95,7 +96,10 @@ fn append_record(
     row::write_aside(slots, text, builder.columns(), redact);
     builder.append_row(&row::Row::new(slots.record(text), time, place), slots.fields.sources);
     if let Some(verbatim) = builder.verbatim() {
-        verbatim.push(slots, text, from..to, time, place.row);
+        match shared {
+            Some(shared) => verbatim.push_shared(slots, shared, time, place.row),
+            None => verbatim.push(slots, text, from..to, time, place.row),
+        }
     }
     Ok(())
 }

@@ -12,15 +12,18 @@ use std::borrow::Cow;
 use memchr::memchr;
 
 use crate::formats::wraps::LISTS;
+use crate::inflate::Shared;
 use crate::quarantine::reason;
 use crate::token::{balanced, skip_space, string_end};
 
 /// The part of an object that is in memory.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub(crate) struct Window<'a> {
     pub bytes: &'a [u8],
     /// The same as text, if all of it is UTF-8.
     pub text: Option<&'a str>,
+    /// That text with what it stands in, if it may be kept.
+    pub shared: Option<&'a Shared>,
     /// Nothing of the object comes after it, or nothing more of it may be taken into memory.
     pub last: bool,
 }
@@ -499,7 +502,10 @@ pub(crate) fn frames(text: &[u8], records_max: u32, each: &mut dyn FnMut(Frame<'
         }
     }
     let mut cutter = Cutter::new(0, records_max);
-    cutter.run(Window { bytes: text, text: None, last: true }, &mut Each { each, open: Vec::new() });
+    cutter.run(
+        Window { bytes: text, text: None, shared: None, last: true },
+        &mut Each { each, open: Vec::new() },
+    );
     cutter.shape()
 }
 

@@ -213,6 +213,39 @@ fn what_is_known_of_a_caller_is_his_alone() {
 }
 
 #[test]
+fn what_is_looked_up_outlives_its_object() {
+    let (limits, redact) = (Limits::default(), Redaction::default());
+    let built = Some(Columns::of(["operation"]));
+    let options = ReadOptions { built, slice_bytes: 1 << 20, ..ReadOptions::new(&limits, &redact) };
+    // Large enough that records are left where they were inflated; a text in escapes and a secret stand beside them.
+    let more = |who: &str| {
+        let pad = "pad ".repeat(500);
+        format!(r#","requestParameters":{{"password":"x","who":"{who}"}},"userAgent":"\u0041 {who}{pad}""#)
+    };
+    let mut room = Room::default();
+    let mut kept = Vec::new();
+    for who in ["one", "two", "three"] {
+        let bytes = gzip(records(1500, &more(who)).as_bytes());
+        let mut reader = ObjectReader::open(&object(), &bytes, options, &mut room).unwrap();
+        while let Some(slice) = reader.next().unwrap() {
+            kept.push((who, slice.batch));
+        }
+        assert_eq!(reader.finish().read, 1500);
+    }
+    assert!(kept.len() > 6, "{}", kept.len());
+    for (who, batch) in kept {
+        let view = batch.view();
+        for row in 0..batch.rows() {
+            let told = (view.request(row).unwrap(), view.user_agent(row).unwrap(), view.event_id(row));
+            assert_eq!(told.0, format!(r#"{{"password":"[redacted]","who":"{who}"}}"#));
+            assert!(told.1.starts_with(&format!("A {who}pad ")), "{}", told.1);
+            assert_eq!(Some(told.2), view.row(row).map(|row| row.to_string()).as_deref());
+        }
+        assert_eq!(batch.whole().view().request(0), view.request(0));
+    }
+}
+
+#[test]
 fn other_clouds_may_write_gzip_in_members_and_cloudtrail_may_not() {
     let (limits, redact) = (Limits::default(), Redaction::default());
     let google = |number: usize| {

@@ -206,3 +206,104 @@ impl Repeat {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::Value;
+
+    use crate::event::Columns;
+    use crate::inflate::Limits;
+    use crate::object::{ObjectReader, ReadOptions, Room};
+    use crate::redact::Redaction;
+    use crate::source::ObjectRef;
+
+    /// The rows of a list of records, those that are refused by their reason; what only their place in it tells is left
+    /// out.
+    fn rows(records: &[String], built: Option<Columns>) -> Vec<Value> {
+        let (limits, redact) = (Limits::default(), Redaction::default());
+        let options = ReadOptions { built, ..ReadOptions::new(&limits, &redact) };
+        let object =
+            ObjectRef { source: "s".into(), bucket: "b".into(), key: "k".into(), version: String::new() };
+        let (text, mut room) = (format!("[{}]", records.join(",")), Room::default());
+        let mut reader = ObjectReader::open(&object, text.as_bytes(), options, &mut room).unwrap();
+        let Some(slice) = reader.next().unwrap() else { return Vec::new() };
+        let view = slice.batch.view();
+        let mut rows: Vec<(u32, Value)> = (0..view.rows())
+            .map(|row| {
+                let mut told = view.to_json(row);
+                told.as_object_mut().unwrap().remove("row");
+                (view.row(row).unwrap(), told)
+            })
+            .chain(slice.quarantined.iter().map(|bad| (bad.row.unwrap(), Value::from(bad.reason))))
+            .collect();
+        rows.sort_by_key(|(row, _)| *row);
+        rows.into_iter().map(|(_, told)| told).collect()
+    }
+
+    /// Records that agree in most of what they say, in orders that CloudTrail writes and in others.
+    fn record() -> impl Strategy<Value = String> {
+        let identity = |name: &str| {
+            format!(
+                r#""userIdentity":{{"type":"AssumedRole","principalId":"AROAEXAMPLE:a-session-with-a-long-name","arn":"arn:aws:sts::111122223333:assumed-role/Bot/a-session-with-a-long-name","accountId":"111122223333","accessKeyId":"ASIA{name}"}}"#
+            )
+        };
+        let call = prop::sample::select(vec![
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-1","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":"eu-west-2","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObjectAcl","awsRegion":"eu-west-1","#,
+            r#""eventSource":"s3.amazonaws.com","awsRegion":"eu-west-1","eventName":"GetObject","#,
+            r#""awsRegion":"eu-west-3","eventSource":"s3.amazonaws.com","eventName":"GetObject","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":null,"#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"","awsRegion":"eu-west-1","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"Get\u004fbject","awsRegion":"eu-west-1","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","x":{"a":[1]},"awsRegion":"eu-west-1","#,
+            r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","eventName":"GetObject","awsRegion":"eu-west-1","#,
+        ]);
+        let before = prop::sample::select(vec![
+            "",
+            "",
+            "",
+            r#""recipientAccountId":"444455556666","#,
+            r#""apiVersion":"2006-03-01","#,
+            r#""awsRegion":"eu-west-9","#,
+            r#""managementEvent":true,"#,
+        ]);
+        let end = prop::sample::select(vec![
+            r#""eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"111122223333","eventCategory":"Data","tlsDetails":{"tlsVersion":"TLSv1.3","clientProvidedHostHeader":"h"}"#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"111122223333","eventCategory":"Data","tlsDetails":{"tlsVersion":"TLSv1.2"}"#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"recipientAccountId":"111122224444","eventCategory":"Data""#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"eventCategory":"Data""#,
+            r#""eventType":"AwsApiCall","managementEvent":"True","eventCategory":"Management","vpcEndpointId":"vpce-1""#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"eventCategory":"N\u0065w""#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"sharedEventID":"S","eventCategory":"Data""#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"resources":[{"ARN":"arn:aws:s3:::b"}]"#,
+            r#""eventType":"AwsApiCall","sessionCredentialFromConsole":"true","eventContext":{"password":"x"}"#,
+            r#""eventType":"AwsApiCall","eventID":"E2""#,
+            r#""eventType":"AwsConsoleSignIn","serviceEventDetails":{"a":1}"#,
+            r#""eventType":"AwsApiCall","n":1"#,
+            r#""eventType":"AwsApiCall","n":12"#,
+            r#""eventType":"AwsApiCall","Records":[]"#,
+        ]);
+        let who = prop::sample::select(vec![identity("ONE"), identity("TWO")]);
+        (who, call, before, end, prop::sample::select(vec!["", " ", "\n"])).prop_map(
+            |(who, call, before, end, space)| {
+                format!(
+                    r#"{{"eventVersion":"1.11",{who},"eventTime":"2026-01-05T10:00:00Z",{call}"sourceIPAddress":"192.0.2.1","eventID":"E",{before}{end}{space}}}"#
+                )
+            },
+        )
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(512))]
+
+        #[test]
+        fn a_record_says_the_same_alone_and_behind_others(records in prop::collection::vec(record(), 1..12)) {
+            let alone: Vec<Value> =
+                records.iter().flat_map(|one| rows(std::slice::from_ref(one), None)).collect();
+            prop_assert_eq!(&rows(&records, None), &alone);
+            prop_assert_eq!(&rows(&records, Some(Columns::of(["service", "region", "event_type"]))), &alone);
+        }
+    }
+}

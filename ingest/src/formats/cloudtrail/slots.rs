@@ -159,8 +159,8 @@ impl Marks {
 }
 
 impl Fields {
-    /// Gives the fields to a copy of the record, whose texts all stand in one. `of_text`: how far it was moved;
-    /// `of_aside`: where what stood beside it is now.
+    /// Gives the fields to what is kept of the record. `of_text`: how far it was moved; `of_aside`: where what stood beside
+    /// it is now.
     ///
     /// One by one: they were written so just now, and a wide load must wait until all those have arrived.
     #[inline]
@@ -174,7 +174,7 @@ impl Fields {
             }
             left &= left - 1;
         }
-        (marks.present, marks.truth, marks.aside) = (*present, *truth, 0);
+        (marks.present, marks.truth, marks.aside) = (*present, *truth, *aside);
         (marks.request_keys, marks.additional_keys) = (*request_keys, *additional_keys);
     }
 

@@ -1,7 +1,8 @@
 //! The records of a slice as they were written, for columns that are looked up when somebody asks.
 //!
 //! Of most events judging reads a dozen short columns. The others, most of the bytes, are asked of few: to copy each into
-//! an array of its own costs more than to keep the record and where its fields stand.
+//! an array of its own costs more than to keep the record and where its fields stand. A large object's records stay where
+//! they were inflated; others are copied.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -10,13 +11,16 @@ use super::keys::SLOTS;
 use super::record::Record;
 use super::row::Row;
 use super::slots::{Marks, Slots, Span, Spans};
+use crate::inflate::Shared;
 use crate::object::Place;
 
 /// Records, one behind the other.
 #[derive(Debug, Default)]
 pub(crate) struct Verbatim {
-    /// Behind each record what does not stand in it as it is meant.
+    /// Records that were copied; behind each record what does not stand in it as it is meant.
     text: String,
+    /// The texts that the other records stand in.
+    shared: Vec<Shared>,
     resources: Vec<(Span, bool)>,
     /// The first `rows` count; what others had is overwritten.
     kept: Vec<Kept>,
@@ -30,6 +34,8 @@ pub(crate) struct Verbatim {
 #[derive(Debug, Clone, Copy, Default)]
 struct Kept {
     marks: Marks,
+    /// Its place among the shared texts, and one; 0 where it was copied.
+    shared: u32,
     time: i64,
     /// Its index in the object.
     row: u32,
@@ -43,23 +49,38 @@ impl Verbatim {
     /// Forgets all records, and keeps the room that they took.
     pub(crate) fn clear(&mut self, object: Option<&str>) {
         self.text.clear();
+        self.shared.clear();
         self.resources.clear();
         self.rows = 0;
         self.object = object.map(str::to_owned);
     }
 
-    /// Keeps the record at `range` of `text`, which `slots` read last.
-    #[inline]
+    /// Keeps a copy of the record at `range` of `text`, which `slots` read last.
     pub(super) fn push(&mut self, slots: &Slots, text: &str, range: Range<usize>, time: i64, row: u32) {
-        let (own_start, start, resources) = (range.start, self.text.len(), self.resources.len());
+        let moved = self.text.len().wrapping_sub(range.start);
         self.text.push_str(text.get(range).unwrap_or_default());
-        let aside = self.text.len();
+        self.keep(slots, moved, 0, time, row);
+    }
+
+    /// Keeps the record that `slots` read last from a text, and the text.
+    #[inline]
+    pub(super) fn push_shared(&mut self, slots: &Slots, text: &Shared, time: i64, row: u32) {
+        let is_known = self.shared.last().is_some_and(|last| std::ptr::eq(*last.get(), *text.get()));
+        if !is_known {
+            self.shared.push(text.clone());
+        }
+        self.keep(slots, 0, self.shared.len() as u32, time, row);
+    }
+
+    /// `moved`: how far the record was moved; `shared`: see [`Kept`].
+    #[inline]
+    fn keep(&mut self, slots: &Slots, moved: usize, shared: u32, time: i64, row: u32) {
+        let (aside, resources) = (self.text.len(), self.resources.len());
         self.text.push_str(&slots.aside);
-        let moved = start.wrapping_sub(own_start);
         let arns = slots
             .resources
             .iter()
-            .map(|(span, is_aside)| (span.plus(if *is_aside { aside } else { moved }), false));
+            .map(|(span, is_aside)| (span.plus(if *is_aside { aside } else { moved }), *is_aside));
         self.resources.extend(arns);
         if self.kept.len() == self.rows {
             self.kept.push(Kept::default());
@@ -67,7 +88,7 @@ impl Verbatim {
         }
         if let (Some(kept), Some(spans)) = (self.kept.get_mut(self.rows), self.spans.get_mut(self.rows)) {
             slots.fields.copy_to(&mut kept.marks, spans, moved, aside);
-            (kept.time, kept.row) = (time, row);
+            (kept.shared, kept.time, kept.row) = (shared, time, row);
             kept.resources = (resources as u32, self.resources.len() as u32);
             self.rows += 1;
         }
@@ -83,7 +104,11 @@ impl Verbatim {
         let kept = self.kept.get(at).filter(|_| at < self.rows)?;
         let (from, to) = kept.resources;
         let resources = self.resources.get(from as usize..to as usize).unwrap_or_default();
-        let record = Record::new(&self.text, "", self.spans.get(at)?, &kept.marks, resources);
+        let text = match (kept.shared as usize).checked_sub(1) {
+            None => self.text.as_str(),
+            Some(at) => self.shared.get(at)?.get(),
+        };
+        let record = Record::new(text, &self.text, self.spans.get(at)?, &kept.marks, resources);
         Some(Row::new(record, kept.time, Place { object: self.object.as_deref(), row: kept.row }))
     }
 }
