@@ -261,6 +261,12 @@ impl Inflater {
         self.buffer.capacity()
     }
 
+    /// Where it lies.
+    #[cfg(test)]
+    pub(crate) fn place(&self) -> *const u8 {
+        self.buffer.as_ptr()
+    }
+
     /// Gives memory back that only an unusually large object needs.
     pub(crate) fn shrink(&mut self) {
         if self.buffer.len() > KEPT_BYTES_MAX {

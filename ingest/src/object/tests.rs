@@ -220,7 +220,9 @@ fn what_is_looked_up_outlives_its_object() {
     // Large enough that records are left where they were inflated; a text in escapes and a secret stand beside them.
     let more = |who: &str| {
         let pad = "pad ".repeat(500);
-        format!(r#","requestParameters":{{"password":"x","who":"{who}"}},"userAgent":"\u0041 {who}{pad}""#)
+        format!(
+            r#","requestParameters":{{"password":"x","who":"{who}"}},"sourceIPAddress":"\u0041 {who}{pad}","resources":[{{"ARN":"{who}"}},{{"ARN":"\u0042 {who}"}}]"#
+        )
     };
     let mut room = Room::default();
     let mut kept = Vec::new();
@@ -233,12 +235,22 @@ fn what_is_looked_up_outlives_its_object() {
         assert_eq!(reader.finish().read, 1500);
     }
     assert!(kept.len() > 6, "{}", kept.len());
+    assert_eq!(kept.iter().map(|(_, batch)| batch.rows()).sum::<usize>(), 4500);
+    let bytes = gzip(records(1500, &more("four")).as_bytes());
+    let mut places = Vec::new();
+    for _ in 0..3 {
+        let mut reader = ObjectReader::open(&object(), &bytes, options, &mut room).unwrap();
+        while reader.next().unwrap().is_some() {}
+        places.push(room.inflater.place());
+    }
+    assert!(places.iter().all(|place| *place == places[0]), "what nobody keeps is used again: {places:?}");
     for (who, batch) in kept {
         let view = batch.view();
         for row in 0..batch.rows() {
-            let told = (view.request(row).unwrap(), view.user_agent(row).unwrap(), view.event_id(row));
+            let told = (view.request(row).unwrap(), view.source_ip(row).unwrap(), view.event_id(row));
             assert_eq!(told.0, format!(r#"{{"password":"[redacted]","who":"{who}"}}"#));
             assert!(told.1.starts_with(&format!("A {who}pad ")), "{}", told.1);
+            assert_eq!(view.resources(row), [who, &format!("B {who}")]);
             assert_eq!(Some(told.2), view.row(row).map(|row| row.to_string()).as_deref());
         }
         assert_eq!(batch.whole().view().request(0), view.request(0));

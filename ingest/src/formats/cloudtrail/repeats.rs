@@ -218,14 +218,15 @@ mod tests {
     use crate::redact::Redaction;
     use crate::source::ObjectRef;
 
-    /// The rows of a list of records, those that are refused by their reason; what only their place in it tells is left
-    /// out.
-    fn rows(records: &[String], built: Option<Columns>) -> Vec<Value> {
+    /// The rows of records in a list, or each on a line; those that are refused by their reason. What only their place
+    /// tells is left out.
+    fn rows(records: &[String], is_list: bool, built: Option<Columns>) -> Vec<Value> {
         let (limits, redact) = (Limits::default(), Redaction::default());
         let options = ReadOptions { built, ..ReadOptions::new(&limits, &redact) };
         let object =
             ObjectRef { source: "s".into(), bucket: "b".into(), key: "k".into(), version: String::new() };
-        let (text, mut room) = (format!("[{}]", records.join(",")), Room::default());
+        let text = if is_list { format!("[{}]", records.join(",")) } else { records.join("\n") };
+        let mut room = Room::default();
         let mut reader = ObjectReader::open(&object, text.as_bytes(), options, &mut room).unwrap();
         let Some(slice) = reader.next().unwrap() else { return Vec::new() };
         let view = slice.batch.view();
@@ -256,6 +257,7 @@ mod tests {
             r#""awsRegion":"eu-west-3","eventSource":"s3.amazonaws.com","eventName":"GetObject","#,
             r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","awsRegion":null,"#,
             r#""eventSource":"s3.amazonaws.com","eventName":"","awsRegion":"eu-west-1","#,
+            r#""eventSource":null,"eventName":null,"awsRegion":"eu-west-1","padding":"so that it is long enough to be kept","#,
             r#""eventSource":"s3.amazonaws.com","eventName":"Get\u004fbject","awsRegion":"eu-west-1","#,
             r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","x":{"a":[1]},"awsRegion":"eu-west-1","#,
             r#""eventSource":"s3.amazonaws.com","eventName":"GetObject","eventName":"GetObject","awsRegion":"eu-west-1","#,
@@ -281,9 +283,11 @@ mod tests {
             r#""eventType":"AwsApiCall","sessionCredentialFromConsole":"true","eventContext":{"password":"x"}"#,
             r#""eventType":"AwsApiCall","eventID":"E2""#,
             r#""eventType":"AwsConsoleSignIn","serviceEventDetails":{"a":1}"#,
+            r#""eventType":"AwsCloudTrailInsight","insightDetails":{"eventSource":"ec2.amazonaws.com","eventName":"A"}"#,
+            r#""eventType":"AwsCloudTrailInsight","insightDetails":{"eventSource":"sqs.amazonaws.com","eventName":"B"}"#,
             r#""eventType":"AwsApiCall","n":1"#,
             r#""eventType":"AwsApiCall","n":12"#,
-            r#""eventType":"AwsApiCall","Records":[]"#,
+            r#""eventType":"AwsApiCall","managementEvent":false,"eventCategory":"Data","Records":[]"#,
         ]);
         let who = prop::sample::select(vec![identity("ONE"), identity("TWO")]);
         (who, call, before, end, prop::sample::select(vec!["", " ", "\n"])).prop_map(
@@ -299,11 +303,17 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(512))]
 
         #[test]
-        fn a_record_says_the_same_alone_and_behind_others(records in prop::collection::vec(record(), 1..12)) {
-            let alone: Vec<Value> =
-                records.iter().flat_map(|one| rows(std::slice::from_ref(one), None)).collect();
-            prop_assert_eq!(&rows(&records, None), &alone);
-            prop_assert_eq!(&rows(&records, Some(Columns::of(["service", "region", "event_type"]))), &alone);
+        fn a_record_says_the_same_alone_and_behind_others(
+            kinds in prop::collection::vec(record(), 1..5),
+            order in prop::collection::vec(any::<prop::sample::Index>(), 1..12),
+            is_list in any::<bool>(),
+        ) {
+            let records: Vec<String> = order.iter().map(|at| at.get(&kinds).clone()).collect();
+            let alone = |one: &String| rows(std::slice::from_ref(one), is_list, None);
+            let alone: Vec<Value> = records.iter().flat_map(alone).collect();
+            prop_assert_eq!(&rows(&records, is_list, None), &alone);
+            let built = Some(Columns::of(["service", "region", "event_type"]));
+            prop_assert_eq!(&rows(&records, is_list, built), &alone);
         }
     }
 }
