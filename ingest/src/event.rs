@@ -55,11 +55,7 @@ impl EventBatch {
     #[must_use]
     pub fn whole(&self) -> Self {
         let Some(lookup) = &self.lookup else { return self.clone() };
-        let mut builder = EventBuilder::with_columns(self.rows(), self.columns);
-        (0..self.rows())
-            .filter_map(|at| lookup.row(at))
-            .for_each(|row| builder.append_row(&row, Sources::default()));
-        builder.finish()
+        EventBuilder::of_kept(self.rows(), self.columns, |at| lookup.row(at)).finish()
     }
 
     /// All columns that it was read for, each built.
@@ -431,12 +427,15 @@ impl EventBuilder {
     /// Builds every column from here on, and of the rows until here: others' rows are no records.
     fn build_all(&mut self) {
         if let Some(verbatim) = self.verbatim.take() {
-            let mut whole = Self::with_columns(verbatim.rows(), self.columns);
-            (0..verbatim.rows())
-                .filter_map(|at| verbatim.row(at))
-                .for_each(|row| whole.append_row(&row, Sources::default()));
-            *self = whole;
+            *self = Self::of_kept(verbatim.rows(), self.columns, |at| verbatim.row(at));
         }
+    }
+
+    /// A builder of some columns that has the first `rows` of what was kept.
+    fn of_kept<'r>(rows: usize, columns: Columns, row: impl Fn(usize) -> Option<Row<'r>>) -> Self {
+        let mut whole = Self::with_columns(rows, columns);
+        (0..rows).filter_map(row).for_each(|row| whole.append_row(&row, Sources::default()));
+        whole
     }
 
     /// How many rows were appended.

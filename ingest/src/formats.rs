@@ -160,10 +160,7 @@ fn inner(rows: &mut Rows<'_>, text: &[u8], level: usize) {
         return rows.quarantine(reason::INFLATED_TOO_BIG, detail.into(), text);
     }
     let mut cutter = Cutter::new(0, rows.limits.records_max.saturating_sub(rows.row));
-    cutter.run(
-        Window { bytes: text, text: None, shared: None, last: true },
-        &mut Inside { rows, level: level + 1 },
-    );
+    cutter.run(Window::of(text, true), &mut Inside { rows, level: level + 1 });
     if cutter.shape() == Shape::Unknown {
         rows.quarantine(reason::BAD_JSON, "the envelope holds no JSON".into(), text);
     }

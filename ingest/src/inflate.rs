@@ -282,7 +282,7 @@ impl<'a> Feed<'a> {
             plain,
             start: 0,
             wanted: LOOK_BYTES,
-            window: Window { bytes: &[], text: None, shared: None, last: false },
+            window: Window::of(&[], false),
             buffer,
             shared: None,
         };
@@ -296,7 +296,7 @@ impl<'a> Feed<'a> {
         let rest = bytes.get(*start..).unwrap_or_default();
         let last = rest.len() <= *wanted;
         let look = rest.get(..*wanted).unwrap_or(rest);
-        *window = Window { bytes: look, text: None, shared: None, last };
+        *window = Window::of(look, last);
         *shared = buffer.and_then(|buffer| {
             let range = *start..*start + look.len();
             let whole = Arc::clone(buffer);
@@ -309,7 +309,9 @@ impl<'a> Feed<'a> {
             return;
         }
         // What is not in order is looked at again, for where.
-        if let Ok(text) = simdutf8::basic::from_utf8(look) {
+        if buffer.is_none()
+            && let Ok(text) = simdutf8::basic::from_utf8(look)
+        {
             window.text = Some(text);
             return;
         }

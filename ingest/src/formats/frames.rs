@@ -28,6 +28,13 @@ pub(crate) struct Window<'a> {
     pub last: bool,
 }
 
+impl<'a> Window<'a> {
+    /// Bytes of which nothing is known yet.
+    pub(crate) fn of(bytes: &'a [u8], last: bool) -> Self {
+        Self { bytes, text: None, shared: None, last }
+    }
+}
+
 /// Who takes what is cut.
 pub(crate) trait Records {
     /// Reads the value at `at`, which ends before `end`, as a record. Just past it; none where its brackets do not
@@ -502,10 +509,7 @@ pub(crate) fn frames(text: &[u8], records_max: u32, each: &mut dyn FnMut(Frame<'
         }
     }
     let mut cutter = Cutter::new(0, records_max);
-    cutter.run(
-        Window { bytes: text, text: None, shared: None, last: true },
-        &mut Each { each, open: Vec::new() },
-    );
+    cutter.run(Window::of(text, true), &mut Each { each, open: Vec::new() });
     cutter.shape()
 }
 

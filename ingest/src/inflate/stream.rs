@@ -84,7 +84,7 @@ impl<'a> Stream<'a> {
         // What is cut within a character is left for the next window.
         let bytes = self.buffer.get(..self.valid.unwrap_or(self.filled)).unwrap_or_default();
         let text = self.valid.and_then(|_| simdutf8::basic::from_utf8(bytes).ok());
-        Window { bytes, text, shared: None, last: self.last }
+        Window { text, ..Window::of(bytes, self.last) }
     }
 
     /// Known at the end: how many bytes lie behind the first gzip member, where others seem to follow it, and what is

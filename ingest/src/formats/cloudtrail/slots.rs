@@ -268,9 +268,7 @@ struct Begun {
     place: usize,
     start: usize,
     seen: u64,
-    aside: u64,
-    veiled: u64,
-    secrets: usize,
+    own: (u64, u64, usize),
 }
 
 impl Begun {
@@ -352,38 +350,33 @@ impl Walk<'_, '_> {
             // Some of what it tells was told elsewhere.
             return Err(None);
         }
-        let Fields { marks, .. } = fields;
         let Some(known) = repeats.known(part, place, rest) else {
-            let (seen, aside, veiled) = (fields.seen, marks.aside, fields.veiled);
-            return Err(Some(Begun {
-                part,
-                place,
-                start,
-                seen,
-                aside,
-                veiled,
-                secrets: self.scan.secrets.len(),
-            }));
+            let seen = fields.seen;
+            return Err(Some(Begun { part, place, start, seen, own: self.own() }));
         };
         known.fill(part, start, &mut fields.spans);
         *fields.sources.of(part) = Some(known.source(place));
         let Told { present, seen, truth, before } = known.told;
-        marks.present |= present;
-        marks.truth = marks.truth & !present | truth;
+        fields.marks.present |= present;
+        fields.marks.truth = fields.marks.truth & !present | truth;
         fields.seen |= seen;
         self.scan.pos += known.length();
         Ok(before)
     }
 
+    /// What grows with what only this record has: texts beside it, keys with escapes, places of secrets.
+    fn own(&self) -> (u64, u64, usize) {
+        let fields = &self.slots.fields;
+        (fields.marks.aside, fields.veiled, self.scan.secrets.len())
+    }
+
     /// Keeps a part that ends here. `before`: the place of its last key, and one.
     fn keep(&mut self, begun: &Begun, before: usize) {
-        let Begun { part, place, start, seen, aside, veiled, secrets } = *begun;
-        let Slots { repeats, fields, marked, .. } = &mut *self.slots;
-        // What has escapes stands beside its own record alone.
-        let own = (fields.marks.aside, fields.veiled, self.scan.secrets.len());
-        if own != (aside, veiled, secrets) || *marked {
+        let Begun { part, place, start, seen, own } = *begun;
+        if self.own() != own || self.slots.marked {
             return;
         }
+        let Slots { repeats, fields, .. } = &mut *self.slots;
         let Some(text) = self.scan.bytes.get(start..self.scan.pos) else { return };
         let Marks { present, truth, .. } = fields.marks;
         let told = Told { present, seen: fields.seen & !seen, truth, before };
