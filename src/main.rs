@@ -39,9 +39,9 @@ use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
 
 // Batches are made by one thread and let go by another: after 2.4 million events in three minutes the system's allocator
-// held 2.7 GiB, this one 1.3.
+// held 2.7 GiB, mimalloc 1.3. Of 30,000 events a second for 20 s, mimalloc peaked at 662 MiB, this one at 421.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
     // Two are linked; who asks for none must find one. It fails only where one is set already.

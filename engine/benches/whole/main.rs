@@ -35,7 +35,7 @@ use ways::{Way, compare, inflate, timed};
 
 // As in `remit`.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 const ROUNDS: usize = 5;
 const EVENTS: usize = 104_000;
