@@ -12,6 +12,13 @@ use std::fmt::Write;
 /// are shown as `\u{202e}`. At most `max` UTF-16 units, which is what receivers count; a cut ends in `…`.
 #[must_use]
 pub fn plain(text: &str, max: usize) -> String {
+    // Nearly every text is, and a listing has many thousands.
+    let is_printable_ascii = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+    if is_printable_ascii && text.len() <= max { text.to_owned() } else { spelled_out(text, max) }
+}
+
+/// [`plain`], character by character.
+fn spelled_out(text: &str, max: usize) -> String {
     let mut out = Bounded::new(max);
     let mut shown = String::new();
     for c in text.chars() {
@@ -248,6 +255,13 @@ pub(crate) mod tests {
         assert_eq!(plain("two\r\nlines\tand\u{2028}more", 99), "two  lines and more");
         let innocent = "Überwachung 監視 عربى naïve ✓ s3:Get* «x» 👩";
         assert_eq!(plain(innocent, 99), innocent);
+    }
+
+    proptest! {
+        #[test]
+        fn what_needs_no_second_look_is_shown_as_it_is(text in "[ -~]{0,12}|\\PC{0,6}|.{0,6}", max in 0usize..12) {
+            prop_assert_eq!(plain(&text, max), spelled_out(&text, max));
+        }
     }
 
     #[test]

@@ -163,7 +163,8 @@ macro_rules! columns {
             columns: Columns,
             built: Columns,
             verbatim: Option<Box<Verbatim>>,
-            $( $name: <$kind as Column>::Builder, )+
+            // Those that are built, each on its own: of a small object few rows are written, and its builder moves about.
+            $( $name: Option<Box<<$kind as Column>::Builder>>, )+
         }
 
         impl EventBuilder {
@@ -183,13 +184,12 @@ macro_rules! columns {
                 built: Columns,
                 verbatim: Option<Box<Verbatim>>,
             ) -> Self {
-                let room = |wanted: bool| if wanted { rows } else { 0 };
                 Self {
                     rows: 0,
                     columns,
                     built,
                     verbatim,
-                    $( $name: <$kind as Column>::builder(room(built.$name)), )+
+                    $( $name: built.$name.then(|| Box::new(<$kind as Column>::builder(rows))), )+
                 }
             }
 
@@ -197,8 +197,8 @@ macro_rules! columns {
             pub fn append(&mut self, event: &Event<'_>) {
                 self.build_all();
                 $(
-                    if self.built.$name {
-                        <$kind as Column>::append(&mut self.$name, event.$name.into());
+                    if let Some(builder) = &mut self.$name {
+                        <$kind as Column>::append(builder, event.$name.into());
                     }
                 )+
                 self.rows += 1;
@@ -207,9 +207,9 @@ macro_rules! columns {
             /// Appends the columns of a record that are built. `sources`: which of its parts are known.
             pub(crate) fn append_row(&mut self, row: &Row<'_>, sources: Sources) {
                 $(
-                    if self.built.$name {
+                    if let Some(builder) = &mut self.$name {
                         let source = source_of(stringify!($name), &sources);
-                        <$kind as Column>::append_from(&mut self.$name, source, || row.$name().into());
+                        <$kind as Column>::append_from(builder, source, || row.$name().into());
                     }
                 )+
                 self.rows += 1;
@@ -219,8 +219,8 @@ macro_rules! columns {
             pub fn finish(&mut self) -> EventBatch {
                 let mut columns = Vec::with_capacity(schema().fields().len());
                 $(
-                    if self.built.$name {
-                        columns.push(<$kind as Column>::finish(&mut self.$name));
+                    if let Some(builder) = &mut self.$name {
+                        columns.push(<$kind as Column>::finish(builder));
                     }
                 )+
                 let options = RecordBatchOptions::new().with_row_count(Some(self.rows));

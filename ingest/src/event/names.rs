@@ -12,6 +12,9 @@ use rustc_hash::FxHasher;
 /// A value met at most this far from its place; beyond, somebody chooses values that collide.
 const PROBES_MAX: usize = 64;
 
+/// Fewer rows than this are quicker looked at one by one than their sources are remembered: that takes room for all places.
+const REMEMBERED_MIN: usize = 32;
+
 /// Codes of the rows, -1 for null.
 #[derive(Default)]
 pub(super) struct Names {
@@ -22,6 +25,8 @@ pub(super) struct Names {
     last: i32,
     /// Code and number of the source that each place held last.
     known: Vec<(u64, i32)>,
+    /// Whether that is kept at all
+    remembers: bool,
 }
 
 /// Where a value comes from, that stands in many records byte for byte.
@@ -35,7 +40,8 @@ pub(crate) struct Source {
 
 impl Names {
     pub(super) fn with_capacity(rows: usize) -> Self {
-        Self { codes: Vec::with_capacity(rows), last: -1, ..Self::default() }
+        let remembers = rows >= REMEMBERED_MIN;
+        Self { codes: Vec::with_capacity(rows), last: -1, remembers, ..Self::default() }
     }
 
     #[inline]
@@ -58,7 +64,9 @@ impl Names {
         source: Option<Source>,
         value: impl FnOnce() -> Option<&'v str>,
     ) {
-        let Some(Source { place, id }) = source else { return self.append(value()) };
+        let Some(Source { place, id }) = source.filter(|_| self.remembers) else {
+            return self.append(value());
+        };
         if let Some((known, code)) = self.known.get(place)
             && *known == id
         {
@@ -245,7 +253,7 @@ mod tests {
 
     #[test]
     fn a_source_is_looked_at_once_and_its_place_may_change_hands() {
-        let mut names = Names::with_capacity(5);
+        let mut names = Names::with_capacity(REMEMBERED_MIN);
         let source = |place, id| Some(Source { place, id });
         names.append_from(source(3, 1), || Some("a"));
         names.append_from(source(3, 1), || panic!("not looked at"));
@@ -255,6 +263,18 @@ mod tests {
         let array = names.finish();
         let array = array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
         assert_eq!(array.into_iter().collect::<Vec<_>>(), [Some("a"), Some("a"), None, None, Some("b")]);
+    }
+
+    #[test]
+    fn of_few_rows_each_is_looked_at() {
+        let mut names = Names::with_capacity(REMEMBERED_MIN - 1);
+        let source = Some(Source { place: 3, id: 1 });
+        names.append_from(source, || Some("a"));
+        names.append_from(source, || Some("b"));
+        assert!(names.known.is_empty(), "no room was taken");
+        let array = names.finish();
+        let array = array.as_dictionary::<Int32Type>().downcast_dict::<StringArray>().unwrap();
+        assert_eq!(array.into_iter().collect::<Vec<_>>(), [Some("a"), Some("b")]);
     }
 
     #[test]

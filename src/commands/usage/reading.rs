@@ -51,8 +51,9 @@ pub fn read(
     if threads == 1 {
         let mut worker = Worker::new(&seen, empty(), options);
         hand_out(files, TURN_BYTES, fault, |turn| worker.read(&turn).map(|()| true))?;
-        worker.totals.merge(walk_faults);
-        return Ok((worker.usage, worker.totals));
+        let Counted { usage, mut totals, .. } = worker.counted;
+        totals.merge(walk_faults);
+        return Ok((usage, totals));
     }
     let (sender, receiver) = sync_channel(threads * TURNS_READY);
     let receiver = Mutex::new(receiver);
@@ -77,74 +78,65 @@ pub fn read(
 
 /// One thread's share.
 struct Worker<'s> {
-    seen: &'s Seen,
-    usage: Usage,
-    totals: Totals,
     options: ReadOptions<'s>,
     bytes: Vec<u8>,
     room: Room,
+    counted: Counted<'s>,
+}
+
+/// What a thread counted.
+struct Counted<'s> {
+    seen: &'s Seen,
     meeting: Meeting,
+    usage: Usage,
+    totals: Totals,
 }
 
 impl<'s> Worker<'s> {
     fn new(seen: &'s Seen, usage: Usage, options: ReadOptions<'s>) -> Worker<'s> {
-        Worker {
-            seen,
-            usage,
-            totals: Totals::default(),
-            options,
-            bytes: Vec::new(),
-            room: Room::default(),
-            meeting: Meeting::default(),
-        }
+        let counted = Counted { seen, meeting: Meeting::default(), usage, totals: Totals::default() };
+        Worker { options, bytes: Vec::new(), room: Room::default(), counted }
     }
 
     /// Takes turns until there are none.
     fn work(mut self, turns: &Mutex<Receiver<Vec<LogFile>>>) -> anyhow::Result<(Usage, Totals)> {
         loop {
             let turn = turns.lock().unwrap_or_else(PoisonError::into_inner).recv();
-            let Ok(turn) = turn else { return Ok((self.usage, self.totals)) };
+            let Ok(turn) = turn else { return Ok((self.counted.usage, self.counted.totals)) };
             self.read(&turn)?;
         }
     }
 
     fn read(&mut self, turn: &[LogFile]) -> anyhow::Result<()> {
+        let Worker { options, bytes, room, counted } = self;
         for file in turn {
-            self.totals.files += 1;
-            let mut bytes = std::mem::take(&mut self.bytes);
-            match read_file(&file.path, self.options.limits, &mut bytes) {
-                Ok(()) => self.count(&file.path, &bytes)?,
-                Err(error) => {
-                    let reason = error.reason().unwrap_or(reason::FETCH_FAILED);
-                    self.totals.refuse(&file.path.to_string_lossy(), reason, &error.to_string());
+            counted.totals.files += 1;
+            let read = read_file(&file.path, options.limits, bytes)
+                .map_err(|error| (error.reason().unwrap_or(reason::FETCH_FAILED), error.to_string()))
+                .and_then(|()| {
+                    let object = counted.object(&file.path, bytes, *options, room);
+                    object.map_err(|error| (error.reason(), error.to_string()))
+                });
+            match read {
+                Ok(counted) => counted?,
+                Err((reason, detail)) => {
+                    counted.totals.refuse(&file.path.to_string_lossy(), reason, &detail);
                 }
             }
-            self.bytes = bytes;
         }
         Ok(())
     }
+}
 
-    fn count(&mut self, path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
-        let mut room = std::mem::take(&mut self.room);
-        let counted = self.count_in(path, bytes, &mut room);
-        self.room = room;
-        match counted {
-            Ok(counted) => counted,
-            Err(error) => {
-                self.totals.refuse(&path.to_string_lossy(), error.reason(), &error.to_string());
-                Ok(())
-            }
-        }
-    }
-
+impl Counted<'_> {
     /// The outer error refuses the object, and nothing of it was counted then; the inner one ends it all.
-    fn count_in(
+    fn object(
         &mut self,
         path: &Path,
         bytes: &[u8],
+        options: ReadOptions<'_>,
         room: &mut Room,
     ) -> Result<anyhow::Result<()>, ObjectError> {
-        let options = self.options;
         let mut reader = ObjectReader::open(&NOWHERE, bytes, options, room)?;
         if !reader.is_checked() {
             // Known as undamaged at its end only: it is read to there, and then again.
