@@ -154,24 +154,23 @@ pub fn permission(name: &str) -> Option<&'static Permission> {
 }
 
 /// Every permission, by service and name.
-#[must_use]
-pub fn permissions() -> &'static [Permission] {
-    &TABLES.permissions
+pub fn permissions() -> impl Iterator<Item = &'static Permission> {
+    TABLES.services.keys().flat_map(|service| permissions_of(service))
 }
 
 /// The permissions of one service (`s3`), by name.
 #[must_use]
 pub fn permissions_of(service: &str) -> &'static [Permission] {
-    TABLES.services.get(service).and_then(|range| TABLES.permissions.get(range.clone())).unwrap_or_default()
+    TABLES.permissions_of(service)
 }
 
 /// The known permissions that an action pattern matches.
 pub fn matching(pattern: &ActionPattern) -> impl Iterator<Item = &'static Permission> {
-    let candidates = match pattern.service() {
-        Some(service) => permissions_of(&service.to_ascii_lowercase()),
-        None => permissions(),
-    };
-    candidates.iter().filter(move |permission| pattern.matches(&permission.name) == Match::Yes)
+    let service = pattern.service().map(str::to_ascii_lowercase);
+    let of_one = service.as_deref().map(permissions_of).unwrap_or_default();
+    let of_all = service.is_none().then(permissions);
+    let candidates = of_one.iter().chain(of_all.into_iter().flatten());
+    candidates.filter(move |permission| pattern.matches(&permission.name) == Match::Yes)
 }
 
 /// The resource types of one service.
@@ -287,9 +286,9 @@ mod tests {
 
     #[test]
     fn every_type_that_a_permission_names_has_an_arn() {
-        let missing = permissions().iter().flat_map(|one| one.types.iter().map(move |kind| (one, kind)));
+        let missing = permissions().flat_map(|one| one.types.iter().map(move |kind| (one, kind)));
         let missing = missing.filter(|(one, kind)| resource_type(one.service, kind.name).is_none()).count();
-        assert!(missing < permissions().len() / 500, "{missing} resource types without an ARN");
+        assert!(missing < permissions().count() / 500, "{missing} resource types without an ARN");
     }
 
     #[test]

@@ -231,7 +231,6 @@ impl Holder {
             if statement.actions.not {
                 names.extend(
                     reference::permissions()
-                        .iter()
                         .filter(|known| statement.actions.matches(&known.name) == Match::Yes)
                         .map(|known| known.name.as_str()),
                 );

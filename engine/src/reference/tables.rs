@@ -1,6 +1,6 @@
 //! The tables beside the code, read once
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::OnceLock;
 
 use policy::wildcard::{ActionPattern, ArnPattern};
@@ -10,8 +10,9 @@ use super::{AccessLevel, Permission, ResourceType, TypeRef, fields, rows, sectio
 
 #[derive(Default)]
 pub(super) struct Tables {
-    pub(super) permissions: Vec<Permission>,
-    pub(super) services: HashMap<&'static str, std::ops::Range<usize>>,
+    pub(super) services: BTreeMap<&'static str, Permissions>,
+    /// Permissions that are named as another operation's.
+    answered: HashSet<Box<str>>,
     pub(super) types: HashMap<&'static str, Types>,
     pub(super) sources: HashMap<&'static str, &'static str>,
     pub(super) gateway: HashMap<&'static str, (&'static str, &'static str)>,
@@ -28,8 +29,12 @@ pub(super) struct Set {
 
 impl Tables {
     pub(super) fn read() -> Tables {
-        let mut tables = Tables { operations: Operations::read(), ..Tables::default() };
-        tables.read_permissions();
+        let operations = Operations::read();
+        let answered = operations.answered().into_iter().map(Box::from).collect();
+        let mut tables = Tables { operations, answered, ..Tables::default() };
+        for (service, line) in sections(include_str!("../../reference/aws_permissions.tsv")) {
+            tables.services.entry(service).or_default().lines.push(line);
+        }
         tables.read_types();
         for line in rows(include_str!("../../reference/aws_event_sources.tsv")) {
             if let Some((source, prefix)) = line.split_once('\t') {
@@ -56,34 +61,11 @@ impl Tables {
         tables
     }
 
-    fn read_permissions(&mut self) {
-        let answered: HashSet<&str> = self.operations.answered();
-        for (service, line) in sections(include_str!("../../reference/aws_permissions.tsv")) {
-            let mut cells = line.split('\t');
-            let (Some(action), Some(level), Some(flags)) =
-                (cells.next(), cells.next().and_then(AccessLevel::of), cells.next())
-            else {
-                continue;
-            };
-            let types = cells.next().unwrap_or_default().split(' ').filter(|name| !name.is_empty());
-            let types = types.map(|name| match name.strip_suffix('*') {
-                Some(name) => TypeRef { name, required: true },
-                None => TypeRef { name, required: false },
-            });
-            let name = format!("{service}:{action}");
-            let operation = flags.contains('o') || answered.contains(name.as_str());
-            let permission = Permission {
-                name,
-                service,
-                level,
-                types: types.collect(),
-                operation,
-                passes_role: flags.contains('p'),
-            };
-            let at = self.permissions.len();
-            self.services.entry(service).or_insert(at..at).end = at + 1;
-            self.permissions.push(permission);
-        }
+    /// The permissions of one service, by name.
+    pub(super) fn permissions_of(&self, service: &str) -> &[Permission] {
+        self.services
+            .get_key_value(service)
+            .map_or(&[], |(service, permissions)| permissions.read(service, &self.answered))
     }
 
     fn read_types(&mut self) {
@@ -94,7 +76,37 @@ impl Tables {
     }
 }
 
-/// The resource types of one service. A company uses a tenth of what there is, so they are read when first asked for.
+/// The permissions of one service. A company uses a tenth of what there is, so they are read when first asked for.
+#[derive(Default)]
+pub(super) struct Permissions {
+    lines: Vec<&'static str>,
+    permissions: OnceLock<Box<[Permission]>>,
+}
+
+impl Permissions {
+    fn read(&self, service: &'static str, answered: &HashSet<Box<str>>) -> &[Permission] {
+        let permission = |line: &&'static str| Permission::read(service, line, answered);
+        self.permissions.get_or_init(|| self.lines.iter().filter_map(permission).collect())
+    }
+}
+
+impl Permission {
+    fn read(service: &'static str, line: &'static str, answered: &HashSet<Box<str>>) -> Option<Permission> {
+        let mut cells = line.split('\t');
+        let (action, level, flags) = (cells.next()?, cells.next().and_then(AccessLevel::of)?, cells.next()?);
+        let types = cells.next().unwrap_or_default().split(' ').filter(|name| !name.is_empty());
+        let types = types.map(|name| match name.strip_suffix('*') {
+            Some(name) => TypeRef { name, required: true },
+            None => TypeRef { name, required: false },
+        });
+        let name = format!("{service}:{action}");
+        let operation = flags.contains('o') || answered.contains(name.as_str());
+        let passes_role = flags.contains('p');
+        Some(Permission { name, service, level, types: types.collect(), operation, passes_role })
+    }
+}
+
+/// The resource types of one service, read as its permissions are.
 pub(super) struct Types {
     service: &'static str,
     lines: Vec<&'static str>,

@@ -247,7 +247,7 @@ impl Statement {
                 let services = self.resources.patterns.iter().filter_map(|pattern| pattern.service());
                 Box::new(services.flat_map(reference::permissions_of).filter(covered))
             }
-            _ => Box::new(reference::permissions().iter().filter(covered)),
+            _ => Box::new(reference::permissions().filter(covered)),
         }
     }
 
