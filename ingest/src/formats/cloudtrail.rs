@@ -1,9 +1,10 @@
 //! CloudTrail: what its records say, as rows.
 //!
-//! A record is read in one forward pass that notes where its fields stand ([`slots`]; the keys and their order:
-//! [`keys`], the tokens: [`scan`]), and what a column holds is taken from there ([`record`], [`row`]) when it is built, or
-//! when somebody asks ([`verbatim`]). Nothing is searched twice, and what nobody asked for is not computed. `serde_json`
-//! reads the same records in the tests and must find the same rows and the same faults.
+//! A record is read in one forward pass ([`walk`]; the keys and their order: [`keys`], the tokens: [`scan`], parts that
+//! are known again: [`repeats`]) that notes where its fields stand ([`slots`]), and what a column holds is taken from
+//! there ([`record`], [`row`]) when it is built, or when somebody asks ([`verbatim`]). Nothing is searched twice, and what
+//! nobody asked for is not computed. `serde_json` reads the same records in the tests and must find the same rows and the
+//! same faults.
 
 use crate::event::EventBuilder;
 use crate::formats::frames::Window;
@@ -23,6 +24,7 @@ pub(crate) mod row;
 mod scan;
 mod slots;
 pub(crate) mod verbatim;
+mod walk;
 
 /// Where the record at `at` of a window leads to.
 pub(crate) enum Fast {
