@@ -89,10 +89,7 @@ impl Canary {
             self.halt.over().await;
             let started = Instant::now();
             let flight = async {
-                let tools = match &mut *tools {
-                    Some(tools) => tools,
-                    none => none.insert(self.pipeline.worker().await?),
-                };
+                let tools = tools.get_or_insert_with(|| self.pipeline.worker());
                 self.fly(tools).await
             };
             let ended = tokio::time::timeout(self.within, flight).await.unwrap_or_else(|_| {

@@ -274,10 +274,7 @@ impl Rejudge {
             if due.is_empty() {
                 return Ok(());
             }
-            let tools = match &mut tools {
-                Some(tools) => tools,
-                none => none.insert(self.pipeline.worker().await?),
-            };
+            let tools = tools.get_or_insert_with(|| self.pipeline.worker());
             for again in due {
                 match self.fetcher.fetch(&again.object).await {
                     Ok(bytes) => self.pipeline.judge_again(tools, &again, &bytes).await?,

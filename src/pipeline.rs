@@ -15,7 +15,7 @@ use engine::calls::Rules;
 use engine::detection::Detection;
 use engine::finding::Finding;
 use engine::integrity::Integrity;
-use engine::judge::{Judge, JudgeError};
+use engine::judge::{Judge, JudgeError, Plans};
 use engine::lake::Lake;
 use engine::standing;
 use engine::store::{
@@ -50,7 +50,7 @@ pub struct Pipeline {
     lake: Option<Lake>,
     desk: Desk,
     reading: Reading,
-    detections: Vec<Detection>,
+    plans: Arc<Plans>,
     settling: Arc<Settling>,
     /// Claims that are to be given back and could not be: on a full disk even that is a write.
     unreleased: Mutex<Vec<ClaimToken>>,
@@ -63,27 +63,28 @@ impl Pipeline {
         store: Store,
         rules: Arc<Rules>,
         metrics: Arc<Metrics>,
-        detections: Vec<Detection>,
+        detections: &[Detection],
         alert_max_age: Option<i64>,
         lake: Option<Lake>,
-    ) -> Pipeline {
-        let settling = Arc::new(Settling::new(&detections, &rules, alert_max_age));
+    ) -> Result<Pipeline, JudgeError> {
+        let plans = Arc::new(Plans::new(detections)?);
+        let settling = Arc::new(Settling::new(detections, &rules, alert_max_age));
         let mut reading = Reading::default();
         if lake.is_some() {
             (reading.columns, reading.built) = (Columns::ALL, None);
         }
-        Pipeline {
+        Ok(Pipeline {
             desk: Desk::open(store.clone(), rules.clone(), metrics.clone(), settling.clone(), lake.clone()),
             store,
             rules,
             metrics,
             lake,
             reading,
-            detections,
+            plans,
             settling,
             ledger: LedgerDesk::default(),
             unreleased: Mutex::default(),
-        }
+        })
     }
 
     /// Gives a claim back: now, else as soon as somebody finds it held.
@@ -129,10 +130,9 @@ impl Pipeline {
         self.ledger.keeps(object).then(|| LogRead { object: object.clone(), content })
     }
 
-    /// Plans the detections for one worker.
-    pub async fn worker(&self) -> Result<Tools, JudgeError> {
-        let judge = Judge::new(self.rules.clone(), &self.detections).await?;
-        Ok(Tools { judge, room: Room::default() })
+    /// What one worker reads and judges with.
+    pub fn worker(&self) -> Tools {
+        Tools { judge: Judge::new(self.rules.clone(), self.plans.clone()), room: Room::default() }
     }
 
     /// Keeps a finding for each policy file that cannot be read, as long as that is so.

@@ -72,10 +72,7 @@ impl Readmitter {
                 if stop.is_cancelled() {
                     return Ok(());
                 }
-                let tools = match &mut tools {
-                    Some(tools) => tools,
-                    none => none.insert(self.pipeline.worker().await?),
-                };
+                let tools = tools.get_or_insert_with(|| self.pipeline.worker());
                 let (id, place, ended) = match &wanted {
                     Readmission::Whole { id, object } => {
                         (id, object.display(), self.whole(tools, id, object).await)

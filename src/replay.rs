@@ -18,6 +18,7 @@ use crate::screen;
 use crate::slices::Reading;
 use anyhow::Context;
 use engine::finding::Finding;
+use engine::judge::Plans;
 use engine::seen::Seen;
 use engine::standing;
 use engine::store::{Durability, FindingFilter, ObjectTotals, Store};
@@ -51,7 +52,7 @@ pub async fn run(args: ReplayArgs, quiet: bool) -> anyhow::Result<Exit> {
     let cancel = CancellationToken::new();
     let replay = Arc::new(Replay {
         rules,
-        detections,
+        plans: Arc::new(Plans::new(&detections)?),
         settling,
         store: store.clone(),
         seen: Seen::new(SEEN_MEMORY),

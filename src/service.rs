@@ -126,7 +126,7 @@ impl Service {
         let (lake, committer) = Lake::open_if(&store, config.lake.config(&config.store.path)).await?;
         let alert_max_age = Some(config.alerts.alert_max_age.as_micros() as i64);
         let pipeline =
-            Pipeline::new(store.clone(), rules, metrics.clone(), detections, alert_max_age, lake.clone());
+            Pipeline::new(store.clone(), rules, metrics.clone(), &detections, alert_max_age, lake.clone())?;
         let (desk, facts) = LedgerDesk::open(&config.sources);
         let pipeline = pipeline.with_ledger(desk);
         let pipeline = Arc::new(pipeline);

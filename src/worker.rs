@@ -95,7 +95,7 @@ impl Worker {
     pub async fn of(intake: &Intake, source: &Source, cancel: &CancellationToken) -> anyhow::Result<Worker> {
         let mut tools = Vec::with_capacity(intake.workers);
         for _ in 0..intake.workers {
-            tools.push(Mutex::new(intake.pipeline.worker().await?));
+            tools.push(Mutex::new(intake.pipeline.worker()));
         }
         let fetched = if source.retry_for().is_some() { FETCHED_FROM_AFAR } else { 1 };
         Ok(Worker {

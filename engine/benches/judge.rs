@@ -17,7 +17,7 @@ use engine::baseline::{Baseline, BaselineRule};
 use engine::calls::Rules;
 use engine::detection;
 use engine::grant::Grants;
-use engine::judge::{Judge, Judged};
+use engine::judge::{Judge, Judged, Plans};
 use engine::manifest::Manifests;
 use engine::reference::{self, AccessLevel};
 use futures::executor::block_on;
@@ -296,15 +296,16 @@ fn main() {
     };
     let batches = read();
     // The baseline knows what is usual, so that not every call is new.
-    let detections = detection::built_in().expect("detections");
-    let mut fast = block_on(Judge::new(rules.clone(), &detections)).expect("a judge");
+    let plans = Plans::new(&detection::built_in().expect("detections")).expect("plans");
+    let plans = Arc::new(plans);
+    let mut fast = Judge::new(rules.clone(), plans.clone());
     for judged in judged(&mut fast, &batches) {
         let usual = judged.calls.baseline.uses.iter();
         for ((who, what, block), presence) in usual {
             rules.baseline.learn(who, what, *block, presence.days >> 1);
         }
     }
-    let mut slow = block_on(Judge::new(rules, &detections)).expect("a judge").keeping_rows();
+    let mut slow = Judge::new(rules, plans).keeping_rows();
 
     // The calls of agents, and those of everybody else.
     let [agents, others] = [true, false].map(|agents| -> Vec<EventBatch> {

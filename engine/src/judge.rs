@@ -1,25 +1,20 @@
-//! Asks every detection of every batch. Planned once, run on each batch that is put into the slot.
+//! Asks every detection of every batch.
 
+mod plans;
 mod stateless;
 
-use crate::calls::{self, Brought, CallFacts, Calls, Hearers, Kinds, Reads, Rules};
+use crate::calls::{self, Brought, CallFacts, Calls, Hearers, Kinds, Rules};
 use crate::detection::Detection;
 use crate::finding::{Evidence, Finding, FindingState, Severity};
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, SchemaRef};
-use datafusion::catalog::streaming::StreamingTable;
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::error::DataFusionError;
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_plan::execution_plan::reset_plan_states;
-use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::streaming::PartitionStream;
-use datafusion::physical_plan::{ExecutionPlan, collect};
-use datafusion::prelude::{SessionConfig, SessionContext};
 use ingest::event::EventBatch;
-use stateless::{Filter, Stateless};
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+pub use plans::Plans;
 
 /// Why a batch could not be judged.
 #[derive(Debug, thiserror::Error)]
@@ -59,62 +54,25 @@ pub struct Judged {
     pub calls: Calls,
 }
 
-/// Planned detections with a slot of their own. One batch at a time: give each worker its own judge.
+/// Asks planned detections. One batch at a time: give each worker its own judge.
 pub struct Judge {
     rules: Arc<Rules>,
     kinds: Kinds,
     keeps_rows: bool,
-    context: SessionContext,
-    slot: Arc<Slot>,
-    planned: Vec<Planned>,
+    plans: Arc<Plans>,
 }
 
 impl std::fmt::Debug for Judge {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Judge").field("detections", &self.planned.len()).finish_non_exhaustive()
+        f.debug_struct("Judge").field("plans", &self.plans).finish_non_exhaustive()
     }
 }
 
 impl Judge {
-    /// Plans the detections.
-    ///
-    /// # Errors
-    /// [`JudgeError::Plan`] or [`JudgeError::Answer`] naming the detection.
-    pub async fn new(rules: Arc<Rules>, detections: &[Detection]) -> Result<Judge, JudgeError> {
-        let mut config = SessionConfig::new().with_target_partitions(1);
-        // A plan that is run again must be reset, and dynamic filters cannot be (apache/datafusion#19905).
-        config.options_mut().optimizer.enable_dynamic_filter_pushdown = false;
-        let context = SessionContext::new_with_config(config);
-        let slot = Arc::new(Slot { schema: calls::schema(), batch: RwLock::default() });
-        let plan_error = |id: &str, cause| JudgeError::Plan { id: id.to_owned(), cause: Box::new(cause) };
-        let table = StreamingTable::try_new(calls::schema(), vec![slot.clone()])
-            .map_err(|cause| plan_error("calls", cause))?;
-        context.register_table("calls", Arc::new(table)).map_err(|cause| plan_error("calls", cause))?;
-
-        let mut planned = Vec::with_capacity(detections.len());
-        for detection in detections {
-            let frame =
-                context.sql(&detection.sql).await.map_err(|cause| plan_error(&detection.id, cause))?;
-            let plan =
-                frame.create_physical_plan().await.map_err(|cause| plan_error(&detection.id, cause))?;
-            let columns: Vec<String> =
-                plan.schema().fields().iter().map(|field| field.name().clone()).collect();
-            if columns != ["call", "subject", "severity", "title", "why"] {
-                let reason =
-                    format!("its columns are {columns:?}; they must be call, subject, severity, title, why");
-                return Err(JudgeError::Answer { id: detection.id.clone(), reason });
-            }
-            let stateless = Stateless::of(&plan);
-            let filter = stateless.as_ref().and_then(Stateless::filter);
-            planned.push(Planned { detection: detection.clone(), stateless, filter, plan });
-        }
-        let mut reads = Reads::default();
-        for planned in &planned {
-            if let Some(filter) = &planned.filter {
-                reads.merge(filter.reads());
-            }
-        }
-        Ok(Judge { rules, kinds: Kinds::new(reads), keeps_rows: false, context, slot, planned })
+    /// A judge that has seen nothing yet.
+    #[must_use]
+    pub fn new(rules: Arc<Rules>, plans: Arc<Plans>) -> Judge {
+        Judge { rules, kinds: Kinds::new(plans.reads()), keeps_rows: false, plans }
     }
 
     /// Keeps every row in [`Calls::rows`], for who wants to show them all. Costs the time that it takes to write them.
@@ -141,7 +99,7 @@ impl Judge {
         let brought = Brought::of(events, &view, &rules.grants);
         let grants_revision = rules.grants.revision();
         let walked = self.kinds.walk(events, &view, &rules, &brought);
-        let sees_all = self.keeps_rows || self.planned.iter().any(|planned| planned.filter.is_none());
+        let sees_all = self.keeps_rows || self.plans.sees_all();
         let (rows, asked) = if sees_all {
             (walked.all(), Hearers::ALL)
         } else {
@@ -160,10 +118,7 @@ impl Judge {
         };
         let calls = Calls::new(rows, walked, brought, grants_revision);
         if sees_all || table.num_rows() > 0 {
-            self.slot.put(Some(table.clone()));
-            let answered = self.ask(asked, events, &calls, &table, &mut findings).await;
-            self.slot.put(None);
-            answered?;
+            self.ask(asked, events, &calls, &table, &mut findings).await?;
         }
         let mut findings: Vec<Finding> = findings.into_values().map(|counted| counted.finding).collect();
         findings.sort_by(|a, b| a.id.cmp(&b.id));
@@ -173,7 +128,7 @@ impl Judge {
     /// Which detections' filters let each row through.
     fn heard_by(&self, table: &RecordBatch) -> Result<Vec<Hearers>, JudgeError> {
         let mut heard_by = vec![Hearers::default(); table.num_rows()];
-        for (place, planned) in self.planned.iter().enumerate() {
+        for (place, planned) in self.plans.all().iter().enumerate() {
             let Some(filter) = &planned.filter else { continue };
             let kept = filter.kept(table).map_err(|cause| JudgeError::Query {
                 id: planned.detection.id.clone(),
@@ -197,18 +152,16 @@ impl Judge {
         table: &RecordBatch,
         findings: &mut HashMap<String, Counted>,
     ) -> Result<(), JudgeError> {
-        for (place, Planned { detection, plan, stateless, filter }) in self.planned.iter().enumerate() {
-            if filter.is_some() && !asked.has(place) {
+        for (place, planned) in self.plans.all().iter().enumerate() {
+            if planned.filter.is_some() && !asked.has(place) {
                 continue;
             }
-            let failed = |cause| JudgeError::Query { id: detection.id.clone(), cause: Box::new(cause) };
-            let answers = match stateless {
-                Some(stateless) => vec![stateless.run(table).map_err(failed)?],
-                None => {
-                    let plan = reset_plan_states(plan.clone()).map_err(failed)?;
-                    collect(plan, self.context.task_ctx()).await.map_err(failed)?
-                }
-            };
+            let detection = &planned.detection;
+            let answers = self
+                .plans
+                .answers(planned, table)
+                .await
+                .map_err(|cause| JudgeError::Query { id: detection.id.clone(), cause: Box::new(cause) })?;
             for answer in answers.iter().filter(|answer| answer.num_rows() > 0) {
                 gather(detection, events, calls, answer, findings)
                     .map_err(|reason| JudgeError::Answer { id: detection.id.clone(), reason })?;
@@ -216,14 +169,6 @@ impl Judge {
         }
         Ok(())
     }
-}
-
-struct Planned {
-    detection: Detection,
-    plan: Arc<dyn ExecutionPlan>,
-    stateless: Option<Stateless>,
-    /// Where rows that look alike to it can be asked once
-    filter: Option<Filter>,
 }
 
 struct Counted {
@@ -301,57 +246,4 @@ fn gather(
         }
     }
     Ok(())
-}
-
-/// The table `calls`: whatever batch is in it now.
-#[derive(Debug)]
-struct Slot {
-    schema: SchemaRef,
-    batch: RwLock<Option<RecordBatch>>,
-}
-
-impl Slot {
-    fn put(&self, batch: Option<RecordBatch>) {
-        *self.batch.write().unwrap_or_else(PoisonError::into_inner) = batch;
-    }
-}
-
-impl PartitionStream for Slot {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _context: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let batch = self.batch.read().unwrap_or_else(PoisonError::into_inner).clone();
-        let batches = futures::stream::iter(batch.into_iter().map(Ok));
-        Box::pin(RecordBatchStreamAdapter::new(self.schema.clone(), batches))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::baseline::Baseline;
-    use crate::detection;
-    use crate::grant::Grants;
-    use crate::manifest::Versions;
-
-    #[tokio::test]
-    async fn what_ships_needs_no_plan_and_what_groups_does() {
-        let rules = Arc::new(Rules {
-            manifests: Versions::default(),
-            grants: Grants::default(),
-            baseline: Baseline::default(),
-        });
-        let judge = Judge::new(rules.clone(), &detection::built_in().unwrap()).await.unwrap();
-        assert!(judge.planned.iter().all(|planned| planned.stateless.is_some()));
-
-        let head = "-- id: X1\n-- family: x\n-- about: y\n-- window: day\n-- frameworks: A\n";
-        let grouped =
-            "SELECT min(call) AS call, actor AS subject, 'low' AS severity, 'x' AS title, 'y' AS why
-                       FROM calls GROUP BY actor";
-        let grouped = Detection::parse("x", &format!("{head}{grouped}")).unwrap();
-        let judge = Judge::new(rules, &[grouped]).await.unwrap();
-        assert!(judge.planned[0].stateless.is_none());
-    }
 }

@@ -11,7 +11,7 @@ use engine::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, BaselineRule};
 use engine::calls::{BUILT, COLUMNS, Rules};
 use engine::detection::{self, Detection};
 use engine::grant::Grants;
-use engine::judge::Judge;
+use engine::judge::{Judge, Plans};
 use engine::manifest::Manifests;
 use engine::time::DAY;
 use ingest::{EventBatch, Limits, ObjectReader, ObjectRef, ReadOptions, Redaction, Room};
@@ -116,18 +116,22 @@ fn lines(name: &str, file: &str) -> Vec<Value> {
         .collect()
 }
 
+fn plans(detections: &[Detection]) -> Arc<Plans> {
+    Arc::new(Plans::new(detections).unwrap())
+}
+
 #[tokio::test]
 async fn a_call_is_judged_alike_whether_its_columns_are_built_or_looked_up() {
     let detections = detection::built_in().unwrap();
     let mut found = 0;
     for detection in &detections {
+        let plans = plans(std::slice::from_ref(detection));
         for line in lines(&detection.name, "fires.jsonl").iter().chain(&lines(&detection.name, "quiet.jsonl"))
         {
             let batch = events(line);
             let mut judged = Vec::new();
             for batch in [&batch, &looked_up(line), &looked_up(line).whole()] {
-                let only = std::slice::from_ref(detection);
-                let mut judge = Judge::new(rules(line, batch), only).await.unwrap();
+                let mut judge = Judge::new(rules(line, batch), plans.clone());
                 judged.push(judge.judge(batch).await.unwrap());
             }
             let told = |judged: &engine::judge::Judged| {
@@ -151,6 +155,10 @@ async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
             "{}: at least one hit and two near-misses",
             detection.name
         );
+        let asked = plans(std::slice::from_ref(&detection));
+        // The same question as a plan that cannot be run expression by expression.
+        let sql = format!("SELECT * FROM (\n{}\n) ORDER BY call", detection.sql);
+        let sorted = plans(&[Detection { sql, ..detection.clone() }]);
         for (line, should_fire) in fires.iter().map(|l| (l, true)).chain(quiet.iter().map(|l| (l, false))) {
             let story = format!(
                 "{} {}: {}",
@@ -159,12 +167,9 @@ async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
                 line["story"]
             );
             let batch = events(line);
-            let mut judge = Judge::new(rules(line, &batch), std::slice::from_ref(&detection)).await.unwrap();
+            let mut judge = Judge::new(rules(line, &batch), asked.clone());
             let judged = judge.judge(&batch).await.unwrap();
-            // The same question as a plan that cannot be run expression by expression.
-            let sql = format!("SELECT * FROM (\n{}\n) ORDER BY call", detection.sql);
-            let sorted = Detection { sql, ..detection.clone() };
-            let mut slow = Judge::new(rules(line, &batch), &[sorted]).await.unwrap();
+            let mut slow = Judge::new(rules(line, &batch), sorted.clone());
             assert_eq!(judged.findings, slow.judge(&batch).await.unwrap().findings, "{story}");
             assert_eq!(judged.findings.len(), usize::from(should_fire), "{story}: {:#?}", judged.findings);
             for finding in &judged.findings {
@@ -179,7 +184,7 @@ async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
 async fn a_judge_can_be_asked_again_and_forgets_the_last_batch() {
     let line = &lines("undeclared_permission", "fires.jsonl")[0];
     let batch = events(line);
-    let mut judge = Judge::new(rules(line, &batch), &detection::built_in().unwrap()).await.unwrap();
+    let mut judge = Judge::new(rules(line, &batch), plans(&detection::built_in().unwrap()));
     let first = judge.judge(&batch).await.unwrap().findings;
     let nothing = judge.judge(&EventBatch::empty()).await.unwrap().findings;
     let second = judge.judge(&batch).await.unwrap().findings;
@@ -200,7 +205,7 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
         [(call(None), "s3:ListAllMyBuckets"), (call(Some("athena.amazonaws.com")), "~s3:ListAllMyBuckets")]
     {
         let batch = events(&line);
-        let mut judge = Judge::new(rules(&line, &batch), &[]).await.unwrap();
+        let mut judge = Judge::new(rules(&line, &batch), plans(&[]));
         let uses = judge.judge(&batch).await.unwrap().calls.baseline.uses;
         let used: Vec<&str> = uses.keys().map(|(_, permission, _)| &**permission).collect();
         assert_eq!(used, ["*", key], "it is kept, and kept apart");
@@ -211,7 +216,7 @@ async fn what_a_service_did_on_the_agents_behalf_is_not_its_own_use() {
 async fn an_approved_call_is_in_scope_by_the_ticket_in_its_sessions_name() {
     let line = &lines("unapproved_call", "quiet.jsonl")[0];
     let batch = events(line);
-    let mut judge = Judge::new(rules(line, &batch), &[]).await.unwrap().keeping_rows();
+    let mut judge = Judge::new(rules(line, &batch), plans(&[])).keeping_rows();
     let calls = judge.judge(&batch).await.unwrap().calls;
     let scope = calls.rows[0].answer.as_ref().unwrap().scope.clone().unwrap();
     assert_eq!(scope.reason.as_str(), "approved", "{scope:?}");

@@ -9,7 +9,7 @@ use engine::baseline::{ANY_PERMISSION, Baseline, BaselineDelta, BaselineRule, PO
 use engine::calls::{COLUMNS, Calls, Rules};
 use engine::detection::{self, Detection};
 use engine::grant::Grants;
-use engine::judge::Judge;
+use engine::judge::{Judge, Plans};
 use engine::manifest::Manifests;
 use engine::measure::{Measures, Observed};
 use engine::time::{DAY, HOUR, parse_rfc3339};
@@ -383,8 +383,9 @@ fn own(sql: &str) -> Detection {
 
 fn hold_against_each_other(batches: &[Vec<Made>], detections: &[Detection]) -> usize {
     let (rules, obvious) = (Arc::new(rules()), Arc::new(rules()));
-    let mut fast = block_on(Judge::new(rules.clone(), detections)).unwrap();
-    let mut slow = block_on(Judge::new(obvious.clone(), detections)).unwrap().keeping_rows();
+    let plans = Arc::new(Plans::new(detections).unwrap());
+    let mut fast = Judge::new(rules.clone(), plans.clone());
+    let mut slow = Judge::new(obvious.clone(), plans).keeping_rows();
     let mut found = 0;
     for made in batches {
         let batch = batch(made);

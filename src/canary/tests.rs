@@ -12,7 +12,7 @@ async fn world(detections: Vec<Detection>) -> (tempfile::TempDir, Canary) {
     let (manifests, grants) = assembly::dated_scopes(None, None).unwrap();
     let metrics = assembly::metrics(&config, &detections, manifests.latest()).unwrap();
     let rules = assembly::rules(manifests, grants, &config.baseline, &store).await.unwrap();
-    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, Some(DAY), None));
+    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, &detections, Some(DAY), None).unwrap());
     let readiness = Readiness::new(&[]);
     let halt = halt_of(&pipeline);
     (folder, Canary { pipeline, halt, readiness, within: Duration::from_secs(60) })
@@ -77,7 +77,7 @@ async fn a_watch_that_does_not_see_it_says_so_until_it_does() {
     let detections = assembly::detections().unwrap();
     let metrics = assembly::metrics(&Config::default(), &detections, manifests.latest()).unwrap();
     let rules = assembly::rules(manifests, grants, &Config::default().baseline, &store).await.unwrap();
-    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, Some(DAY), None));
+    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, &detections, Some(DAY), None).unwrap());
     let (halt, readiness) = (halt_of(&pipeline), Readiness::new(&[]));
     let mended = Canary { pipeline, halt, readiness, within: Duration::from_secs(60) };
     assert!(mended.try_once(&mut None).await);

@@ -140,7 +140,7 @@ async fn read_again(config: &Config, store: Store) -> anyhow::Result<()> {
     let alert_max_age = i64::try_from(config.alerts.alert_max_age.as_micros()).ok();
     let lake_metrics = Arc::new(metrics.lake());
     let (lake, committer) = Lake::open_if(&store, config.lake.config(&config.store.path)).await?;
-    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, alert_max_age, lake));
+    let pipeline = Arc::new(Pipeline::new(store, rules, metrics, &detections, alert_max_age, lake)?);
     for source in &config.sources {
         let fetcher = Fetcher::open(source, pipeline.limits()).await?;
         let readmitter = Readmitter { pipeline: pipeline.clone(), fetcher, source: source.name().to_owned() };

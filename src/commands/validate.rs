@@ -8,13 +8,10 @@ use crate::screen;
 use alerts::heartbeat::Heartbeat;
 use alerts::receiver::Receiver;
 use dashboards::Token;
-use engine::baseline::Baseline;
-use engine::calls::Rules;
-use engine::judge::Judge;
+use engine::judge::Plans;
 use engine::store::{Durability, Store, StoreError};
 use ingest::Limits;
 use ingest::source::Source;
-use std::sync::Arc;
 
 pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
     let config = Config::load(&args.config.config)?;
@@ -52,9 +49,7 @@ pub async fn run(args: ValidateArgs) -> anyhow::Result<Exit> {
         )));
     }
     let detections = assembly::detections()?;
-    let rules =
-        Rules { manifests: manifests.into(), grants, baseline: Baseline::new(config.baseline.rule()) };
-    Judge::new(Arc::new(rules), &detections).await?;
+    Plans::new(&detections)?;
     screen::out(&format!("detections    {} planned\n", detections.len()))?;
     if args.no_environment {
         return Ok(Exit::Done);

@@ -35,8 +35,8 @@ impl World {
         let detections = assembly::detections().unwrap();
         let metrics = assembly::metrics(&config, &detections, manifests.latest()).unwrap();
         let rules = assembly::rules(manifests, grants, &config.baseline, &store).await.unwrap();
-        let pipeline = Arc::new(Pipeline::new(store, rules, metrics, detections, None, None));
-        let tools = pipeline.worker().await.unwrap();
+        let pipeline = Arc::new(Pipeline::new(store, rules, metrics, &detections, None, None).unwrap());
+        let tools = pipeline.worker();
         World { folder, pipeline, tools }
     }
 

@@ -7,8 +7,7 @@ use crate::progress::Progress;
 use crate::slices::{Broken, Reading, Take, Tools, new_rows, taken_rows};
 use anyhow::Context;
 use engine::calls::Rules;
-use engine::detection::Detection;
-use engine::judge::{Judge, Judged};
+use engine::judge::{Judge, Judged, Plans};
 use engine::seen::{Meeting, Seen, SeenError};
 use engine::store::{ObjectTotals, Store, Sum};
 use ingest::object::{Room, Summary};
@@ -41,7 +40,7 @@ const ISSUED_KEPT: usize = 10_000;
 /// What all threads share.
 pub struct Replay {
     pub rules: Arc<Rules>,
-    pub detections: Vec<Detection>,
+    pub plans: Arc<Plans>,
     pub settling: Settling,
     pub store: Store,
     pub seen: Seen,
@@ -69,7 +68,7 @@ impl Replay {
         std::thread::scope(|scope| {
             let turns = &turns;
             let threads: Vec<_> = (0..threads)
-                .map(|_| scope.spawn(move || Thread::begin(self, runtime.clone())?.work(turns)))
+                .map(|_| scope.spawn(move || Thread::begin(self, runtime.clone()).work(turns)))
                 .collect();
             // This thread walks. A turn that nobody takes means that every thread ended, and its error says why.
             let walked = self.walk(paths, |turn| send.send(turn).is_ok());
@@ -146,11 +145,10 @@ struct Thread<'r> {
 }
 
 impl<'r> Thread<'r> {
-    /// Plans the detections, which takes a while: each thread its own.
-    fn begin(replay: &'r Replay, runtime: Handle) -> anyhow::Result<Self> {
-        let judge = runtime.block_on(Judge::new(replay.rules.clone(), &replay.detections))?;
+    fn begin(replay: &'r Replay, runtime: Handle) -> Self {
+        let judge = Judge::new(replay.rules.clone(), replay.plans.clone());
         let judge = if replay.calls.is_some() { judge.keeping_rows() } else { judge };
-        Ok(Self {
+        Self {
             replay,
             runtime,
             tools: Tools { judge, room: Room::default() },
@@ -158,7 +156,7 @@ impl<'r> Thread<'r> {
             unshared: 0,
             totals: ObjectTotals::default(),
             bytes: Vec::new(),
-        })
+        }
     }
 
     /// Takes turns until there are none.

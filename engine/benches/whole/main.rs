@@ -25,7 +25,7 @@ use engine::baseline::{Baseline, BaselineRule};
 use engine::calls::{BUILT, COLUMNS, Rules};
 use engine::detection;
 use engine::grant::Grants;
-use engine::judge::Judge;
+use engine::judge::{Judge, Plans};
 use engine::manifest::Manifests;
 use events::File;
 use futures::executor::block_on;
@@ -76,9 +76,10 @@ fn main() {
     let (mut gzip, mut other_gzip) = (Decompressor::new(), Decompressor::new());
     let size = files.iter().map(|file| file.plain).max().unwrap_or_default();
     let (mut buffer, mut other_buffer) = (vec![0; size], vec![0; size]);
+    let plans = Arc::new(Plans::new(&detections).expect("plans"));
     let judge = |room: &mut Room| {
         let rules = rules(dir.path());
-        let mut judge = block_on(Judge::new(rules.clone(), &detections)).expect("a judge");
+        let mut judge = Judge::new(rules.clone(), plans.clone());
         // All of the set is of a day or two: what is called in it is usual here, as it is in a company's second month.
         read(room, &mut |batch| {
             let judged = block_on(judge.judge(batch)).expect("judged");
