@@ -181,6 +181,26 @@ async fn each_detection_fires_and_stays_quiet_as_its_stories_say() {
 }
 
 #[tokio::test]
+async fn judges_that_share_a_plan_see_their_own_batches_only() {
+    let detection =
+        detection::built_in().unwrap().into_iter().find(|one| one.name == "undeclared_permission");
+    let detection = detection.unwrap();
+    let sql = format!("SELECT * FROM (\n{}\n) ORDER BY call", detection.sql);
+    let plans = plans(&[Detection { sql, ..detection }]);
+    let (fires, quiet) = (
+        &lines("undeclared_permission", "fires.jsonl")[0],
+        &lines("undeclared_permission", "quiet.jsonl")[0],
+    );
+    let (of_fires, of_quiet) = (events(fires), events(quiet));
+    let mut judge = Judge::new(rules(fires, &of_fires), plans.clone());
+    let mut other = Judge::new(rules(quiet, &of_quiet), plans);
+    for _ in 0..3 {
+        let (judged, calm) = tokio::join!(judge.judge(&of_fires), other.judge(&of_quiet));
+        assert_eq!((judged.unwrap().findings.len(), calm.unwrap().findings.len()), (1, 0));
+    }
+}
+
+#[tokio::test]
 async fn a_judge_can_be_asked_again_and_forgets_the_last_batch() {
     let line = &lines("undeclared_permission", "fires.jsonl")[0];
     let batch = events(line);

@@ -184,14 +184,14 @@ impl Operations {
     }
 
     /// Every permission that is named as another operation's.
-    pub(super) fn answered(&self) -> HashSet<&str> {
+    pub(super) fn answered(&self) -> HashSet<Box<str>> {
         let operations = self.services.values().flat_map(HashMap::values);
         operations
             .flat_map(|one| {
                 let by_hand = one.variants.iter().flat_map(|variant| &variant.needs);
                 by_hand.chain(one.renamed.iter().flatten())
             })
-            .map(|need| &*need.permission)
+            .map(|need| need.permission.clone())
             .collect()
     }
 

@@ -30,8 +30,7 @@ pub(super) struct Set {
 impl Tables {
     pub(super) fn read() -> Tables {
         let operations = Operations::read();
-        let answered = operations.answered().into_iter().map(Box::from).collect();
-        let mut tables = Tables { operations, answered, ..Tables::default() };
+        let mut tables = Tables { answered: operations.answered(), operations, ..Tables::default() };
         for (service, line) in sections(include_str!("../../reference/aws_permissions.tsv")) {
             tables.services.entry(service).or_default().lines.push(line);
         }
