@@ -11,6 +11,7 @@ use std::fmt;
 use std::ops::AddAssign;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Fan-outs of one drain; each takes up to 500 outbox rows.
@@ -128,6 +129,14 @@ impl AddAssign for Drained {
     }
 }
 
+/// What one round of fanning out came to, in messages.
+#[derive(Default)]
+struct FannedOut {
+    silenced: u64,
+    /// Of what is new, to be sent.
+    waiting: u64,
+}
+
 /// The current time in µs UTC; tests bring their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -183,11 +192,9 @@ impl Dispatcher {
     ///
     /// A failing store is logged, told to the observer, and tried again.
     pub async fn run(&self, cancel: CancellationToken) {
-        let mut lanes = Vec::with_capacity(self.lanes.len());
-        for lane in &self.lanes {
-            lanes.push(self.run_lane(lane, &cancel));
-        }
-        future::join(self.run_fan_out(&cancel), future::join_all(lanes)).await;
+        let (fanned_out, _) = watch::channel(());
+        let lanes = self.lanes.iter().map(|lane| self.run_lane(lane, fanned_out.subscribe(), &cancel));
+        future::join(self.run_fan_out(&fanned_out, &cancel), future::join_all(lanes)).await;
     }
 
     /// Fans out what is new and sends what is due, once. For tests and for work that ends.
@@ -195,7 +202,7 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`]; what was done until then is kept.
     pub async fn drain_once(&self) -> Result<Drained, StoreError> {
-        let mut drained = Drained { silenced: self.fan_out().await?, ..Drained::default() };
+        let mut drained = Drained { silenced: self.fan_out().await?.silenced, ..Drained::default() };
         let cancel = CancellationToken::new();
         let mut passes = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
@@ -207,43 +214,51 @@ impl Dispatcher {
         Ok(drained)
     }
 
-    /// Gives the number of messages silenced.
-    async fn fan_out(&self) -> Result<u64, StoreError> {
-        let mut all_silenced = 0;
+    async fn fan_out(&self) -> Result<FannedOut, StoreError> {
+        let mut all = FannedOut::default();
         for _ in 0..FAN_OUTS_MAX {
             let fanned = self.store.fan_out(&self.rules, (self.clock)()).await?;
+            all.waiting += fanned.waiting;
             for (receiver, count) in &fanned.silenced {
-                all_silenced += count;
+                all.silenced += count;
                 self.observer.sent(receiver, Outcome::Silenced, *count);
             }
             if fanned.rows == 0 {
                 break;
             }
         }
-        Ok(all_silenced)
+        Ok(all)
     }
 
-    async fn run_fan_out(&self, cancel: &CancellationToken) {
+    async fn run_fan_out(&self, fanned_out: &watch::Sender<()>, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            let done = self.fan_out().await.map(|_| ());
-            self.rest(done, cancel).await;
+            let done = self.fan_out().await.map(|fanned| {
+                if fanned.waiting > 0 {
+                    fanned_out.send_replace(());
+                }
+            });
+            self.rest(done, future::pending::<()>(), cancel).await;
         }
     }
 
-    async fn run_lane(&self, lane: &Lane, cancel: &CancellationToken) {
+    async fn run_lane(&self, lane: &Lane, mut fanned_out: watch::Receiver<()>, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
             let done = lane.pass(self, cancel).await.map(|_| ());
-            self.rest(done, cancel).await;
+            self.rest(done, fanned_out.changed(), cancel).await;
         }
     }
 
-    /// Reports a failure and waits for the next round, or for the end.
-    async fn rest(&self, done: Result<(), StoreError>, cancel: &CancellationToken) {
+    /// Reports a failure and waits for the next round, for what makes it come earlier, or for the end.
+    async fn rest(&self, done: Result<(), StoreError>, early: impl Future, cancel: &CancellationToken) {
         if let Err(error) = done {
             tracing::error!(%error, "the outbox cannot be read or written; trying again");
             self.observer.store_failed(&error);
         }
-        let _ = tokio::time::timeout(self.config.poll, cancel.cancelled()).await;
+        tokio::select! {
+            () = cancel.cancelled() => {}
+            _ = early => {}
+            () = tokio::time::sleep(self.config.poll) => {}
+        }
     }
 
     fn message(&self, alert: &engine::incident::Alert) -> Message {

@@ -212,6 +212,23 @@ async fn a_slow_receiver_delays_no_other() {
 }
 
 #[tokio::test]
+async fn what_is_fanned_out_is_sent_at_once_not_when_its_receiver_is_looked_at_next() {
+    let fake = Fake::start(Answer::Status(200, "")).await;
+    let mut desk = Desk::new(vec![hook("soc", &fake)]).await;
+    desk.dispatcher.config.poll = Duration::from_secs(3600);
+    commit(&desk.store, "a", &[finding(0)], desk.now()).await;
+    let (cancel, begin) = (CancellationToken::new(), Instant::now());
+    let (dispatcher, until) = (desk.dispatcher, cancel.clone());
+    let running = tokio::spawn(async move { dispatcher.run(until).await });
+    while fake.got().is_empty() && begin.elapsed() < Duration::from_secs(10) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    cancel.cancel();
+    running.await.unwrap();
+    assert_eq!(fake.got().len(), 1, "the receiver was looked at before there was anything, and then again");
+}
+
+#[tokio::test]
 async fn after_an_hour_of_failures_the_only_alert_is_told_within_a_minute() {
     let fake = Fake::start(Answer::Status(500, "")).await;
     let desk = Desk::new(vec![hook("soc", &fake)]).await;
