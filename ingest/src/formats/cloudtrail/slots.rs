@@ -5,8 +5,6 @@
 use super::keys::{RECORD, SLOTS, Slot};
 use super::record::Record;
 use super::repeats::{Repeats, Sources};
-use super::scan::{Fault, Scanner, ensure};
-use super::walk::walk;
 use crate::keys::Keys;
 use crate::redact;
 use crate::time::Clock;
@@ -96,9 +94,9 @@ pub(crate) struct Slots {
     pub(super) aside: String,
     pub(super) repeats: Repeats,
     /// The values of secrets' keys in the text, in its order, none in another.
-    secrets: Vec<Span>,
+    pub(super) secrets: Vec<Span>,
     pub(super) clock: Clock,
-    depth_max: usize,
+    pub(super) depth_max: usize,
     /// The key that came after each key of the last record: records of a kind leave the same ones out.
     pub(super) follows: [u8; FOLLOWS],
     /// `Records`, or a key of a digest, was among the keys: this may be no event.
@@ -217,34 +215,5 @@ impl Slots {
         }
         self.fields.marks.present |= slot.bit();
         self.fields.marks.aside |= slot.bit();
-    }
-
-    /// Reads the record that begins at `start` of `text`; just past it. `depth_max`: the record's own braces count.
-    ///
-    /// The first fault in the order of the text is told, and where it is.
-    pub(super) fn read(
-        &mut self,
-        text: &str,
-        start: usize,
-        depth_max: usize,
-    ) -> Result<usize, (Fault, usize)> {
-        let Fields { marks: Marks { present, aside, .. }, sources, seen, veiled, .. } = &mut self.fields;
-        (*present, *seen, *aside, *veiled, *sources) = (0, 0, 0, 0, Sources::default());
-        self.marked = false;
-        self.resources.clear();
-        self.aside.clear();
-        if self.depth_max != depth_max {
-            // What was known is valid only under the limit that it was read by.
-            self.repeats = Repeats::default();
-            self.depth_max = depth_max;
-        }
-        ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
-        let secrets = std::mem::take(&mut self.secrets);
-        let (read, Scanner { pos, secrets, .. }) = walk(Scanner::new(text, start, depth_max, secrets), self);
-        self.secrets = secrets;
-        match read {
-            Ok(()) => Ok(pos),
-            Err(fault) => Err((fault, pos)),
-        }
     }
 }

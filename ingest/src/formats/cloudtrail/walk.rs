@@ -5,21 +5,46 @@
 //! and escapes in keys read the same.
 
 use super::keys::{Key, RECORD, RESOURCE, Slot, Target};
-use super::repeats::{Part, Told};
+use super::repeats::{Part, Repeats, Sources, Told};
 use super::scan::{Fault, Scanner, Seen, ensure};
-use super::slots::{Marks, Slots, Span};
+use super::slots::{Fields, Marks, Slots, Span};
 use crate::escapes;
 use crate::token;
 
 /// How many keys past the expected one are tried before a key is looked up by its name.
 const AHEAD: usize = 6;
 
-/// Reads the record that `scan` is at into `slots`. With the first fault in the order of the text the scanner stands at it.
-#[inline]
-pub(super) fn walk<'t>(scan: Scanner<'t>, slots: &mut Slots) -> (Result<(), Fault>, Scanner<'t>) {
-    let mut walk = Walk { scan, slots };
-    let read = if walk.scan.next_byte() == b'{' { walk.record() } else { Err(Fault::Type("a record")) };
-    (read, walk.scan)
+impl Slots {
+    /// Reads the record that begins at `start` of `text`; just past it. `depth_max`: the record's own braces count.
+    ///
+    /// The first fault in the order of the text is told, and where it is.
+    pub(super) fn read(
+        &mut self,
+        text: &str,
+        start: usize,
+        depth_max: usize,
+    ) -> Result<usize, (Fault, usize)> {
+        let Fields { marks: Marks { present, aside, .. }, sources, seen, veiled, .. } = &mut self.fields;
+        (*present, *seen, *aside, *veiled, *sources) = (0, 0, 0, 0, Sources::default());
+        self.marked = false;
+        self.resources.clear();
+        self.aside.clear();
+        if self.depth_max != depth_max {
+            // What was known is valid only under the limit that it was read by.
+            self.repeats = Repeats::default();
+            self.depth_max = depth_max;
+        }
+        ensure(u32::try_from(text.len()).is_ok(), Fault::Structure).map_err(|fault| (fault, start))?;
+        let secrets = std::mem::take(&mut self.secrets);
+        let mut walk = Walk { scan: Scanner::new(text, start, depth_max, secrets), slots: self };
+        let read = if walk.scan.next_byte() == b'{' { walk.record() } else { Err(Fault::Type("a record")) };
+        let Walk { scan: Scanner { pos, secrets, .. }, slots } = walk;
+        slots.secrets = secrets;
+        match read {
+            Ok(()) => Ok(pos),
+            Err(fault) => Err((fault, pos)),
+        }
+    }
 }
 
 struct Walk<'s, 't> {
