@@ -129,14 +129,6 @@ impl AddAssign for Drained {
     }
 }
 
-/// What one round of fanning out came to, in messages.
-#[derive(Default)]
-struct FannedOut {
-    silenced: u64,
-    /// Of what is new, to be sent.
-    waiting: u64,
-}
-
 /// The current time in µs UTC; tests bring their own.
 pub type Clock = Arc<dyn Fn() -> i64 + Send + Sync>;
 
@@ -148,6 +140,8 @@ pub struct Dispatcher {
     observer: Arc<dyn Observer>,
     rules: Vec<AlertRule>,
     lanes: Vec<Lane>,
+    /// Wakes the lanes when there is something new to send
+    fanned_out: watch::Sender<()>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -166,7 +160,15 @@ impl Dispatcher {
         let rules = receivers.iter().map(Receiver::rule).collect();
         let lanes =
             receivers.into_iter().map(|receiver| Lane::new(receiver, config.max_per_minute)).collect();
-        Dispatcher { store, config, clock: Arc::new(engine::time::now), observer: Arc::new(()), rules, lanes }
+        Dispatcher {
+            store,
+            config,
+            clock: Arc::new(engine::time::now),
+            observer: Arc::new(()),
+            rules,
+            lanes,
+            fanned_out: watch::Sender::default(),
+        }
     }
 
     /// Tells `observer` what is done.
@@ -192,9 +194,8 @@ impl Dispatcher {
     ///
     /// A failing store is logged, told to the observer, and tried again.
     pub async fn run(&self, cancel: CancellationToken) {
-        let (fanned_out, _) = watch::channel(());
-        let lanes = self.lanes.iter().map(|lane| self.run_lane(lane, fanned_out.subscribe(), &cancel));
-        future::join(self.run_fan_out(&fanned_out, &cancel), future::join_all(lanes)).await;
+        let lanes = self.lanes.iter().map(|lane| self.run_lane(lane, &cancel));
+        future::join(self.run_fan_out(&cancel), future::join_all(lanes)).await;
     }
 
     /// Fans out what is new and sends what is due, once. For tests and for work that ends.
@@ -202,7 +203,7 @@ impl Dispatcher {
     /// # Errors
     /// [`StoreError`]; what was done until then is kept.
     pub async fn drain_once(&self) -> Result<Drained, StoreError> {
-        let mut drained = Drained { silenced: self.fan_out().await?.silenced, ..Drained::default() };
+        let mut drained = Drained { silenced: self.fan_out().await?, ..Drained::default() };
         let cancel = CancellationToken::new();
         let mut passes = Vec::with_capacity(self.lanes.len());
         for lane in &self.lanes {
@@ -214,34 +215,34 @@ impl Dispatcher {
         Ok(drained)
     }
 
-    async fn fan_out(&self) -> Result<FannedOut, StoreError> {
-        let mut all = FannedOut::default();
+    /// Gives the number of messages silenced.
+    async fn fan_out(&self) -> Result<u64, StoreError> {
+        let mut all_silenced = 0;
         for _ in 0..FAN_OUTS_MAX {
             let fanned = self.store.fan_out(&self.rules, (self.clock)()).await?;
-            all.waiting += fanned.waiting;
+            if fanned.waiting > 0 {
+                self.fanned_out.send_replace(());
+            }
             for (receiver, count) in &fanned.silenced {
-                all.silenced += count;
+                all_silenced += count;
                 self.observer.sent(receiver, Outcome::Silenced, *count);
             }
             if fanned.rows == 0 {
                 break;
             }
         }
-        Ok(all)
+        Ok(all_silenced)
     }
 
-    async fn run_fan_out(&self, fanned_out: &watch::Sender<()>, cancel: &CancellationToken) {
+    async fn run_fan_out(&self, cancel: &CancellationToken) {
         while !cancel.is_cancelled() {
-            let done = self.fan_out().await.map(|fanned| {
-                if fanned.waiting > 0 {
-                    fanned_out.send_replace(());
-                }
-            });
+            let done = self.fan_out().await.map(|_| ());
             self.rest(done, future::pending::<()>(), cancel).await;
         }
     }
 
-    async fn run_lane(&self, lane: &Lane, mut fanned_out: watch::Receiver<()>, cancel: &CancellationToken) {
+    async fn run_lane(&self, lane: &Lane, cancel: &CancellationToken) {
+        let mut fanned_out = self.fanned_out.subscribe();
         while !cancel.is_cancelled() {
             let done = lane.pass(self, cancel).await.map(|_| ());
             self.rest(done, fanned_out.changed(), cancel).await;

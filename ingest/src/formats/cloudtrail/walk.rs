@@ -4,6 +4,8 @@
 //! key, the window of 32 bytes, a part that is known) falls back to a general path, so that any order of keys, white space
 //! and escapes in keys read the same.
 
+use std::borrow::Cow;
+
 use super::keys::{Key, RECORD, RESOURCE, Slot, Target};
 use super::repeats::{Part, Repeats, Sources, Told};
 use super::scan::{Fault, Scanner, Seen, ensure};
@@ -71,7 +73,7 @@ impl Begun {
     }
 }
 
-impl Walk<'_, '_> {
+impl<'t> Walk<'_, 't> {
     /// Walks the record itself: like [`Self::object`], but the key that is expected is the one that came last time.
     fn record(&mut self) -> Result<(), Fault> {
         let mut before = 0;
@@ -214,16 +216,7 @@ impl Walk<'_, '_> {
     #[inline(never)]
     fn key_by_name(&mut self, keys: &'static [Key]) -> Result<Option<(usize, &'static Key)>, Fault> {
         ensure(self.scan.next_byte() == b'"', Fault::Structure)?;
-        let start = self.scan.pos;
-        let escaped = self.scan.string::<false>()?;
-        let quoted = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
-        let unescaped: String;
-        let name = if escaped {
-            unescaped = serde_json::from_str(quoted).map_err(|_| Fault::String)?;
-            unescaped.as_str()
-        } else {
-            quoted.get(1..quoted.len() - 1).unwrap_or_default()
-        };
+        let name = self.unquoted()?;
         let known = keys.iter().enumerate().find(|(_, key)| key.name == name);
         if let Some((_, key)) = known {
             // Before whatever is wrong behind it.
@@ -329,9 +322,19 @@ impl Walk<'_, '_> {
         Ok((Span::new(from, self.slots.aside.len()), true))
     }
 
+    /// The string that the cursor is on, without its quotes and escapes.
+    fn unquoted(&mut self) -> Result<Cow<'t, str>, Fault> {
+        let start = self.scan.pos;
+        let escaped = self.scan.string::<false>()?;
+        let quoted = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
+        if escaped {
+            return serde_json::from_str(quoted).map(Cow::Owned).map_err(|_| Fault::String);
+        }
+        Ok(Cow::Borrowed(quoted.get(1..quoted.len() - 1).unwrap_or_default()))
+    }
+
     /// `true`, or `"true"`: CloudTrail writes both.
     fn flag(&mut self, key: &'static Key) -> Result<(), Fault> {
-        let start = self.scan.pos;
         let truth = match self.scan.next_byte() {
             b't' => {
                 self.scan.literal(b"true")?;
@@ -341,22 +344,11 @@ impl Walk<'_, '_> {
                 self.scan.literal(b"false")?;
                 false
             }
-            _ => {
-                let escaped = self.scan.string::<false>()?;
-                let quoted = self.scan.text.get(start..self.scan.pos).unwrap_or_default();
-                let unescaped: String;
-                let word = if escaped {
-                    unescaped = serde_json::from_str(quoted).map_err(|_| Fault::String)?;
-                    unescaped.as_str()
-                } else {
-                    quoted.trim_matches('"')
-                };
-                match word {
-                    "true" | "True" => true,
-                    "false" | "False" => false,
-                    _ => return Err(Fault::Type(key.name)),
-                }
-            }
+            _ => match &*self.unquoted()? {
+                "true" | "True" => true,
+                "false" | "False" => false,
+                _ => return Err(Fault::Type(key.name)),
+            },
         };
         let bit = key.slot.bit();
         let marks = &mut self.slots.fields.marks;
